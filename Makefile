@@ -1,0 +1,54 @@
+# The README's commands. `make benchmarks` and `make test` set everything up on a fresh machine.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKERS ?= 4
+
+.PHONY: benchmarks test env live record lint types check schemas constraints clean
+
+benchmarks: env  ## replay every recorded trial offline and print the table
+	$(BIN)/pytest benchmarks -n $(WORKERS)
+
+test: env  ## the harness's own tests
+	$(BIN)/pytest tests -n $(WORKERS)
+
+env: $(VENV)/.ready
+
+$(VENV)/.ready: constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed (make PYTHON=/path/to/python)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+live: env  ## what the embedded live stack needs; compiles llama.cpp (minutes)
+	$(BIN)/pip install --quiet -r constraints-live.txt
+
+record: live  ## record the shipped set again on the embedded stack
+	$(BIN)/harness up
+	$(BIN)/pytest benchmarks --record=all
+
+check: lint types  ## all that CI checks besides tests
+	$(BIN)/harness validate
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env
+	$(BIN)/mypy
+
+schemas: env  ## write the JSON Schemas that editors use
+	$(BIN)/harness schema --write harness/schemas
+
+constraints: env  ## pin the newest versions that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --quiet --output-file constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra live --universal --python-version 3.11 \
+		--constraint constraints.txt --generate-hashes --no-annotate --no-header --quiet --output-file constraints-live.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

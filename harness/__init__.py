@@ -1,0 +1,7 @@
+"""A pytest-driven evaluation harness for coding agents made of two models.
+
+A Letta agent orchestrates; Claude, behind two tools, writes the code and the tests. Importing this
+package has no side effect and imports nothing heavy.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,121 @@
+"""Claude through the ``anthropic`` SDK, which is imported here only.
+
+Any endpoint that speaks the Messages API will do (``ANTHROPIC_BASE_URL``).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import ApiError
+from harness.transcript import Role, Usage
+from harness.transport import Transport, status_of
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic
+
+DEFAULT_URL = "https://api.anthropic.com"
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Claude said. ``cut_off``: it ran into ``max_tokens``."""
+
+    text: str
+    model: str
+    usage: Usage
+    cut_off: bool
+
+
+class Refused(Exception):
+    """Claude's API refused a request because of what is in it: the models' doing, not a fault."""
+
+
+class Claude(Protocol):
+    """What the coder and the tester need of a backend."""
+
+    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+        """Ask once.
+
+        Raises:
+            Refused: The request itself was unacceptable, such as a prompt that is too long.
+            ApiError: The service could not be used.
+        """
+
+
+class MessagesApi:
+    """Claude behind the Messages API."""
+
+    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+        self._base_url = base_url
+        self._client = _client(base_url, api_key)
+        self._transport = transport
+
+    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+        """One system prompt and one user message, one answer; see ``Claude.ask``."""
+        import anthropic
+
+        try:
+            message = self._transport.send(
+                role,
+                lambda: self._client.messages.create(
+                    model=model,
+                    system=system,
+                    max_tokens=max_tokens,
+                    messages=[{"role": "user", "content": prompt}],
+                ),
+            )
+        except anthropic.APIError as error:
+            status = status_of(error)
+            if status in (400, 413, 422) and "credit balance" not in str(error):
+                raise Refused(_reason(error)) from None
+            raise ApiError(
+                f"Claude ({model} at {self._base_url}): {_reason(error)}", remedy=_remedy(status, str(error))
+            ) from None
+        usage = message.usage
+        return Answer(
+            text="".join(block.text for block in message.content if block.type == "text"),
+            model=model,
+            usage=Usage(
+                input=usage.input_tokens,
+                cache_write=usage.cache_creation_input_tokens or 0,
+                cache_read=usage.cache_read_input_tokens or 0,
+                output=usage.output_tokens,
+            ),
+            cut_off=message.stop_reason == "max_tokens",
+        )
+
+
+@functools.lru_cache(maxsize=8)
+def _client(base_url: str, api_key: str) -> Anthropic:
+    """One client per endpoint and process: building one takes about 50 ms."""
+    from anthropic import Anthropic
+
+    return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=TIMEOUT_S)
+
+
+def _reason(error: Exception) -> str:
+    status = status_of(error)
+    body = getattr(error, "body", None)
+    inner = body.get("error") if isinstance(body, dict) else None
+    said = inner.get("message") if isinstance(inner, dict) else None
+    text = str(said or getattr(error, "message", error))
+    cause = error.__cause__
+    if status is None and cause is not None:
+        text = f"{text.rstrip('.')} ({cause})"
+    return f"{status} {text}" if status else text
+
+
+def _remedy(status: int | None, text: str) -> str:
+    if "credit balance" in text or status == 402:
+        return "add credit to the account of this key"
+    if status in (401, 403):
+        return "set ANTHROPIC_API_KEY to a valid API key (the login of the Claude CLI is none)"
+    if status == 404:
+        return "correct the model's name in the pair"
+    if status in (429, 529):
+        return "wait, or use fewer workers"
+    return "check ANTHROPIC_BASE_URL and the network; the embedded endpoint starts with `harness up`"

@@ -1,0 +1,142 @@
+"""The ``harness`` command. Trials themselves are run by pytest (``plugin.py``)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError
+from harness.scrub import redact
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def one_line_errors(command: F) -> F:
+    """The one place where a command's errors become a message and an exit code."""
+
+    @wraps(command)
+    def guarded(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except HarnessError as error:
+            for line in str(error).splitlines():
+                click.echo(f"error: {redact(line, os.environ)}", err=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # The reader of our output has gone (`harness show | head`): nothing is left to say.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    return guarded  # type: ignore[return-value]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def main() -> None:
+    """Evaluate coding agents made of two models. The trials themselves run with `pytest benchmarks`."""
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@one_line_errors
+def validate(files: tuple[Path, ...]) -> None:
+    """Check tasks: each reference passes acceptance, each known bug fails it.
+
+    FILES are task files or folders; default: benchmarks.
+    """
+    from harness.validate import check
+
+    count = wrong = 0
+    for path in files or (Path("benchmarks"),):
+        for shown, problems in check(path, Path.cwd()):
+            count += 1
+            wrong += bool(problems)
+            for line in problems or [f"{shown}: ok"]:
+                click.echo(line)
+    click.echo(f"{count} files checked, {wrong} with problems")
+    sys.exit(1 if wrong else 0)
+
+
+@main.command()
+@click.option(
+    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write them into FOLDER."
+)
+@one_line_errors
+def schema(folder: Path | None) -> None:
+    """Print the JSON Schemas of the task, pair and price files, or write them."""
+    from harness.spec import schemas
+
+    for name, value in schemas().items():
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        if folder is None:
+            click.echo(text, nl=False)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+            click.echo(f"wrote {folder / name}")
+
+
+@main.command()
+@click.argument("trial")
+@click.option("--run", default="latest", show_default=True, help="The run's folder in reports/.")
+@click.option("--reports", "folder", default="reports", type=click.Path(path_type=Path), show_default=True)
+@one_line_errors
+def show(trial: str, run: str, folder: Path) -> None:
+    """Show the conversation of TRIAL: pair/task/epoch, a task, or a part of the name."""
+    from rich.console import Console
+
+    from harness.reports import find
+    from harness.show import show as show_transcript
+
+    console = Console(highlight=False)
+    for conversation in find(folder, run, trial):
+        row = conversation.row
+        console.rule(f"{row['trial']}: {row['outcome']}")
+        show_transcript(console, conversation.transcript)
+        if row["detail"]:
+            console.print(row["detail"], markup=False)
+
+
+@main.command()
+@click.option("--letta-port", default=8283, show_default=True, help="Port of the Letta server.")
+@click.option("--model-port", default=8284, show_default=True, help="Port of the local model server.")
+@one_line_errors
+def up(letta_port: int, model_port: int) -> None:
+    """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
+    from harness.local.stack import StackOptions
+    from harness.local.stack import up as start
+
+    _tell_state(start(StackOptions(letta_port=letta_port, model_port=model_port), click.echo))
+
+
+@main.command()
+@one_line_errors
+def status() -> None:
+    """Show what of the embedded stack runs."""
+    from harness.local.stack import status as look
+
+    state = look()
+    _tell_state(state)
+    sys.exit(0 if state.running else 3)
+
+
+@main.command()
+@one_line_errors
+def down() -> None:
+    """Stop the embedded stack; its data stay."""
+    from harness.local.stack import down as stop
+
+    stop(click.echo)
+
+
+def _tell_state(state: Any) -> None:
+    for line in state.lines():
+        click.echo(line)

@@ -1,0 +1,90 @@
+"""Where Letta and Claude are, and with which key: from the environment, or the embedded stack.
+
+    LETTA_BASE_URL      default: Letta's cloud if LETTA_API_KEY is set, else http://localhost:8283
+    LETTA_API_KEY       needed by Letta's cloud only
+    ANTHROPIC_BASE_URL  default: https://api.anthropic.com
+    ANTHROPIC_API_KEY   needed by the backend ``anthropic`` when it runs live
+    ORCH_MODEL          orchestrator of the pair that is made without a pairs file
+    CLAUDE_MODEL        its coder
+
+The backend ``local`` is the embedded stack's own endpoint: it gets no key of yours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.claude import DEFAULT_URL as CLAUDE_URL
+from harness.errors import ApiError
+from harness.letta import CLOUD_URL
+from harness.letta import DEFAULT_URL as LETTA_URL
+from harness.trial import Pair
+
+ORCH_MODEL = "openai/gpt-5-mini"
+CLAUDE_MODEL = "claude-haiku-5-5"
+NO_KEY = "no-key"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where a trial's requests go.
+
+    Attributes:
+        services: Base URL -> the service's name in a cassette.
+    """
+
+    letta_url: str
+    letta_key: str
+    claude_url: str
+    claude_key: str
+    services: Mapping[str, str]
+
+
+def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
+    """The real endpoints of a pair.
+
+    Raises:
+        ApiError: A key is missing, or the embedded stack is not known.
+    """
+    letta_key = environment.get("LETTA_API_KEY", "").strip()
+    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
+    if pair.backend == "local":
+        letta_url = letta_url or _local(pair, "letta_base_url")
+        claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
+    else:
+        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
+        claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
+        if not claude_key:
+            raise ApiError(
+                f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
+                remedy="set it, or choose a pair whose backend is local",
+            )
+    letta_url = letta_url or LETTA_URL
+    services = {letta_url: "letta", claude_url: pair.backend}
+    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
+
+
+def replayed(pair: Pair) -> Endpoints:
+    """Addresses that cannot exist: should a request get past the player, it reaches nobody."""
+    return Endpoints("http://letta.invalid", NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, {})
+
+
+def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The models that ORCH_MODEL and CLAUDE_MODEL name; None if neither is set."""
+    orchestrator = environment.get("ORCH_MODEL", "").strip()
+    coder = environment.get("CLAUDE_MODEL", "").strip()
+    if not orchestrator and not coder:
+        return None
+    return orchestrator or ORCH_MODEL, coder or CLAUDE_MODEL
+
+
+def _local(pair: Pair, name: str) -> str:
+    from harness.local.stack import status
+
+    url = str(getattr(status(), name))
+    if not url:
+        raise ApiError(
+            f"the pair {pair.name} needs the embedded stack, which does not run", remedy="harness up"
+        )
+    return url

@@ -1,0 +1,90 @@
+"""Every error the harness raises on purpose, and how a user gets to see it.
+
+    HarnessError                 one line: what went wrong, where, what to do
+    ├── UsageError               an option or argument makes no sense (exit code 2)
+    ├── SpecError                a task or pair file is wrong; lists every problem in it
+    ├── CassetteError            a cassette cannot be read or must not be written
+    │   ├── MissingCassette      nothing was recorded for this trial
+    │   └── StaleCassette        the recording no longer fits what the harness asks
+    ├── ApiError                 Letta or Claude refused, failed or could not be reached
+    ├── SandboxError             model-written code could not be run at all
+    └── StackError               the embedded live stack could not be started or stopped
+
+A model that fails a task is *not* an error: that is a verdict (see ``verdict.py``). An error is caught
+at exactly one place, the pytest item (``plugin.py``) or the command (``cli.py``), which prints it as
+one line, without a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """What went wrong, with what to do about it.
+
+    Attributes:
+        message: What went wrong and where.
+        remedy: What the user can do, as an instruction; empty when nothing sensible can be said.
+        outcome: The infra outcome that a trial gets when this error ends it.
+    """
+
+    outcome: ClassVar[str] = "harness_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} -> {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(HarnessError):
+    """An option or argument makes no sense."""
+
+    exit_code = 2
+
+
+class SpecError(HarnessError):
+    """A task or pair file is wrong. ``problems`` holds one line for each thing to mend."""
+
+    outcome = "spec_error"
+    exit_code = 2
+
+    def __init__(self, problems: list[str], *, remedy: str = "") -> None:
+        super().__init__("\n".join(problems), remedy=remedy)
+        self.problems = problems
+
+
+class CassetteError(HarnessError):
+    """A cassette cannot be read, or must not be written."""
+
+    outcome = "stale_cassette"
+
+
+class MissingCassette(CassetteError):
+    """Nothing was recorded for this trial."""
+
+    outcome = "missing_cassette"
+
+
+class StaleCassette(CassetteError):
+    """The recording no longer fits what the harness asks."""
+
+
+class ApiError(HarnessError):
+    """Letta or Claude refused, failed or could not be reached, after all transport retries."""
+
+    outcome = "api_error"
+
+
+class SandboxError(HarnessError):
+    """Model-written code could not be run at all: the fault is not the model's."""
+
+    outcome = "sandbox_error"
+
+
+class StackError(HarnessError):
+    """The embedded live stack could not be started or stopped."""

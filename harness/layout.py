@@ -1,0 +1,135 @@
+"""The pair table for people: in the terminal (rich) and in Markdown. The figures come from ``table.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.transcript import ROLES
+
+Row = dict[str, Any]
+NARROWEST = 100
+Columns = list[tuple[str, Callable[[Row], str]]]
+
+
+def _plain(key: str) -> Callable[[Row], str]:
+    return lambda row: str(row[key])
+
+
+def _percent(key: str) -> Callable[[Row], str]:
+    return lambda row: "-" if row[key] is None else f"{row[key]:.1f}"
+
+
+def _dollars(key: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        value = row[key]
+        return "unknown" if value is None else ("$0" if value == 0 else f"${value:.4f}")
+
+    return text
+
+
+RESULTS: Columns = [
+    ("pair", _plain("pair")),
+    ("trials", _plain("trials")),
+    ("solved %", _percent("solved_pct")),
+    ("solved@1 %", _percent("solved_at_1_pct")),
+    ("gen. tests %", _percent("generated_passed_pct")),
+    ("attempts", _plain("attempts")),
+    ("repairs", _plain("repairs")),
+    ("tool errors", _plain("tool_errors")),
+    ("http retries", _plain("transport_retries")),
+    ("infra errors", _plain("infra_errors")),
+]
+
+
+def _spending() -> Columns:
+    def part(key: str) -> Callable[[Row], str]:
+        return lambda row: f"{row[key]:,}" if isinstance(row[key], int) else str(row[key])
+
+    return [
+        ("pair", _plain("pair")),
+        ("role", _plain("role")),
+        ("model", _plain("model")),
+        ("input", part("input")),
+        ("cache write", part("cache_write")),
+        ("cache read", part("cache_read")),
+        ("output", part("output")),
+        ("cost", _dollars("cost")),
+        ("per solved", _per_solved),
+    ]
+
+
+def _per_solved(row: Row) -> str:
+    if row["role"] != "all":
+        return ""
+    return "-" if not row["solved"] else _dollars("cost_per_solved")(row)
+
+
+def spending_rows(rows: list[Row]) -> list[Row]:
+    """One row for each pair and role, and one for all roles of the pair."""
+    result = []
+    for row in rows:
+        for role in ROLES:
+            kinds = {kind: row[f"{role}_{kind}"] for kind in ("input", "cache_write", "cache_read", "output")}
+            model = row[role]
+            result.append(
+                {"pair": row["pair"], "role": role, "model": model, "cost": row[f"{role}_cost"], **kinds}
+            )
+        totals = {
+            kind: sum(int(row[f"{role}_{kind}"]) for role in ROLES)
+            for kind in ("input", "cache_write", "cache_read", "output")
+        }
+        money = {key: row[key] for key in ("cost", "cost_per_solved", "solved")}
+        result.append({"pair": row["pair"], "role": "all", "model": "", **money, **totals})
+    return result
+
+
+def markdown(rows: list[Row], note: str) -> str:
+    """Both tables in Markdown, and a line on what they are."""
+    return "\n\n".join([_markdown(RESULTS, rows), _markdown(_spending(), spending_rows(rows)), note]) + "\n"
+
+
+def _markdown(columns: Columns, rows: list[Row]) -> str:
+    lines = [
+        "| " + " | ".join(title for title, _ in columns) + " |",
+        "|" + "|".join("---" if i < 1 else "---:" for i in range(len(columns))) + "|",
+    ]
+    lines += ["| " + " | ".join(text(row).replace("|", "\\|") for _, text in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def print_tables(rows: list[Row], note: str, writer: Any) -> None:
+    """Both tables to pytest's terminal."""
+    from rich.console import Console
+
+    console = Console(
+        file=writer._file,  # noqa: SLF001  (the stream that pytest itself writes to)
+        width=max(NARROWEST, writer.fullwidth),
+        force_terminal=writer.hasmarkup,
+        no_color=not writer.hasmarkup,
+        highlight=False,
+    )
+    console.print(_rich("", RESULTS, rows))
+    spending = [column for column in _spending() if column[0] != "model"]
+    console.print(_rich("tokens and cost", spending, spending_rows(rows)))
+    console.print(note, markup=False)
+
+
+def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for name, _ in columns:
+        left = name in ("pair", "role")
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    last = None
+    for row in rows:
+        cells = [text(row) for _, text in columns]
+        if title and cells[0] == last:
+            cells[0] = ""
+        else:
+            last = cells[0]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table

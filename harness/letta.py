@@ -1,0 +1,266 @@
+"""A Letta agent through ``letta-client``, which is imported here only.
+
+Written against the self-hosted V1 server 0.16.8. The tools are *client tools*: Letta pauses with
+``requires_approval`` and the caller answers with the tool's return.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import ApiError
+from harness.transcript import Usage
+from harness.transport import Transport, status_of
+from harness.trial import Orchestrator
+
+if TYPE_CHECKING:
+    from letta_client import Letta
+    from letta_client.types.agents import LettaResponse
+
+DEFAULT_URL = "http://localhost:8283"
+CLOUD_URL = "https://api.letta.com"
+TIMEOUT_S = 600.0
+LABEL = "pair-harness"
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
+SETTINGS_OF = {
+    "openai-proxy": "openai",
+    "google_ai": "google_ai",
+    "anthropic": "anthropic",
+    "openai": "openai",
+}
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call that waits for its return. ``arguments`` is the JSON text that the model wrote."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ToolReturn:
+    """The answer to a tool call."""
+
+    call_id: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the agent did until it paused for tools or ended.
+
+    Attributes:
+        texts: ``(thinking, text)`` in order.
+        calls: Tool calls to answer; empty when the turn has ended.
+        stop: Letta's stop reason, such as ``end_turn``, ``max_steps`` or ``invalid_llm_response``.
+        usage: Tokens of the model calls since the last answer; ``steps`` is their number.
+    """
+
+    texts: tuple[tuple[bool, str], ...]
+    calls: tuple[ToolCall, ...]
+    stop: str
+    usage: Usage
+    steps: int
+
+
+class Server:
+    """A Letta server."""
+
+    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+        self.base_url = base_url
+        self._client = _client(base_url, api_key)
+        self._transport = transport
+
+    def version(self) -> str:
+        """The server's version. Asked once: a server that is not there should be named at once.
+
+        Raises:
+            ApiError: It cannot be reached.
+        """
+        import letta_client
+
+        try:
+            return str(self._client.health().version)
+        except letta_client.APIError as error:
+            raise _api_error(error, self.base_url, "") from None
+
+    @contextmanager
+    def agent(
+        self, name: str, orchestrator: Orchestrator, system: str, blocks: dict[str, str]
+    ) -> Iterator[Agent]:
+        """An agent that exists as long as the block runs.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        options: dict[str, Any] = {}
+        if orchestrator.context_window is not None:
+            options["context_window_limit"] = orchestrator.context_window
+        if orchestrator.temperature is not None:
+            provider = orchestrator.model.partition("/")[0]
+            kind = SETTINGS_OF.get(provider, provider)
+            options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
+        state = self._send(
+            functools.partial(
+                self._client.agents.create,
+                name=NOT_IN_NAMES.sub("_", name),
+                model=orchestrator.model,
+                agent_type="letta_v1_agent",
+                include_base_tools=False,
+                system=system,
+                memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
+                tags=[LABEL],
+                **options,
+            ),
+            about=f"the model {orchestrator.model}",
+        )
+        try:
+            yield Agent(self._send, self._client, state.id)
+        except Exception:
+            # The first error is the one to report; a second from cleaning up would hide it.
+            with _quietly():
+                self._delete(state.id)
+            raise
+        except BaseException as stopped:
+            # After a replay miss there is nothing real to delete; after Ctrl-C there is.
+            if isinstance(stopped, KeyboardInterrupt | SystemExit):
+                with _quietly():
+                    self._delete(state.id)
+            raise
+        else:
+            self._delete(state.id)
+
+    def _delete(self, agent_id: str) -> None:
+        self._send(functools.partial(self._client.agents.delete, agent_id))
+
+    def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True) -> Any:
+        import letta_client
+
+        try:
+            return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
+        except letta_client.APIError as error:
+            raise _api_error(error, self.base_url, about) from None
+
+
+class Agent:
+    """One agent. Built by ``Server.agent``."""
+
+    def __init__(self, send: Callable[..., Any], client: Letta, agent_id: str) -> None:
+        self._send = send
+        self._client = client
+        self._id = agent_id
+
+    def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
+        """Give the agent a user message.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        return self._post([{"role": "user", "content": text}], tools)
+
+    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+        """Give the agent the returns of all the tool calls that it waits for.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        approvals = [
+            {
+                "type": "tool",
+                "tool_call_id": each.call_id,
+                "tool_return": each.text,
+                "status": "success" if each.ok else "error",
+            }
+            for each in returns
+        ]
+        return self._post([{"type": "approval", "approvals": approvals}], tools)
+
+    def _post(self, messages: list[Any], tools: Sequence[Any]) -> Turn:
+        create = self._client.agents.messages.create
+        request = functools.partial(create, self._id, messages=messages, client_tools=list(tools))
+        return _turn(self._send(request, safe_to_repeat=False))
+
+
+def _turn(response: LettaResponse) -> Turn:
+    texts: list[tuple[bool, str]] = []
+    calls: list[ToolCall] = []
+    for message in response.messages:
+        if message.message_type == "reasoning_message":
+            texts.append((True, message.reasoning))
+        elif message.message_type == "assistant_message":
+            texts.append((False, _text(message.content)))
+        elif message.message_type == "approval_request_message":
+            asked = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
+            calls = [ToolCall(c.tool_call_id or "", c.name or "", c.arguments or "") for c in asked]
+    usage = response.usage
+    read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+    return Turn(
+        texts=tuple((thinking, text) for thinking, text in texts if text),
+        calls=tuple(calls) if response.stop_reason.stop_reason == "requires_approval" else (),
+        stop=str(response.stop_reason.stop_reason),
+        usage=Usage(
+            input=max(0, (usage.prompt_tokens or 0) - read - written),
+            cache_write=written,
+            cache_read=read,
+            output=usage.completion_tokens or 0,
+        ),
+        steps=usage.step_count or 0,
+    )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(getattr(part, "text", "") or "" for part in content)
+
+
+@functools.lru_cache(maxsize=8)
+def _client(base_url: str, api_key: str) -> Letta:
+    """One client per endpoint and process."""
+    from letta_client import Letta
+
+    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    try:
+        yield
+    except (ApiError, OSError):
+        return
+
+
+def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
+    status = status_of(error)
+    if status is None:
+        return ApiError(
+            f"Letta at {base_url} cannot be reached",
+            remedy="start it with `harness up`, or set LETTA_BASE_URL (and LETTA_API_KEY)",
+        )
+    said = _said(getattr(error, "body", None)) or str(error)
+    if status in (401, 403):
+        remedy = "set LETTA_API_KEY to a key of that server"
+    elif status == 404 and about:
+        remedy = "correct the orchestrator's model in the pair; it must be a handle that the server offers"
+    elif "llm_error" in str(getattr(error, "body", "")):
+        remedy = "the model behind Letta failed: check its key and base URL in the server's environment"
+    else:
+        remedy = "see the server's log"
+    where = f" ({about})" if about else ""
+    return ApiError(f"Letta at {base_url}{where}: {status} {said}", remedy=remedy)
+
+
+def _said(body: Any) -> str:
+    if isinstance(body, dict):
+        for key in ("message", "detail", "error"):
+            if body.get(key):
+                return _said(body[key])
+    return " ".join(str(body).split())[:300] if body else ""

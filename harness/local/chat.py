@@ -1,0 +1,98 @@
+"""The values that the endpoints and the models of the local model server exchange.
+
+Both HTTP dialects (OpenAI, Anthropic) are parsed into these, and both models answer in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant", "tool"]
+ToolChoice = Literal["auto", "required", "none"]
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A model's wish to call one tool. ``id`` is empty until an endpoint assigns one."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A model's final text: it ends its turn."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation. ``tool_call_id`` is set only where ``role`` is ``tool``."""
+
+    role: Role
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool on offer; ``parameters`` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to decode. Temperature 0 is greedy and the default, so that answers are reproducible."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a text model generated, in tokens as the model itself counts them.
+
+    Attributes:
+        prompt_tokens: All prompt tokens, cached ones included.
+        cached_tokens: Those of them that were not evaluated again.
+        finish: Why generation ended; ``stop_sequence`` is one of ``Sampling.stop``.
+    """
+
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    finish: Literal["stop", "length", "stop_sequence"]
+    stop_sequence: str | None = None
+
+
+class PromptTooLong(Exception):
+    """The prompt leaves no room in the model's context."""
+
+    def __init__(self, tokens: int, maximum: int) -> None:
+        super().__init__(f"prompt is too long: {tokens} tokens > {maximum} maximum")
+
+
+class TextModel(Protocol):
+    """A language model. Safe to call from several threads: calls are served one after another."""
+
+    def complete(
+        self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
+    ) -> Completion:
+        """Continues the conversation; with ``schema`` the text is JSON that satisfies it.
+
+        Raises:
+            PromptTooLong: The conversation does not fit into the model's context.
+        """
+        ...

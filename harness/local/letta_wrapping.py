@@ -1,0 +1,46 @@
+"""What Letta adds to a conversation before it reaches a model, and how to take it off again.
+
+Seen with Letta 0.16.8 and an agent of type ``letta_v1_agent``: a person's message comes through as it is; a
+tool's return comes as ``{"status": "OK"|"Failed", "message": ..., "time": ...}``; Letta's own notices (alerts,
+summaries of a shortened conversation) come as user messages ``{"type": "system_alert", ...}``; the system
+prompt ends with the agent's id and a time stamp. Older agent types wrap a person's message too, as
+``{"type": "user_message", "message": ..., "time": ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+_METADATA = re.compile(r"\s*<memory_metadata>.*?</memory_metadata>", re.DOTALL)
+
+
+def user_text(text: str) -> str | None:
+    """Gives what a person wrote, or None where Letta itself speaks."""
+    wrapped = _json_object(text)
+    if wrapped is None or not isinstance(wrapped.get("type"), str) or "time" not in wrapped:
+        return text
+    inner = wrapped.get("message")
+    return inner if wrapped["type"] == "user_message" and isinstance(inner, str) else None
+
+
+def tool_return(text: str) -> tuple[bool, str]:
+    """Gives whether the tool succeeded, and what it returned."""
+    wrapped = _json_object(text)
+    if wrapped is None or wrapped.get("status") not in ("OK", "Failed") or "message" not in wrapped:
+        return True, text
+    inner = wrapped["message"]
+    return wrapped["status"] == "OK", inner if isinstance(inner, str) else json.dumps(inner)
+
+
+def without_metadata(system_prompt: str) -> str:
+    """Drops the part of the system prompt that differs between two agents made alike."""
+    return _METADATA.sub("", system_prompt)
+
+
+def _json_object(text: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,65 @@
+"""Loopback ports and the servers behind them: is one free, who has it, does it answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+from harness.errors import StackError
+
+HOST = "127.0.0.1"
+# Never through a proxy that the environment may name: this is loopback.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def require_free(port: int, *, option: str) -> None:
+    """Checks that nobody listens on a loopback port.
+
+    Args:
+        port: The port.
+        option: The command line option that chooses another one.
+
+    Raises:
+        StackError: It is taken; names the process where the system tells.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the servers do it: a port whose last connections still wind down counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as problem:
+            raise StackError(
+                f"port {port} is taken by {_owner(port)} ({problem.strerror})",
+                remedy=f"choose another port with {option}, or stop that process",
+            ) from problem
+
+
+def _owner(port: int) -> str:
+    import psutil
+
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return "another process"
+    listening = [
+        c for c in connections if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
+    ]
+    pid = next((c.pid for c in listening if c.pid), None)
+    if pid is None:
+        return "another process"
+    try:
+        return f"process {pid} ({psutil.Process(pid).name()})"
+    except psutil.NoSuchProcess:
+        return f"process {pid}"
+
+
+def get_json(port: int, path: str, *, timeout_s: float = 2.0) -> Any:
+    """Gets a JSON document from a loopback server; None if it does not answer with one."""
+    try:
+        with _OPENER.open(f"http://{HOST}:{port}{path}", timeout=timeout_s) as response:
+            return json.load(response)
+    except (urllib.error.URLError, OSError, ValueError):
+        return None

@@ -1,0 +1,210 @@
+"""Processes: run a step to its end, start a server detached, recognise it later, stop it with all it started.
+
+A process is known by its id *and* its creation time, so a recycled id is never taken for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import StackError
+
+if TYPE_CHECKING:
+    import psutil
+
+LOG_LINES = 8
+GRACE_S = 15.0
+KILL_S = 5.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process for all time. ``created`` is in seconds since the epoch."""
+
+    pid: int
+    created: float
+
+
+def identify(pid: int) -> Identity | None:
+    """Gives the identity of the process that has this id now, or None."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return Identity(pid, process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether exactly this process still runs."""
+    return identify(identity.pid) == identity
+
+
+def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> Identity:
+    """Starts a server in its own session, so that it outlives this process and its terminal.
+
+    The log begins anew; that of the last start is kept beside it as ``*.previous``.
+
+    Raises:
+        StackError: The command cannot be started, or ended at once.
+    """
+    if log.exists():
+        os.replace(log, log.with_suffix(".previous"))
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise StackError(f"cannot start {command[0]}: {problem}") from problem
+    # Nobody will wait for it: without this the forgotten handle warns when it is collected.
+    process.returncode = 0
+    identity = identify(process.pid)
+    if identity is None:
+        raise failed(f"{Path(command[0]).name} ended at once", log)
+    return identity
+
+
+def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, what: str) -> None:
+    """Runs a step to its end, its output in ``log``. When interrupted, the step is stopped too.
+
+    Raises:
+        StackError: The step failed; holds the end of its output.
+    """
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise StackError(f"{what}: cannot run {command[0]}: {problem}") from problem
+        identity = identify(process.pid)
+        try:
+            code = process.wait()
+        except BaseException:
+            if identity is not None:
+                stop(identity, grace_s=3.0)
+            raise
+    if code != 0:
+        raise failed(f"{what} failed with exit code {code}", log)
+
+
+def query(command: Sequence[str], *, text: str, what: str) -> str:
+    """Runs a short command with ``text`` as its input and gives its output.
+
+    Raises:
+        StackError: It failed; holds what it said.
+    """
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise StackError(f"{what} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_s: float = GRACE_S) -> None:
+    """Stops a process and all that it started: first politely, then by force. Does nothing if it is gone."""
+    import psutil
+
+    if not is_alive(identity):
+        return
+    leader = psutil.Process(identity.pid)
+    family = [leader, *leader.children(recursive=True), *_group(identity.pid)]
+    _signal(leader, polite)
+    identities = [found for process in family if (found := identify(process.pid))]
+    for survivor in _wait_gone(identities, grace_s):
+        _signal(psutil.Process(survivor.pid), signal.SIGKILL)
+    _wait_gone(identities, KILL_S)
+
+
+def _wait_gone(identities: list[Identity], timeout_s: float) -> list[Identity]:
+    """Waits for processes to end and gives those that have not.
+
+    A process that has ended but was not yet collected by its parent counts as gone: after `harness up` that
+    parent is the system's first process, which in a container may take its time or never do it.
+    """
+    deadline = time.monotonic() + timeout_s
+    alive = [identity for identity in identities if is_alive(identity)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        alive = [identity for identity in alive if is_alive(identity)]
+    return alive
+
+
+def _group(leader: int) -> list[psutil.Process]:
+    """The processes whose group this process leads; a child that lost its parent is found only here."""
+    import psutil
+
+    return [process for process in psutil.process_iter() if _group_of(process.pid) == leader]
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    import psutil
+
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def wait_until_ready(
+    identity: Identity, probe: Callable[[], bool], *, what: str, log: Path, timeout_s: float
+) -> None:
+    """Waits until ``probe`` says that the server answers.
+
+    Raises:
+        StackError: The process ended, or it did not answer in time; holds the end of its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not probe():
+        if not is_alive(identity):
+            raise failed(f"{what} ended while starting", log)
+        if time.monotonic() > deadline:
+            raise failed(f"{what} did not answer within {timeout_s:.0f} s", log)
+        time.sleep(POLL_S)
+
+
+def reason(problem: Exception) -> str:
+    """Says in few words why a step of another package failed."""
+    if isinstance(problem, subprocess.CalledProcessError):
+        return f"{Path(problem.cmd[0]).name} failed"
+    return str(problem) or type(problem).__name__
+
+
+def failed(message: str, log: Path) -> StackError:
+    """An error that shows the last lines of a log and where the rest is."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        lines = []
+    tail = [line for line in lines if line.strip()][-LOG_LINES:]
+    return StackError("\n    ".join([message, *tail]), remedy=f"see {log}")

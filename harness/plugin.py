@@ -1,0 +1,54 @@
+"""The pytest plugin's door: its options, and whether this run has anything to do with benchmarks.
+
+Registered for every pytest run in an environment where the package is installed, so importing this
+module must cost nothing; the plugin proper (``session.py``) is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The harness's own options."""
+    group = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs")
+    add = group.addoption
+    add(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run this pair of benchmarks/pairs.yaml; repeatable (default: all)",
+    )
+    add(
+        "--orchestrator",
+        default="",
+        metavar="A,B",
+        help="orchestrator models as Letta handles, in place of a pairs file (default: $ORCH_MODEL)",
+    )
+    add(
+        "--coder",
+        default="",
+        metavar="C,D",
+        help="coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
+    )
+    add(
+        "--epochs", type=int, default=None, metavar="N", help="repetitions of each task (default: the pair's)"
+    )
+    add(
+        "--record",
+        choices=("none", "once", "all"),
+        default="none",
+        help="none: replay only (default); once: record live what is missing; all: record everything anew",
+    )
+    add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
+    parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin proper where there is a benchmarks folder."""
+    root = config.rootpath / str(config.getini("benchmarks"))
+    if root.is_dir():
+        from harness.session import BenchmarkSession
+
+        config.pluginmanager.register(BenchmarkSession(config, root), "harness-session")

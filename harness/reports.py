@@ -1,0 +1,143 @@
+"""The folder of one run: ``reports/<run-id>/`` with its records, tables and transcripts.
+
+Only the controlling process writes here; xdist workers send what they have with their test reports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness import layout, spec, table
+from harness.cassette import write_whole
+from harness.errors import UsageError
+from harness.pricing import Prices
+from harness.record import read_rows
+from harness.transcript import Transcript, from_json, to_json
+
+TRIALS = "trials.jsonl"
+LATEST = "latest"
+
+
+def luggage(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
+    """What travels with a test report, as plain values: the row and the conversation."""
+    return {
+        "record": row,
+        "conversation": {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)},
+    }
+
+
+class RunFolder:
+    """Written as the run goes on; made when the first record arrives."""
+
+    def __init__(self, reports: Path, now: datetime) -> None:
+        self.reports = reports
+        self.name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.rows: list[dict[str, Any]] = []
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.reports / self.name
+
+    def add(self, luggage: dict[str, Any]) -> None:
+        """Append a record, as one whole line, and keep its conversation."""
+        if not self.rows:
+            self.path.mkdir(parents=True)
+            _point(self.reports / LATEST, self.name)
+        row = luggage["record"]
+        self.rows.append(row)
+        write_whole(
+            self.path / "transcripts" / f"{row['trial']}.json",
+            json.dumps(luggage["conversation"], ensure_ascii=False, indent=1) + "\n",
+        )
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        handle = os.open(self.path / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line.encode("utf-8", "surrogatepass"))
+        finally:
+            os.close(handle)
+
+    def finish(self, prices: Prices) -> list[dict[str, Any]]:
+        """Write the tables; gives the rows of the pair table."""
+        pairs = table.by_pair(table.frame(self.rows), prices)
+        rows = table.rows_of(pairs)
+        write_whole(self.path / "pairs.csv", table.to_csv(pairs))
+        write_whole(self.path / "pairs.md", layout.markdown(rows, note(self.rows)))
+        return rows
+
+
+def note(rows: list[dict[str, Any]]) -> str:
+    """A line on what the figures are: replayed or live, and what stands in for what."""
+    days = sorted({row["recorded_at"] for row in rows if row["recorded_at"]})
+    replayed = sum(row["mode"] == "replay" for row in rows)
+    parts = [f"{len(rows)} trials, {replayed} replayed"]
+    if days:
+        parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
+    if any(row["backend"] == "local" for row in rows):
+        parts.append("backend local: a small local model stands in for Claude")
+    return "; ".join(parts) + "."
+
+
+def load_prices(benchmarks: Path, shown: str) -> Prices:
+    """The library's prices and the user's own.
+
+    Raises:
+        SpecError: The price file is wrong.
+    """
+    return Prices(spec.load_prices(benchmarks / spec.PRICES_FILE, shown))
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One trial of a finished run, for reading."""
+
+    row: dict[str, Any]
+    transcript: Transcript
+    files: dict[str, str]
+
+
+def find(reports: Path, run: str, wanted: str) -> list[Conversation]:
+    """The trials of a run whose slug is ``wanted``, or whose task is, or that hold it as a part.
+
+    Raises:
+        UsageError: There is no such run or trial, or its transcript is damaged.
+    """
+    folder = reports / run
+    if not (folder / TRIALS).is_file():
+        raise UsageError(f"no run {run!r} in {reports}", remedy="run `pytest benchmarks` first")
+    rows = list(read_rows(folder / TRIALS))
+    slugs = [row["trial"] for row in rows]
+    exact = [row for row in rows if wanted in (row["trial"], row["task"])]
+    chosen = exact or [row for row in rows if wanted in row["trial"]]
+    if not chosen:
+        raise UsageError(
+            f"no trial {wanted!r} in {folder}", remedy=f"use one of: {', '.join(sorted(slugs)[:8])}"
+        )
+    return [_conversation(folder, row) for row in chosen]
+
+
+def _conversation(folder: Path, row: dict[str, Any]) -> Conversation:
+    path = folder / "transcripts" / f"{row['trial']}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Conversation(row, Transcript(from_json(kept["events"]), kept["stop"]), kept["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a transcript ({type(error).__name__}: {error})") from None
+
+
+def _point(link: Path, target: str) -> None:
+    """Let ``latest`` point at the newest run, in one step."""
+    fresh = link.with_name(f".{LATEST}-{target}")
+    try:
+        fresh.symlink_to(target)
+        os.replace(fresh, link)
+    except OSError:
+        # A platform or disk without links: the folder's name is printed anyway.
+        fresh.unlink(missing_ok=True)

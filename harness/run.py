@@ -1,0 +1,249 @@
+"""One trial from end to end. This module alone composes the others.
+
+Trial --orchestrate--> Transcript + Workspace --sandbox--> TestRuns --grade--> Verdict --> Record
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from harness import cassette as cassettes
+from harness import endpoints, prompts, record, recorder
+from harness.cassette import Cassette
+from harness.claude import MessagesApi
+from harness.endpoints import Endpoints
+from harness.errors import ApiError, HarnessError, StaleCassette
+from harness.feedback import feedback
+from harness.letta import Server
+from harness.orchestrator import Check, Loop
+from harness.record import Record
+from harness.roles import Tools
+from harness.sandbox import Sandbox, SubprocessSandbox
+from harness.transcript import Event, Transcript, Watch
+from harness.transport import Transport
+from harness.trial import Pair, Trial, digest
+from harness.verdict import Grader
+from harness.workspace import Workspace
+
+Mode = Literal["none", "once", "all"]
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all trials of a run share.
+
+    Attributes:
+        root: The folder that holds ``cassettes/``.
+        mode: ``none``: replay only. ``once``: record what is missing. ``all``: record everything.
+        sandbox: Where generated code runs.
+        environment: The variables that name endpoints and keys.
+        now: The clock that dates a recording.
+        transport: Makes what sends a trial's requests.
+    """
+
+    root: Path
+    mode: Mode = "none"
+    sandbox: Sandbox = field(default_factory=SubprocessSandbox)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    now: Callable[[], datetime] = _today
+    transport: Callable[[], Transport] = Transport
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial left behind.
+
+    Attributes:
+        record: Its row.
+        transcript: All that happened, as far as it got.
+        files: The workspace at its end.
+        error: What ended it, if the harness or what it stands on is to blame.
+    """
+
+    record: Record
+    transcript: Transcript
+    files: Mapping[str, str]
+    error: HarnessError | None = None
+
+
+def cassette_path(trial: Trial) -> str:
+    """Where a trial's cassette stands, relative to the root."""
+    return f"cassettes/{trial.slug}.json"
+
+
+def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
+    """Replay or record a trial, and grade what it wrote.
+
+    Never raises for what a model did, nor for a missing or stale cassette, an unreachable service or a
+    broken sandbox: those end up in ``Result.error`` and in the record's outcome.
+
+    Args:
+        trial: What to run.
+        setup: How.
+        watch: Told of each event as it happens.
+    """
+    return _Run(trial, setup, watch or (lambda _: None)).result()
+
+
+class _Run:
+    def __init__(self, trial: Trial, setup: Setup, watch: Watch) -> None:
+        self.trial = trial
+        self.setup = setup
+        self.watch = watch
+        self.shown = cassette_path(trial)
+        self.path = setup.root / self.shown
+        self.replays = setup.mode == "none" or (setup.mode == "once" and self.path.is_file())
+        self.mode = "replay" if self.replays else "record"
+        self.workspace = Workspace(trial.task.files)
+        self.events: list[Event] = []
+        self.attempts: list[Mapping[str, str]] = []
+        self.grader = Grader(trial.task, setup.sandbox)
+        self.transport = setup.transport()
+
+    def result(self) -> Result:
+        """Carry the trial out and never raise for what can go wrong in it."""
+        transcript = Transcript(())
+        try:
+            transcript, recorded = self._replayed() if self.replays else self._recorded()
+            row = self._graded(transcript, recorded)
+        except HarnessError as error:
+            transcript = Transcript(tuple(self.events))
+            row = record.broken(self.trial, error, mode=self.mode)
+            return Result(row, transcript, self.workspace.snapshot(), error)
+        return Result(row, transcript, self.workspace.snapshot())
+
+    def _graded(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
+        verdict = self.grader.verdict(self.attempts, transcript.stop, coder_called=transcript.coder_called)
+        return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
+
+    # --- replay -----------------------------------------------------------------------------
+
+    def _replayed(self) -> tuple[Transcript, dict[str, Any]]:
+        tape = cassettes.load(self.path, self.shown, record_with=self._command())
+        with recorder.replaying(tape.exchanges) as player:
+            try:
+                transcript = self._converse(endpoints.replayed(self.trial.pair))
+            except recorder.ReplayMiss as miss:
+                raise self._stale(tape, str(miss)) from None
+            except ApiError as error:
+                raise self._stale(tape, player.misses[0] if player.misses else str(error)) from None
+        if player.misses or player.unplayed:
+            left = player.unplayed
+            raise self._stale(
+                tape, player.misses[0] if player.misses else f"{len(left)} not asked for: {left[0]}"
+            )
+        return transcript, tape.recorded
+
+    def _stale(self, tape: Cassette, what: str) -> StaleCassette:
+        causes = []
+        if tape.task != self.trial.task.digest:
+            causes.append("the task changed since")
+        if tape.prompts != prompts.prompts_digest():
+            causes.append("the harness's prompts changed since")
+        if tape.recorded.get("pair") != digest(self.trial.pair.model_dump(mode="json", exclude={"epochs"})):
+            causes.append("the pair changed since")
+        because = f" ({', '.join(causes)})" if causes else ""
+        return StaleCassette(
+            f"{self.shown}{because}: {what}", remedy=f"record it again: {self._command('all')}"
+        )
+
+    def _command(self, mode: str = "once") -> str:
+        pair = self.trial.pair
+        models = (pair.orchestrator.model, pair.coder)
+        crossed = pair.name == Pair.of_models(*models).name
+        chosen = "--orchestrator {} --coder {}".format(*models) if crossed else f"--pair {pair.name}"
+        return f"pytest {self.trial.source} --record={mode} {chosen}"
+
+    # --- record -----------------------------------------------------------------------------
+
+    def _recorded(self) -> tuple[Transcript, dict[str, Any]]:
+        where = endpoints.live(self.trial.pair, self.setup.environment)
+        letta_version = self._server(where).version()
+        began = time.monotonic()
+        with recorder.recording(where.services) as tape:
+            transcript = self._converse(where)
+        recorded = self._facts(letta_version, time.monotonic() - began)
+        if transcript.faults:
+            raise ApiError(transcript.faults[0].text)
+        graded = self._graded(transcript, recorded)
+        whole = Cassette(
+            trial=self.trial.slug,
+            task=self.trial.task.digest,
+            prompts=prompts.prompts_digest(),
+            recorded={**recorded, "outcome": graded.outcome},
+            exchanges=tape.exchanges,
+        )
+        cassettes.save(whole, self.path, self.shown)
+        return transcript, whole.recorded
+
+    def _facts(self, letta_version: str, seconds: float) -> dict[str, Any]:
+        pair = self.trial.pair
+        return {
+            "at": self.setup.now().date().isoformat(),
+            "wall_s": round(seconds, 1),
+            "transport_retries": dict(self.transport.retries),
+            "pair": digest(pair.model_dump(mode="json", exclude={"epochs"})),
+            "orchestrator": pair.orchestrator.model,
+            "coder": pair.coder,
+            "tester": pair.tester,
+            "backend": pair.backend,
+            "versions": {
+                "letta": letta_version,
+                "letta-client": version("letta-client"),
+                "anthropic": version("anthropic"),
+                "python": platform.python_version(),
+            },
+        }
+
+    # --- both -------------------------------------------------------------------------------
+
+    def _converse(self, where: Endpoints) -> Transcript:
+        tools = Tools(
+            task=self.trial.task,
+            pair=self.trial.pair,
+            claude=MessagesApi(where.claude_url, where.claude_key, self.transport),
+            workspace=self.workspace,
+            note=self._note,
+        )
+        with (
+            self._server(where).agent(
+                self.trial.slug,
+                self.trial.pair.orchestrator,
+                prompts.ORCHESTRATOR,
+                {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK},
+            ) as agent,
+            self._every_attempt_kept(),
+        ):
+            stop = Loop(self.trial, agent, tools, self._check, self._note).run()
+        return Transcript(tuple(self.events), stop)
+
+    @contextmanager
+    def _every_attempt_kept(self) -> Iterator[None]:
+        yield
+        if not self.attempts:
+            self.attempts.append(self.workspace.snapshot())
+
+    def _check(self) -> Check:
+        files = self.workspace.snapshot()
+        self.attempts.append(files)
+        return feedback(self.trial.task, files, self.grader.generated(files))
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        self.watch(event)
+
+    def _server(self, where: Endpoints) -> Server:
+        return Server(where.letta_url, where.letta_key, self.transport)

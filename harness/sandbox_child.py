@@ -1,0 +1,134 @@
+"""The process in which model-written code runs. Started by ``sandbox.py``; imports nothing of harness.
+
+sandbox_child.py probe          exit 0 if namespaces can be made here
+sandbox_child.py run FD         read the order from stdin, run pytest, report to FD as JSON
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+PR_SET_PDEATHSIG = 1
+MAX_TESTS, MAX_TEXT = 500, 2000
+
+
+def isolate():
+    """New user, network, IPC and process namespaces: no network, and one kill ends the whole tree.
+
+    The code runs as process 2: process 1 of a namespace is immune to its own signals.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    leave_to_child()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    leave_to_child()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def leave_to_child():
+    """Go on in a child; the parent waits and ends as it did."""
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(code if code >= 0 else 128 - code)
+
+
+def limit(order):
+    """Resource limits; a soft CPU limit raises SIGXCPU before the hard one kills."""
+    limits = [
+        (resource.RLIMIT_AS, order["memory"], order["memory"]),
+        (resource.RLIMIT_CPU, order["cpu_s"], order["cpu_s"] + 1),
+        (resource.RLIMIT_FSIZE, 16 << 20, 16 << 20),
+        (resource.RLIMIT_NOFILE, 128, 128),
+        (resource.RLIMIT_CORE, 0, 0),
+    ]
+    for kind, soft, hard in limits:
+        try:
+            resource.setrlimit(kind, (soft, hard))
+        except (ValueError, OSError):
+            # A platform without this limit (macOS: RLIMIT_AS): sandbox.protections() says so.
+            continue
+
+
+class Collector:
+    """A pytest plugin that keeps one row for each test."""
+
+    def __init__(self):
+        self.collected = 0
+        self.rows = {}
+
+    def pytest_collection_finish(self, session):
+        self.collected = len(session.items)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.note(report.nodeid or "collection", "error", reason(report))
+
+    def pytest_runtest_logreport(self, report):
+        outcome = report.outcome
+        if hasattr(report, "wasxfail"):
+            outcome = "xfailed" if report.skipped else "xpassed"
+        elif outcome == "failed" and report.when != "call":
+            outcome = "error"
+        if report.when == "call" or outcome != "passed":
+            self.note(report.nodeid, outcome, reason(report) if outcome in ("failed", "error") else "")
+
+    def note(self, name, outcome, text):
+        if len(self.rows) < MAX_TESTS and self.rows.get(name, ("passed", ""))[0] == "passed":
+            self.rows[name] = (outcome, text)
+
+
+def reason(report):
+    """Why a test failed: the raised error first, then the line of the test file."""
+    longrepr = report.longrepr
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is None:
+        lines = [line for line in str(longrepr).splitlines() if line.startswith("E ")] or [
+            str(longrepr)[-300:]
+        ]
+        return "\n".join(line.removeprefix("E").strip() for line in lines)[:MAX_TEXT]
+    where = ""
+    for entry in getattr(getattr(longrepr, "reprtraceback", None), "reprentries", ()):
+        location = getattr(entry, "reprfileloc", None)
+        if location is not None and os.path.basename(location.path).startswith("test_"):
+            where = f"\nat {location.path}:{location.lineno}"
+            break
+    return crash.message[:MAX_TEXT] + where
+
+
+def main():
+    if sys.argv[1] == "probe":
+        isolate()
+        os._exit(0)
+    order = json.load(sys.stdin)
+    writer = int(sys.argv[2])
+    if order["isolate"]:
+        isolate()
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.set_inheritable(writer, False)
+    import _pytest.assertion.rewrite  # noqa: F401  (before the limits, and before the code's own modules)
+    import pytest
+
+    limit(order)
+    folder = order["folder"]
+    os.write(writer, b"ready\n")
+    sys.path.insert(0, folder)
+    collector = Collector()
+    arguments = ["-q", "-c", os.devnull, "--rootdir", folder, "--confcutdir", folder, "--noconftest"]
+    arguments += ["-p", "no:cacheprovider", "--capture=no", "--tb=short", order["test"]]
+    code = pytest.main(arguments, plugins=[collector])
+    rows = [{"name": n, "outcome": outcome, "text": text} for n, (outcome, text) in collector.rows.items()]
+    told = {"nonce": order["nonce"], "exit": int(code), "collected": collector.collected, "tests": rows}
+    data = json.dumps(told).encode()
+    while data:
+        data = data[os.write(writer, data) :]
+    os._exit(0)
+
+
+main()

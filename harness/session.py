@@ -1,0 +1,228 @@
+"""The plugin proper: trials are items, their records are gathered, the run ends in a table.
+
+Under xdist the workers run trials and send record and transcript with the test report; the controller
+alone writes and prints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import record, reports
+from harness.errors import HarnessError
+from harness.run import Result, Setup, run_trial
+from harness.suite import Selection, Suite
+from harness.transcript import Event, Transcript
+from harness.trial import Trial
+
+RESULT: pytest.StashKey[Result] = pytest.StashKey()
+LETTERS = {
+    "solved": ".",
+    "wrong": "w",
+    "no_code": "n",
+    "syntax_error": "s",
+    "timeout": "t",
+    "crashed": "c",
+    "gave_up": "g",
+    "limit": "l",
+}
+
+
+class BenchmarkSession:
+    """Registered where there is a benchmarks folder."""
+
+    def __init__(self, config: pytest.Config, folder: Path) -> None:
+        option = config.getoption
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        self.suite = Suite(
+            folder,
+            config.rootpath,
+            Selection(
+                pairs=tuple(option("pair")),
+                orchestrators=_words(option("orchestrator")),
+                coders=_words(option("coder")),
+                epochs=option("epochs"),
+            ),
+            os.environ,
+        )
+        self.setup = Setup(root=config.rootpath, mode=option("record"))
+        self.folder = reports.RunFolder(config.rootpath / "reports", datetime.now(UTC))
+
+    # --- collection -------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Refuse wrong options and a wrong pairs file before anything runs, with one line each."""
+        if self._is_asked_for():
+            try:
+                assert self.suite.pairs
+                reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
+            except HarnessError as error:
+                raise pytest.UsageError(*str(error).splitlines()) from None
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """A task file of the suite is collected, where benchmarks were asked for."""
+        if self.suite.holds(file_path) and self._is_asked_for():
+            file: TaskFile = TaskFile.from_parent(parent, path=file_path)
+            file.benchmarks = self
+            return file
+        return None
+
+    def _is_asked_for(self) -> bool:
+        """Whether the arguments reach into the benchmarks folder of a repository that uses the harness."""
+        folder = self.suite.folder
+        paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in self.config.args]
+        if any(path == folder or path.is_relative_to(folder) for path in paths):
+            return True
+        return (folder / "pairs.yaml").is_file() and any(folder.is_relative_to(path) for path in paths)
+
+    # --- running ----------------------------------------------------------------------------
+
+    def run(self, trial: Trial) -> Result:
+        """Run a trial, telling it aloud under ``-s -v``."""
+        return run_trial(trial, self.setup, self._narrator())
+
+    def _narrator(self) -> Callable[[Event], None] | None:
+        if self.is_worker or self.config.getoption("capture") != "no" or self.config.option.verbose < 1:
+            return None
+        from rich.console import Console
+
+        from harness.show import show_event
+
+        console = Console(highlight=False)
+        console.print()
+        return lambda event: show_event(console, event)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Let record and transcript travel with the report."""
+        report: Any = yield
+        if isinstance(item, TrialItem) and call.when == "call":
+            result = item.stash.get(RESULT, None)
+            if result is None and call.excinfo is not None:
+                row = record.broken(item.trial, call.excinfo.value, mode=self.setup.mode)
+                result = Result(row, Transcript(()), {})
+            if result is not None:
+                report.harness = reports.luggage(result.record.row(), result.transcript, result.files)
+                report.user_properties.append(("outcome", result.record.outcome))
+        return report  # type: ignore[no-any-return]
+
+    # --- reporting --------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> str | None:
+        """Say whether requests can leave this machine."""
+        if not self._is_asked_for():
+            return None
+        mode = {
+            "none": "replaying cassettes, offline",
+            "once": "recording live what has no cassette",
+            "all": "recording everything live",
+        }[self.setup.mode]
+        return f"harness: {mode}; pairs: {', '.join(pair.name for pair in self.suite.pairs)}"
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """A word and a letter for each outcome; infra outcomes are errors."""
+        carried = getattr(report, "harness", None)
+        if carried is None:
+            return None
+        outcome = carried["record"]["outcome"]
+        word = outcome.replace("_", " ")
+        if carried["record"]["kind"] == "infra":
+            return "error", "E", (word.upper(), {"red": True})
+        color = {"green": True} if outcome == "solved" else {"yellow": True}
+        if report.failed:
+            return "failed", "F", (f"FAILED ({word})", {"red": True})
+        return word, LETTERS[outcome], (word.upper(), color)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The controller keeps each record as it arrives."""
+        carried = getattr(report, "harness", None)
+        if carried is not None and not self.is_worker:
+            self.folder.add(carried)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the pair table, and where the run's files are."""
+        if not self.folder.rows:
+            return
+        from harness.layout import print_tables
+
+        shown = self.suite.shown(self.suite.folder / "prices.yaml")
+        rows = self.folder.finish(reports.load_prices(self.suite.folder, shown))
+        writer = terminalreporter._tw  # noqa: SLF001  (pytest offers no other way to its file)
+        terminalreporter.section("pairs")
+        print_tables(rows, reports.note(self.folder.rows), writer)
+        terminalreporter.write_line(f"report: {self.suite.shown(self.folder.path)}")
+
+
+class TaskFile(pytest.File):
+    """A task file; its items are its trials. A bad one yields an item that says what is wrong with it."""
+
+    benchmarks: BenchmarkSession
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """``<pair>[<epoch>]`` for each trial."""
+        try:
+            trials = self.benchmarks.suite.trials(self.path)
+        except HarnessError as error:
+            broken: BrokenItem = BrokenItem.from_parent(self, name="spec")
+            broken.error = error
+            yield broken
+            return
+        for trial in trials:
+            item: TrialItem = TrialItem.from_parent(self, name=f"{trial.pair.name}[{trial.epoch}]")
+            item.trial = trial
+            item.benchmarks = self.benchmarks
+            item.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
+            yield item
+
+
+class _Item(pytest.Item):
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """One line for an error that the harness raises on purpose; a traceback for a bug in it."""
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the item stands, for reports: pytest rewrites the dots of what ends a node id."""
+        return self.path, None, f"{self.name} on {self.path.name}"
+
+
+class TrialItem(_Item):
+    """One trial."""
+
+    trial: Trial
+    benchmarks: BenchmarkSession
+
+    def runtest(self) -> None:
+        """Replay or record the trial; raises only what is not the models' doing."""
+        result = self.benchmarks.run(self.trial)
+        self.stash[RESULT] = result
+        if result.error is not None:
+            raise result.error
+        if self.config.getoption("fail_unsolved") and result.record.outcome != "solved":
+            pytest.fail(f"{result.record.outcome}: {result.record.detail}", pytrace=False)
+
+
+class BrokenItem(_Item):
+    """A task file that cannot be read, as an item: the other tasks still run."""
+
+    error: HarnessError
+
+    def setup(self) -> None:
+        """In the set-up, so that pytest calls it an error and not a failed test."""
+        raise self.error
+
+    def runtest(self) -> None:
+        """Never reached."""
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

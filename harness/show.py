@@ -1,0 +1,102 @@
+"""A trial's conversation for people: as it happens (``-s -v``) and afterwards (``harness show``).
+
+All text in it is a model's and may try anything with a terminal: control characters are made visible.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Tested, Transcript, Wrote
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+STYLES = {"user": "cyan", "orchestrator": "magenta", "coder": "green", "tester": "yellow"}
+
+
+def visible(text: str) -> str:
+    """The text with control characters, and what turns writing direction, made visible."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text.replace("\r\n", "\n"))
+
+
+def show(console: Console, transcript: Transcript) -> None:
+    """Print a whole conversation."""
+    attempt = 0
+    for event in transcript.events:
+        if event.attempt != attempt:
+            attempt = event.attempt
+            console.rule(f"attempt {attempt}", style="dim")
+        show_event(console, event)
+    if transcript.stop != "done":
+        console.print(f"stopped: {transcript.stop.replace('_', ' ')}", style="red")
+
+
+def show_event(console: Console, event: Event) -> None:
+    """Print one event."""
+    for part in _parts(event):
+        console.print(part)
+
+
+def _parts(event: Event) -> list[RenderableType]:
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    def head(text: str, style: str) -> Text:
+        return Text(visible(text), style=f"bold {style}")
+
+    def indented(text: str, style: str = "") -> RenderableType:
+        return Padding(Text(visible(text.rstrip()), style=style), (0, 0, 0, 4))
+
+    if isinstance(event, Said):
+        thinking = " (thinking)" if event.thinking else ""
+        style = STYLES[event.speaker]
+        return [
+            head(f"{event.speaker}{thinking}", style),
+            indented(event.text, "dim" if event.thinking else ""),
+        ]
+    if isinstance(event, Called):
+        return [head(f"orchestrator calls {event.tool}", "magenta"), indented(_arguments(event.arguments))]
+    if isinstance(event, Wrote):
+        code = Syntax(visible(event.text.rstrip()), "python", background_color="default", word_wrap=True)
+        return [head(f"{event.role} writes {event.path}", STYLES[event.role]), Padding(code, (0, 0, 0, 4))]
+    if isinstance(event, Returned):
+        return [
+            head("tool returns" if event.ok else "tool returns an error", "blue" if event.ok else "red"),
+            indented(event.text),
+        ]
+    if isinstance(event, Spent):
+        used = event.usage
+        cached = (
+            f", cache {used.cache_write} written {used.cache_read} read"
+            if used.cache_write or used.cache_read
+            else ""
+        )
+        return [Text(f"    [{event.role}: {used.input} tokens in, {used.output} out{cached}]", style="dim")]
+    if isinstance(event, Tested):
+        result = [
+            head(
+                "generated tests pass" if event.passed else "generated tests do not pass",
+                "green" if event.passed else "red",
+            )
+        ]
+        return [*result, indented(event.text)] if event.text else list(result)
+    assert isinstance(event, Fault)
+    return [head("fault (not the models')", "red"), indented(event.text)]
+
+
+def _arguments(text: str) -> str:
+    """Arguments line by line, or as the model wrote them if they are no JSON object."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(values, dict):
+        return text
+    return "\n".join(
+        f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()
+    )

@@ -1,0 +1,209 @@
+"""Task and pair files into typed values, with every problem named by file, line and field.
+
+A problem reads ``benchmarks/add.yaml:7: limits.timeout_s: expected a number, got text 'ten'``.
+Whether a task is *right* (its reference passes, its bugs fail) is ``validate.py``'s question.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness import yamlfile
+from harness.errors import SpecError, UsageError
+from harness.trial import Name, Pair, Task, Value, shorten
+
+PAIRS_FILE = "pairs.yaml"
+PRICES_FILE = "prices.yaml"
+SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
+M = TypeVar("M", bound=BaseModel)
+
+EXPECTED = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "string_too_short": "some text",
+}
+
+
+class PairSpec(Pair):
+    """One entry of pairs.yaml: a pair without its name, which is the entry's key."""
+
+    name: str = Field("", exclude=True, max_length=0, description="Not written: the key is the name.")
+
+
+class PairsFile(Value):
+    """benchmarks/pairs.yaml."""
+
+    pairs: dict[Name, PairSpec] = Field(min_length=1, description="Pair name -> pair.")
+
+
+class Price(Value):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cache_write: float = Field(0, ge=0)
+    cache_read: float = Field(0, ge=0)
+
+
+class PricesFile(Value):
+    """benchmarks/prices.yaml: prices that the price library does not know."""
+
+    prices: dict[str, Price] = Field(description="Model name -> price.")
+
+
+class TaskFile(Task):
+    """A task file. ``id`` may be left out: the file's stem is the default."""
+
+    model_config = ConfigDict(title="Task")
+    id: Name = Field("", validate_default=False, description="Unique in the suite. Default: the file's stem.")
+
+
+def is_task_file(path: Path) -> bool:
+    """Whether a file in the benchmarks folder holds a task."""
+    return path.suffix in {".yaml", ".yml"} and path.name not in {PAIRS_FILE, PRICES_FILE}
+
+
+def load_task(path: Path, shown: str) -> Task:
+    """Read a task file.
+
+    Raises:
+        SpecError: Every problem that the file has.
+    """
+    document = yamlfile.read(path, shown)
+    document.data.setdefault("id", path.stem)
+    return _parse(document, Task)
+
+
+def load_pairs(path: Path, shown: str) -> dict[str, Pair]:
+    """Read a pairs file: name -> pair, in the file's order.
+
+    Raises:
+        SpecError: Every problem that the file has.
+    """
+    parsed = _parse(yamlfile.read(path, shown), PairsFile)
+    return {name: Pair(**{**dict(spec), "name": name}) for name, spec in parsed.pairs.items()}
+
+
+def load_prices(path: Path, shown: str) -> dict[str, Price]:
+    """Read a price file, or nothing where there is none.
+
+    Raises:
+        SpecError: Every problem that the file has.
+    """
+    return _parse(yamlfile.read(path, shown), PricesFile).prices if path.is_file() else {}
+
+
+def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[Pair]:
+    """The pairs of these names, or all.
+
+    Raises:
+        UsageError: There is no pair of that name.
+    """
+    for name in names:
+        if name not in pairs:
+            raise UsageError(
+                f"no pair {name!r} in {shown}{_near(name, list(pairs))}",
+                remedy=f"use one of: {', '.join(pairs)}" if pairs else "add it there",
+            )
+    return [pairs[name] for name in names] if names else list(pairs.values())
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema of each kind of file, by the name of the schema file."""
+    kinds: dict[str, type[BaseModel]] = {"task": TaskFile, "pairs": PairsFile, "prices": PricesFile}
+    return {
+        f"{name}.schema.json": {"$schema": SCHEMA_URL, **model.model_json_schema(mode="validation")}
+        for name, model in kinds.items()
+    }
+
+
+def _parse(document: yamlfile.Document, model: type[M]) -> M:
+    try:
+        return model.model_validate(_tupled(document.data), strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        details.sort(key=lambda each: document.line(_path(each)))
+        raise SpecError([_problem(document, model, each) for each in details]) from None
+
+
+def _tupled(value: Any) -> Any:
+    """Lists as tuples: the values are frozen, and strict parsing does not convert."""
+    if isinstance(value, list):
+        return tuple(_tupled(item) for item in value)
+    return {key: _tupled(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _path(details: Any) -> tuple[str | int, ...]:
+    return tuple(part for part in details["loc"] if part != "[key]")
+
+
+def _problem(document: yamlfile.Document, model: type[BaseModel], details: Any) -> str:
+    path = _path(details)
+    where = f"{document.file}:{document.line(path)}: "
+    field = ".".join(str(part) for part in path)
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        parent = _model_at(model, path[:-1])
+        known = [name for name, info in parent.model_fields.items() if not info.exclude] if parent else []
+        hint = _near(str(path[-1]), known) or f"; known: {', '.join(known)}"
+        return f"{where}{field}: unknown key{hint}"
+    if kind == "missing":
+        return f"{where}{field}: missing; expected {_described(model, path)}"
+    if kind == "literal_error":
+        return f"{where}{field}: expected {context['expected']}, got {_shown(details['input'])}"
+    if kind == "value_error":
+        return f"{where}{field + ': ' if field else ''}{context['error']}"
+    if kind in EXPECTED:
+        return f"{where}{field}: expected {EXPECTED[kind]}, got {_shown(details['input'])}"
+    if kind == "string_pattern_mismatch":
+        rule = "letters, digits and ._+~%- (a letter or digit first)"
+        return f"{where}{field}: expected {rule}, got {_shown(details['input'])}"
+    rule = details["msg"][:1].lower() + details["msg"][1:]
+    return f"{where}{field}: {rule.replace('input should', 'it should')}, got {_shown(details['input'])}"
+
+
+def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:
+    """The model that describes the mapping at a path of the file."""
+    kind: Any = model
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:
+            arguments = [a for a in typing.get_args(kind) if a is not Ellipsis and a is not types.NoneType]
+            kind = arguments[-1] if arguments else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _described(model: type[BaseModel], path: tuple[Any, ...]) -> str:
+    parent = _model_at(model, path[:-1])
+    info = parent.model_fields.get(str(path[-1])) if parent else None
+    description = (info.description or "a value") if info else "a value"
+    return f"{description[:1].lower()}{description[1:].rstrip('.')}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _shown(value: object) -> str:
+    names = {str: "text", bool: "true/false", int: "number", float: "number", dict: "a mapping"}
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return f"{names.get(type(value), type(value).__name__)} {shorten(repr(value), 60)}"

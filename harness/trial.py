@@ -1,0 +1,170 @@
+"""What is measured: tasks, pairs of models, and the trials they make. Frozen values, no I/O.
+
+The field names are those of the YAML files (``benchmarks/*.yaml``, ``benchmarks/pairs.yaml``); reading
+those files is ``spec.py``'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Difficulty = Literal["trivial", "easy", "medium", "hard"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~%-]*$", max_length=120)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Value(BaseModel):
+    """Base of the parsed values: frozen, typed strictly, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Limits(Value):
+    """What one trial may use."""
+
+    timeout_s: float = Field(10, gt=0, le=600, description="Wall time of one test run, in seconds.")
+    memory_mb: int = Field(512, ge=64, le=65536, description="Address space of one test run, in MiB.")
+    max_tool_calls: int = Field(8, ge=1, le=100, description="Tool calls in the whole trial.")
+    max_repairs: int = Field(1, ge=0, le=20, description="Repair attempts after the first attempt.")
+    max_tokens: int = Field(4096, ge=16, le=64000, description="Output tokens of one answer of Claude.")
+
+
+class Bug(Value):
+    """A plausible wrong solution that good tests catch."""
+
+    name: Text = Field(description="What is wrong with it, in a few words.")
+    code: Text = Field(description="The whole code file.")
+
+
+class Task(Value):
+    """One thing to build, and how it is judged."""
+
+    id: Name = Field(description="Unique in the suite. Default: the file's stem.")
+    title: Text = Field(description="One line for people.")
+    difficulty: Difficulty = Field("easy", description="How hard it is for a person.")
+    tags: tuple[Name, ...] = Field((), description="Words to group tasks by.")
+    spec: Text = Field(description="What the user asks; all that the models see of the task.")
+    code_file: Text = Field(description="The file that the coder is to write.")
+    test_file: Text = Field(description="The pytest file that the tester is to write.")
+    files: dict[str, str] = Field({}, description="Further files, laid into the workspace before the trial.")
+    reference: Text = Field(description="A right solution; never shown to a model.")
+    acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
+    bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
+    limits: Limits = Field(Limits(), description="What one trial may use.")
+
+    @field_validator("code_file", "test_file")
+    @classmethod
+    def _is_a_python_file(cls, name: str) -> str:
+        if not is_safe_path(name) or not name.endswith(".py"):
+            raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
+        return name
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if not is_safe_path(name):
+                raise ValueError(f"expected file names inside the workspace, got {name!r}")
+        return files
+
+    @field_validator("bugs")
+    @classmethod
+    def _have_names_of_their_own(cls, bugs: tuple[Bug, ...]) -> tuple[Bug, ...]:
+        names = [bug.name for bug in bugs]
+        if len(set(names)) < len(names):
+            raise ValueError("expected a different name for each bug")
+        return bugs
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Task:
+        if self.code_file == self.test_file:
+            raise ValueError("expected code_file and test_file to differ")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that reaches a model: when it changes, a recording is of another task."""
+        seen = self.model_dump(mode="json", include={"spec", "code_file", "test_file", "files", "limits"})
+        return digest(seen)
+
+
+class Orchestrator(Value):
+    """The Letta agent's model and its settings."""
+
+    model: Text = Field(description="A Letta model handle, such as 'openai/gpt-5-mini'.")
+    temperature: float | None = Field(None, ge=0, le=2, description="Default: what Letta sends.")
+    context_window: int | None = Field(None, ge=1024, description="Tokens. Default: what Letta knows.")
+
+
+class Pair(Value):
+    """An orchestrator model with a coder model and a tester model."""
+
+    name: Name = Field(description="The key in pairs.yaml; names the cassette folder.")
+    orchestrator: Orchestrator
+    coder: Text = Field(description="The model that writes the code, such as 'claude-haiku-5-5'.")
+    tester: str = Field("", description="The model that writes the tests. Default: the coder's.")
+    flow: Literal["free", "guided"] = Field(
+        "free", description="guided: only the next sensible tool is offered: coder, tester, then none."
+    )
+    tools: Literal["client"] = Field("client", description="client: the harness runs the tools itself.")
+    backend: Literal["anthropic", "local"] = Field(
+        "anthropic",
+        description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude.",
+    )
+    epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tester_is_the_coder(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
+            return {**data, "tester": data["coder"]}
+        return data
+
+    @classmethod
+    def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
+        """The pair that ``--orchestrator`` and ``--coder`` ask for; its name is unambiguous."""
+        name = "+".join(quote(model, safe="").replace("%2F", "~") for model in (orchestrator, coder))
+        return cls(name=name, orchestrator=Orchestrator(model=orchestrator), coder=coder, epochs=epochs)
+
+
+class Trial(Value):
+    """One task, by one pair, once. ``slug`` names its item, cassette, workspace and record."""
+
+    task: Task
+    pair: Pair
+    epoch: int = Field(ge=1)
+    source: str = Field("benchmarks", description="The task's file, for messages and commands.")
+
+    @property
+    def slug(self) -> str:
+        """``pair/task/epoch``."""
+        return f"{self.pair.name}/{self.task.id}/{self.epoch}"
+
+
+def digest(value: object) -> str:
+    """Short stable hash of a JSON-like value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def is_safe_path(name: str) -> bool:
+    """Whether a file name stays inside a workspace on every platform."""
+    path = PurePosixPath(name)
+    return (
+        0 < len(name) <= 200
+        and not path.is_absolute()
+        and len(path.parts) <= 8
+        and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*", name) is not None
+    )
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """The text, or its beginning with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

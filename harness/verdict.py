@@ -1,0 +1,132 @@
+"""What running the code showed: from test runs to one outcome for the trial.
+
+Two agents, two grades: hidden acceptance tests grade the code; the generated tests are graded by
+whether they pass on the generated code (and, later, on the reference and the known bugs). The
+transcript is not consulted here, but for why it stopped and whether the coder was called.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from harness.sandbox import Sandbox, Status, TestRun
+from harness.transcript import Stop
+from harness.trial import Task
+
+ModelOutcome = Literal["solved", "wrong", "no_code", "syntax_error", "timeout", "crashed", "gave_up", "limit"]
+InfraOutcome = Literal[
+    "missing_cassette", "stale_cassette", "api_error", "sandbox_error", "spec_error", "harness_error"
+]
+Outcome = ModelOutcome | InfraOutcome
+MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)
+INFRA_OUTCOMES: tuple[InfraOutcome, ...] = get_args(InfraOutcome)
+ACCEPTANCE_FILE = "test_hidden_acceptance.py"
+OF_STATUS: dict[Status, ModelOutcome] = {
+    "passed": "solved",
+    "failed": "wrong",
+    "no_tests": "wrong",
+    "timeout": "timeout",
+    "memory": "timeout",
+    "crashed": "crashed",
+}
+Files = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The grades of a trial.
+
+    Attributes:
+        outcome: One word.
+        detail: One line: why it is not solved.
+        solved_at: The first attempt whose code passes acceptance, or None.
+        acceptance: The run on the last attempt's code; None where nothing could be run.
+        generated: The generated tests on the last attempt's code; None where one of them is missing.
+    """
+
+    outcome: ModelOutcome
+    detail: str
+    solved_at: int | None
+    acceptance: TestRun | None
+    generated: TestRun | None
+
+
+class Grader:
+    """Grades the files of one task. Running the same files twice gives the first result again."""
+
+    def __init__(self, task: Task, sandbox: Sandbox) -> None:
+        self._task = task
+        self._sandbox = sandbox
+        self._runs: dict[tuple[object, ...], TestRun] = {}
+
+    def generated(self, files: Files) -> TestRun | None:
+        """The generated tests on the generated code; None if either file is missing."""
+        if self._task.code_file not in files or self._task.test_file not in files:
+            return None
+        return self._run(files, self._task.test_file)
+
+    def acceptance(self, files: Files) -> TestRun:
+        """The hidden acceptance tests. They never see the generated tests."""
+        seen = {path: text for path, text in files.items() if path != self._task.test_file}
+        return self._run({**seen, ACCEPTANCE_FILE: self._task.acceptance}, ACCEPTANCE_FILE)
+
+    def verdict(self, attempts: list[Files], stop: Stop, *, coder_called: bool) -> Verdict:
+        """The grades of a trial, from the files as each attempt left them."""
+        last = attempts[-1]
+        generated = self.generated(last)
+        blocked = self._blocked(last, coder_called=coder_called)
+        acceptance = None if blocked else self.acceptance(last)
+        solved_at = next((n for n, files in enumerate(attempts, start=1) if self._solves(files)), None)
+        if acceptance and acceptance.passed:
+            return Verdict("solved", "", solved_at, acceptance, generated)
+        outcome, detail = blocked or _failed(acceptance)
+        if stop != "done":
+            limit = stop.replace("_limit", " limit").replace("_", " ")
+            outcome, detail = "limit", f"the {limit} was reached; {detail}"
+        return Verdict(outcome, detail, solved_at, acceptance, generated)
+
+    def _solves(self, files: Files) -> bool:
+        return not self._blocked(files, coder_called=True) and self.acceptance(files).passed
+
+    def _blocked(self, files: Files, *, coder_called: bool) -> tuple[ModelOutcome, str] | None:
+        """Why there is nothing to run, if so."""
+        path = self._task.code_file
+        if not coder_called:
+            return "gave_up", "the coder was not called"
+        if path not in files:
+            return "no_code", f"{path} was not written"
+        problem = syntax_problem(files[path], path)
+        return ("syntax_error", problem) if problem else None
+
+    def _run(self, files: Files, test_path: str) -> TestRun:
+        key = (test_path, *sorted(files.items()))
+        if key not in self._runs:
+            self._runs[key] = self._sandbox.run(files, test_path, self._task.limits)
+        return self._runs[key]
+
+
+def syntax_problem(code: str, path: str) -> str:
+    """Why a file does not compile, in one line; empty if it does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"{path}:{error.lineno or 1}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"{path}: {type(error).__name__}"
+    return ""
+
+
+def _failed(run: TestRun | None) -> tuple[ModelOutcome, str]:
+    if run is None:
+        return "no_code", "nothing could be run"
+    bad = next((test for test in run.tests if test.outcome not in ("passed", "skipped", "xfailed")), None)
+    detail = run.detail
+    if bad is not None:
+        first = bad.text.splitlines()[0] if bad.text else bad.outcome
+        detail = f"{run.passes} of {len(run.tests)} acceptance tests passed; {first}"
+    return OF_STATUS[run.status], detail[:300]

@@ -1,0 +1,78 @@
+"""Fixtures: a task and a pair, loopback stand-ins for Letta and Claude, and a setup that records on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fakes import FakeClaude, FakeLetta
+
+from harness.run import Setup
+from harness.transport import Transport
+from harness.trial import Orchestrator, Pair, Task, Trial
+
+ACCEPTANCE = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n"
+
+
+@pytest.fixture
+def task() -> Task:
+    """The task ``add``."""
+    return Task(
+        id="add",
+        title="Add",
+        spec="Implement add(a, b).",
+        code_file="add.py",
+        test_file="test_add.py",
+        reference="def add(a, b):\n    return a + b\n",
+        acceptance=ACCEPTANCE,
+    )
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """A pair whose models cost money."""
+    return Pair(name="gpt+haiku", orchestrator=Orchestrator(model="openai/gpt-5-mini"), coder="claude-haiku-5-5")
+
+
+@pytest.fixture
+def trial(task: Task, pair: Pair) -> Trial:
+    """The first epoch of that task by that pair."""
+    return Trial(task=task, pair=pair, epoch=1, source="benchmarks/add.yaml")
+
+
+@pytest.fixture
+def letta() -> Iterator[FakeLetta]:
+    """A Letta server that calls the coder, then the tester."""
+    with FakeLetta().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def claude() -> Iterator[FakeClaude]:
+    """A Claude that writes right code and right tests."""
+    with FakeClaude().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude) -> Setup:
+    """A setup that records everything on the stand-ins."""
+    return Setup(
+        root=tmp_path,
+        mode="all",
+        environment={
+            "LETTA_BASE_URL": letta.url,
+            "ANTHROPIC_BASE_URL": claude.url,
+            "ANTHROPIC_API_KEY": "a-key-for-tests",
+        },
+        transport=lambda: Transport(longest_wait_s=0.0),
+        now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def replaying(recording: Setup) -> Setup:
+    """A setup that replays what ``recording`` wrote, with no service to reach."""
+    return Setup(root=recording.root, mode="none", environment={})

@@ -1,0 +1,196 @@
+"""Deterministic stand-ins for Letta and Claude on loopback, for tests that record.
+
+They answer as the real servers do (shapes taken from recordings); they are no part of any benchmark, and
+nothing that they answered is ever committed as a cassette.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+CODE = "def add(a: int, b: int) -> int:\n    return a + b\n"
+TESTS = "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
+Answer = tuple[int, Any]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _go(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = json.loads(raw) if raw else None
+        status, answer, *headers = self.server.fake.respond(self.command, self.path, body, dict(self.headers))
+        if status == 0:  # drop the connection without an answer
+            self.connection.close()
+            self.close_connection = True
+            return
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        for name, value in headers[0].items() if headers else ():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_DELETE = _go  # noqa: N815
+
+
+class Fake:
+    """A loopback server. ``faults`` answers the next requests in place of the real thing."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.faults: list[tuple[str, Any]] = []
+        self.url = ""
+
+    def respond(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        self.requests.append((method, path, body))
+        self.headers.append(headers)
+        if self.faults and path.endswith(self.faults[0][0]):
+            return self.faults.pop(0)[1]
+        return self.answer(method, path, body)
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        raise NotImplementedError
+
+    @contextmanager
+    def running(self) -> Iterator[Any]:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.fake = self
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def call(tool: str, **arguments: Any) -> tuple[str, str, str]:
+    """A step of FakeLetta: the orchestrator calls a tool."""
+    return "call", tool, json.dumps(arguments)
+
+
+def say(text: str, stop: str = "end_turn") -> tuple[str, str, str]:
+    """A step of FakeLetta: the orchestrator speaks and ends its turn."""
+    return "say", text, stop
+
+
+CODER_THEN_TESTER = (
+    call("run_claude_coder", spec="add two numbers", file_name="add.py"),
+    call("run_claude_tester", spec="add two numbers", code_file="add.py", file_name="test_add.py"),
+    say("Both files are written."),
+)
+
+
+class FakeLetta(Fake):
+    """Plays a script: each message takes the next step; after the last it starts again."""
+
+    def __init__(self, steps: tuple[tuple[str, str, str], ...] = CODER_THEN_TESTER) -> None:
+        super().__init__()
+        self.agents: dict[str, str] = {}
+        self._script: Callable[[], Iterator[Any]] = lambda: itertools.cycle(steps)
+        self._playing: dict[str, Iterator[Any]] = {}
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        if path == "/v1/health/":
+            return 200, {"version": "0.16.8", "status": "ok"}
+        if path == "/v1/agents/" and method == "POST":
+            return 200, self._create(body)
+        agent = path.split("/")[3]
+        if method == "DELETE":
+            del self.agents[agent]
+            return 200, {"message": f"Agent id={agent} successfully deleted"}
+        return 200, self._step(agent)
+
+    def _create(self, body: Any) -> Any:
+        agent = f"agent-{uuid.uuid4()}"
+        self.agents[agent] = body["name"]
+        self._playing[agent] = self._script()
+        secrets = [{"key": key, "value": value} for key, value in (body.get("secrets") or {}).items()]
+        return {
+            "id": agent,
+            "name": body["name"],
+            "agent_type": "letta_v1_agent",
+            "system": body["system"],
+            "created_at": "2026-11-22T10:00:00.123+00:00",
+            "blocks": [],
+            "llm_config": {"model": "m", "model_endpoint_type": "openai", "context_window": 30000},
+            "memory": {"blocks": []},
+            "sources": [],
+            "tags": body["tags"],
+            "tools": [],
+            "secrets": secrets,
+        }
+
+    def _step(self, agent: str) -> Any:
+        kind, what, rest = next(self._playing[agent])
+        message: dict[str, Any] = {"id": f"message-{uuid.uuid4()}", "date": "2026-11-22T10:00:00+00:00"}
+        if kind == "call":
+            asked = {"name": what, "arguments": rest, "tool_call_id": f"call_{uuid.uuid4().hex[:8]}"}
+            message |= {"message_type": "approval_request_message", "tool_call": asked, "tool_calls": [asked]}
+        else:
+            message |= {"message_type": "assistant_message", "content": what}
+        return {
+            "messages": [message],
+            "stop_reason": {
+                "message_type": "stop_reason",
+                "stop_reason": "requires_approval" if kind == "call" else rest,
+            },
+            "usage": {
+                "message_type": "usage_statistics",
+                "prompt_tokens": 100,
+                "completion_tokens": 10,
+                "cached_input_tokens": 40,
+                "cache_write_tokens": None,
+                "step_count": 1,
+            },
+        }
+
+
+class FakeClaude(Fake):
+    """Answers the coder with ``code`` and the tester with ``tests``, each in a fence."""
+
+    def __init__(self, code: str = CODE, tests: str = TESTS) -> None:
+        super().__init__()
+        self.code = code
+        self.tests = tests
+        self.stop_reason = "end_turn"
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        assert (method, path) == ("POST", "/v1/messages")
+        text = self.tests if "pytest" in body["system"] else self.code
+        return 200, {
+            "id": f"msg_{uuid.uuid4().hex}",
+            "type": "message",
+            "role": "assistant",
+            "model": body["model"],
+            "content": [{"type": "text", "text": f"```python\n{text}```"}],
+            "stop_reason": self.stop_reason,
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 20,
+                "cache_creation_input_tokens": 5,
+                "cache_read_input_tokens": 7,
+                "output_tokens": 30,
+            },
+        }
+
+
+def claude_error(status: int, kind: str, message: str) -> Answer:
+    """An error body of the Messages API."""
+    return status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}

@@ -1,0 +1,318 @@
+"""One trial from end to end, recorded on loopback stand-ins and replayed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import CODE, FakeClaude, FakeLetta, call, claude_error, say
+
+from harness import prompts
+from harness.errors import ApiError, CassetteError, MissingCassette, StaleCassette
+from harness.run import Setup, cassette_path, run_trial
+from harness.transcript import Said, Tested, Usage
+from harness.trial import Trial
+
+OVERLOADED = claude_error(529, "overloaded_error", "Overloaded")
+
+
+def cassette_of(setup: Setup, trial: Trial) -> Path:
+    return setup.root / cassette_path(trial)
+
+
+def test_a_replay_reproduces_the_recorded_trial(trial, recording, replaying, letta, claude) -> None:
+    """A replay gives the record, transcript and files of the live trial, and asks no server."""
+    live = run_trial(trial, recording)
+    asked = len(letta.requests) + len(claude.requests)
+    replay = run_trial(trial, replaying)
+    assert live.error is None
+    assert replay.record.row() | {"mode": ""} == live.record.row() | {"mode": ""}
+    assert [(live.record.mode, live.record.outcome), (replay.record.mode, replay.record.outcome)] == [
+        ("record", "solved"),
+        ("replay", "solved"),
+    ]
+    assert replay.files == live.files == {"add.py": CODE, "test_add.py": claude.tests}
+    assert len(letta.requests) + len(claude.requests) == asked
+    assert replay.transcript == live.transcript
+
+
+def test_the_agent_is_deleted(trial, recording, letta) -> None:
+    """No agent is left in Letta after a trial."""
+    run_trial(trial, recording)
+    assert letta.agents == {}
+
+
+def test_the_agent_is_deleted_after_a_fault(trial, recording, letta, claude) -> None:
+    """Nor is one left when Letta fails in the middle, and nothing is saved."""
+    letta.faults = [("/messages", (500, {"detail": "boom"}))]
+    result = run_trial(trial, recording)
+    assert isinstance(result.error, ApiError)
+    assert letta.agents == {}
+    assert not cassette_of(recording, trial).exists()
+
+
+def test_the_agent_is_deleted_after_an_interrupt(trial, recording, letta) -> None:
+    """Ctrl-C goes through, and the agent is deleted all the same."""
+
+    def interrupt(event: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial, recording, interrupt)
+    assert letta.agents == {}
+    assert not list(recording.root.rglob("*.json*"))
+
+
+def test_tokens_are_counted_by_role(trial, recording) -> None:
+    """Usage is summed per role; cached input is not counted twice."""
+    transcript = run_trial(trial, recording).transcript
+    assert transcript.usage("orchestrator") == Usage(input=180, cache_read=120, output=30)
+    assert transcript.usage("coder") == Usage(input=20, cache_write=5, cache_read=7, output=30)
+    assert transcript.usage("tester") == transcript.usage("coder")
+
+
+def test_a_missing_cassette_names_the_command(trial, replaying) -> None:
+    """Without a cassette the trial says how to record it, and counts as infra."""
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, MissingCassette)
+    assert result.record.outcome == "missing_cassette"
+    assert result.record.kind == "infra"
+    assert "pytest benchmarks/add.yaml --record=once --pair gpt+haiku" in str(result.error)
+
+
+def test_the_command_of_a_crossed_pair(trial, replaying) -> None:
+    """A pair made by --orchestrator and --coder is recorded by those options."""
+    pair = trial.pair.of_models("openai/gpt-5-mini", "claude-haiku-5-5")
+    result = run_trial(trial.model_copy(update={"pair": pair}), replaying)
+    assert "--orchestrator openai/gpt-5-mini --coder claude-haiku-5-5" in str(result.error)
+
+
+def test_once_records_only_what_is_missing(trial, recording, letta) -> None:
+    """``once`` records the first time and replays the second."""
+    once = replace(recording, mode="once")
+    first = run_trial(trial, once)
+    asked = len(letta.requests)
+    second = run_trial(trial, once)
+    assert [first.record.mode, second.record.mode] == ["record", "replay"]
+    assert len(letta.requests) == asked
+
+
+def test_a_changed_prompt_is_stale(trial, recording, replaying, monkeypatch) -> None:
+    """One changed word of a prompt makes the replay stale; the error names path and both words."""
+    run_trial(trial, recording)
+    monkeypatch.setattr(prompts, "CODER", prompts.CODER.replace("complete", "entire"))
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, StaleCassette)
+    said = str(result.error)
+    assert "prompts changed" in said
+    assert "$.system" in said
+    assert "complete" in said
+    assert "entire" in said
+    assert "--record=all" in said
+
+
+def test_a_changed_spec_is_stale(trial, recording, replaying) -> None:
+    """A task whose spec changed is told apart from a changed prompt."""
+    run_trial(trial, recording)
+    task = trial.task.model_copy(update={"spec": "Implement add(a, b) well."})
+    result = run_trial(trial.model_copy(update={"task": task}), replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "the task changed" in str(result.error)
+    assert "prompts changed" not in str(result.error)
+
+
+def test_a_changed_model_is_stale(trial, recording, replaying) -> None:
+    """A recording of another coder model is never taken for this one."""
+    run_trial(trial, recording)
+    pair = trial.pair.model_copy(update={"coder": "claude-opus-5-5"})
+    result = run_trial(trial.model_copy(update={"pair": pair}), replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "the pair changed" in str(result.error)
+    assert "claude-opus-5-5" in str(result.error)
+
+
+def test_unplayed_exchanges_are_stale(trial, recording, replaying) -> None:
+    """A replay that asks for less than was recorded is stale: two files are no longer written."""
+    run_trial(trial, recording)
+    path = cassette_of(recording, trial)
+    data = json.loads(path.read_text())
+    data["exchanges"].insert(-1, data["exchanges"][2])
+    path.write_text(json.dumps(data))
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "not asked for" in str(result.error)
+
+
+def test_a_stale_replay_keeps_the_conversation_so_far(trial, recording, replaying, monkeypatch) -> None:
+    """What was replayed before the miss can still be read."""
+    run_trial(trial, recording)
+    monkeypatch.setattr(prompts, "TESTER", "other words")
+    result = run_trial(trial, replaying)
+    assert any(isinstance(event, Said) and event.speaker == "coder" for event in result.transcript.events)
+
+
+def test_grading_changes_do_not_make_it_stale(trial, recording, replaying) -> None:
+    """New acceptance tests regrade old recordings."""
+    run_trial(trial, recording)
+    task = trial.task.model_copy(update={"acceptance": "def test_no():\n    assert False\n"})
+    result = run_trial(trial.model_copy(update={"task": task}), replaying)
+    assert result.error is None
+    assert result.record.outcome == "wrong"
+    assert result.record.solved_at is None
+
+
+def test_failing_tests_lead_to_a_repair(trial, recording, replaying, claude) -> None:
+    """Failing generated tests are reported to the orchestrator, once, in words that replay the same."""
+    claude.code = CODE.replace("a + b", "a - b")
+    live = run_trial(trial, recording)
+    replay = run_trial(trial, replaying)
+    assert (live.record.outcome, live.record.attempts, live.record.repairs) == ("wrong", 2, 1)
+    assert replay.record.row() | {"mode": ""} == live.record.row() | {"mode": ""}
+    told = [e.text for e in live.transcript.events if isinstance(e, Said) and e.speaker == "user"]
+    assert "assert -1 == 3" in told[1]
+    assert "test_sum" not in "".join(told), "the hidden acceptance tests never reach a model"
+    assert str(recording.root) not in "".join(told)
+
+
+def test_no_repair_after_passing_tests(trial, recording) -> None:
+    """Passing generated tests end the trial after one attempt."""
+    result = run_trial(trial, recording)
+    tested = [event for event in result.transcript.events if isinstance(event, Tested)]
+    assert [(event.attempt, event.passed) for event in tested] == [(1, True)]
+
+
+def test_transport_retries_are_counted_and_not_replayed(trial, recording, replaying, claude) -> None:
+    """Passing faults are repeated and counted; the replay shows the recorded count and sends no failure."""
+    claude.faults = [("/messages", (*OVERLOADED, {"retry-after": "0"})), ("/messages", (0, None))]
+    live = run_trial(trial, recording)
+    replay = run_trial(trial, replaying)
+    assert live.record.transport_retries == replay.record.transport_retries == 2
+    assert live.record.outcome == replay.record.outcome == "solved"
+    assert "Overloaded" not in cassette_of(recording, trial).read_text()
+
+
+def test_an_api_that_stays_down_is_an_error(trial, recording, claude) -> None:
+    """A refused key is an infra outcome with a remedy; the orchestrator got an error text."""
+    bad = claude_error(401, "authentication_error", "invalid x-api-key")
+    claude.faults = [("/messages", bad)] * 20
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "api_error"
+    assert "invalid x-api-key" in str(result.error)
+    assert "ANTHROPIC_API_KEY" in str(result.error)
+    assert result.transcript.tool_errors > 0
+    assert not cassette_of(recording, trial).exists()
+
+
+def test_a_refused_request_is_the_models_doing(trial, recording, replaying, claude) -> None:
+    """A prompt that Claude refuses is a tool error, recorded and replayed."""
+    claude.faults = [("/messages", claude_error(400, "invalid_request_error", "prompt is too long"))]
+    live = run_trial(trial, recording)
+    replay = run_trial(trial, replaying)
+    assert live.record.kind == replay.record.kind == "model"
+    assert live.record.tool_errors == replay.record.tool_errors == 2
+
+
+def test_no_credit_is_not_the_models_doing(trial, recording, claude) -> None:
+    """An empty account answers 400, and is infra all the same."""
+    said = "Your credit balance is too low to access the Anthropic API."
+    claude.faults = [("/messages", claude_error(400, "invalid_request_error", said))]
+    assert run_trial(trial, recording).record.outcome == "api_error"
+
+
+def test_unreachable_letta(trial, recording) -> None:
+    """No Letta server is one line with what to do."""
+    setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": "http://127.0.0.1:9"})
+    result = run_trial(trial, setup)
+    assert isinstance(result.error, ApiError)
+    assert "http://127.0.0.1:9 cannot be reached" in str(result.error)
+    assert "harness up" in str(result.error)
+
+
+def test_no_key(trial, recording) -> None:
+    """Recording Claude without a key says so before anything is asked."""
+    setup = replace(recording, environment={"LETTA_BASE_URL": recording.environment["LETTA_BASE_URL"]})
+    result = run_trial(trial, setup)
+    assert isinstance(result.error, ApiError)
+    assert "ANTHROPIC_API_KEY is not set" in str(result.error)
+
+
+def test_a_key_in_an_answer_is_never_written(trial, recording, claude, monkeypatch) -> None:
+    """An answer that holds a key of the environment is not saved, and the old cassette stays."""
+    run_trial(trial, recording)
+    before = cassette_of(recording, trial).read_bytes()
+    monkeypatch.setitem(os.environ, "MY_API_KEY", "abcdefgh12345678")
+    claude.code = f"{CODE}KEY = 'abcdefgh12345678'\n"
+    result = run_trial(trial, recording)
+    assert isinstance(result.error, CassetteError)
+    assert "MY_API_KEY" in str(result.error)
+    assert "abcdefgh12345678" not in str(result.error)
+    assert cassette_of(recording, trial).read_bytes() == before
+
+
+def test_the_key_is_not_in_the_cassette(trial, recording) -> None:
+    """The key that was sent stands nowhere in the cassette."""
+    run_trial(trial, recording)
+    assert "a-key-for-tests" not in cassette_of(recording, trial).read_text()
+
+
+def test_two_recordings_are_the_same(trial, recording) -> None:
+    """Random ids, dates and times do not reach the file: only what models said can differ."""
+    texts = []
+    for _ in range(2):
+        run_trial(trial, recording)
+        data = json.loads(cassette_of(recording, trial).read_text())
+        data["recorded"].pop("wall_s")
+        for exchange in data["exchanges"]:
+            exchange["response"]["json"].pop("id", None)
+        texts.append(json.dumps(data))
+    assert _without_calls(texts[0]) == _without_calls(texts[1])
+
+
+def _without_calls(text: str) -> str:
+    import re
+
+    return re.sub(r"call_[0-9a-f]{8}", "call_n", text)
+
+
+@pytest.mark.parametrize("name", ["../../x.py", "/etc/x.py", "a/../../x.py", "~/x.py"])
+def test_a_name_outside_the_workspace(name, trial, recording) -> None:
+    """A model that names a file outside gets an error text, and nothing is written anywhere."""
+    with FakeLetta((call("run_claude_coder", spec="x", file_name=name), say("done"))).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        result = run_trial(trial, setup)
+    assert result.record.outcome == "gave_up"
+    assert result.record.tool_errors == 2
+    assert result.files == {}
+
+
+def test_an_orchestrator_that_only_talks(trial, recording) -> None:
+    """An orchestrator that never calls the coder gave up."""
+    with FakeLetta((say("I would rather not."),)).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        assert run_trial(trial, setup).record.outcome == "gave_up"
+
+
+def test_the_tool_call_limit(trial, recording, replaying) -> None:
+    """An orchestrator that calls for ever reaches the limit; what it wrote is still graded."""
+    with FakeLetta((call("run_claude_coder", spec="x", file_name="other.py"),)).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        live = run_trial(trial, setup)
+    assert (live.record.outcome, live.record.tool_calls) == ("limit", trial.task.limits.max_tool_calls)
+    assert run_trial(trial, replaying).record.outcome == "limit"
+
+
+def test_solved_within_the_limit_is_solved(trial, recording) -> None:
+    """A solution counts even if the orchestrator went on until the limit."""
+    with FakeLetta((call("run_claude_coder", spec="x", file_name="add.py"),)).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        assert run_trial(trial, setup).record.outcome == "solved"
+
+
+def test_a_watcher_sees_every_event(trial, recording) -> None:
+    """Whoever watches is told of each event, in order, as it happens."""
+    seen = []
+    result = run_trial(trial, recording, seen.append)
+    assert tuple(seen) == result.transcript.events
