@@ -89,7 +89,7 @@ class MessagesApi:
         )
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def _client(base_url: str, api_key: str) -> Anthropic:
     """One client per endpoint and process: building one takes about 50 ms."""
     from anthropic import Anthropic

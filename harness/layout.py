@@ -23,7 +23,9 @@ def _percent(key: str) -> Callable[[Row], str]:
 def _dollars(key: str) -> Callable[[Row], str]:
     def text(row: Row) -> str:
         value = row[key]
-        return "unknown" if value is None else ("$0" if value == 0 else f"${value:.4f}")
+        if value is None or value == 0:
+            return "unknown" if value is None else "$0"
+        return f"${value:.2f}" if value >= 1 else f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
 
     return text
 

@@ -222,7 +222,7 @@ def _text(content: Any) -> str:
     return "".join(getattr(part, "text", "") or "" for part in content)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def _client(base_url: str, api_key: str) -> Letta:
     """One client per endpoint and process."""
     from letta_client import Letta
@@ -246,21 +246,27 @@ def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
             remedy="start it with `harness up`, or set LETTA_BASE_URL (and LETTA_API_KEY)",
         )
     said = _said(getattr(error, "body", None)) or str(error)
-    if status in (401, 403):
+    if str(_type(getattr(error, "body", None))).startswith("llm_"):
+        remedy = (
+            "the model behind Letta failed: check its key, credit and base URL in the server's environment"
+        )
+    elif status in (401, 403):
         remedy = "set LETTA_API_KEY to a key of that server"
     elif status == 404 and about:
         remedy = "correct the orchestrator's model in the pair; it must be a handle that the server offers"
-    elif "llm_error" in str(getattr(error, "body", "")):
-        remedy = "the model behind Letta failed: check its key and base URL in the server's environment"
     else:
         remedy = "see the server's log"
     where = f" ({about})" if about else ""
     return ApiError(f"Letta at {base_url}{where}: {status} {said}", remedy=remedy)
 
 
+def _type(body: Any) -> Any:
+    inner = body.get("error") if isinstance(body, dict) else None
+    return inner.get("type") if isinstance(inner, dict) else None
+
+
 def _said(body: Any) -> str:
     if isinstance(body, dict):
-        for key in ("message", "detail", "error"):
-            if body.get(key):
-                return _said(body[key])
+        parts = [_said(body[key]) for key in ("error", "message", "detail") if body.get(key)]
+        return ": ".join(dict.fromkeys(part.rstrip(".") for part in parts))
     return " ".join(str(body).split())[:300] if body else ""

@@ -58,7 +58,7 @@ class BenchmarkSession:
     # --- collection -------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self) -> None:
+    def pytest_sessionstart(self) -> None:
         """Refuse wrong options and a wrong pairs file before anything runs, with one line each."""
         if self._is_asked_for():
             try:
@@ -111,7 +111,7 @@ class BenchmarkSession:
                 result = Result(row, Transcript(()), {})
             if result is not None:
                 report.harness = reports.luggage(result.record.row(), result.transcript, result.files)
-                report.user_properties.append(("outcome", result.record.outcome))
+        report.harness_broken = isinstance(item, BrokenItem) and report.failed
         return report  # type: ignore[no-any-return]
 
     # --- reporting --------------------------------------------------------------------------
@@ -129,6 +129,8 @@ class BenchmarkSession:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """A word and a letter for each outcome; infra outcomes are errors."""
+        if getattr(report, "harness_broken", False):
+            return "error", "E", ("SPEC ERROR", {"red": True})
         carried = getattr(report, "harness", None)
         if carried is None:
             return None
@@ -205,6 +207,7 @@ class TrialItem(_Item):
         """Replay or record the trial; raises only what is not the models' doing."""
         result = self.benchmarks.run(self.trial)
         self.stash[RESULT] = result
+        self.user_properties.append(("outcome", result.record.outcome))
         if result.error is not None:
             raise result.error
         if self.config.getoption("fail_unsolved") and result.record.outcome != "solved":
@@ -216,12 +219,9 @@ class BrokenItem(_Item):
 
     error: HarnessError
 
-    def setup(self) -> None:
-        """In the set-up, so that pytest calls it an error and not a failed test."""
-        raise self.error
-
     def runtest(self) -> None:
-        """Never reached."""
+        """Say what is wrong with the file."""
+        raise self.error
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -37,8 +37,9 @@ class Transport:
         Args:
             role: On whose behalf, for the count.
             request: Sends one request; raises the SDK's errors.
-            safe_to_repeat: False where the server may already have acted on a request whose answer
-                was lost; then only a refusal, and a connection that never stood, are repeated.
+            safe_to_repeat: False where the server may have acted on a request whose answer was lost;
+                then a lost connection is only repeated if it never stood. (An answered failure is
+                repeated all the same: Letta rolls back what failed.)
         """
         import stamina
 
@@ -79,9 +80,7 @@ def _passing(error: Exception, *, safe_to_repeat: bool) -> bool:
         )
     if status == 429:
         return SPEND_CAP not in str(getattr(error, "body", ""))
-    if safe_to_repeat:
-        return status in (408, 409) or status >= 500
-    return status in (503, 529)
+    return status in (408, 409) or status >= 500
 
 
 def _retry_after(error: Exception) -> float | None:

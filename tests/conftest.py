@@ -33,7 +33,9 @@ def task() -> Task:
 @pytest.fixture
 def pair() -> Pair:
     """A pair whose models cost money."""
-    return Pair(name="gpt+haiku", orchestrator=Orchestrator(model="openai/gpt-5-mini"), coder="claude-haiku-5-5")
+    return Pair(
+        name="gpt+haiku", orchestrator=Orchestrator(model="openai/gpt-5-mini"), coder="claude-haiku-5-5"
+    )
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_the_agent_is_deleted(trial, recording, letta) -> None:
 
 def test_the_agent_is_deleted_after_a_fault(trial, recording, letta, claude) -> None:
     """Nor is one left when Letta fails in the middle, and nothing is saved."""
-    letta.faults = [("/messages", (500, {"detail": "boom"}))]
+    letta.faults = [("/messages", (500, {"detail": "boom"}))] * 9
     result = run_trial(trial, recording)
     assert isinstance(result.error, ApiError)
     assert letta.agents == {}

@@ -64,10 +64,8 @@ class Home:
         return self.root / "letta-home"
 
     def log(self, name: str) -> Path:
-        """The log of a component or a step; its folder is made."""
-        folder = self.root / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}.log"
+        """The log of a component or a step."""
+        return self.root / "logs" / f"{name}.log"
 
 
 def find_home() -> Home:

@@ -32,6 +32,12 @@ _INHERITED = (
 )
 # Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
 _MODEL_TIMEOUT_S = 600
+_POINT_AT = """
+UPDATE providers SET base_url = '{url}' WHERE name = 'openai' AND base_url <> '{url}';
+UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}', '"{url}"')::json
+ WHERE llm_config->>'model_endpoint' LIKE 'http://127.0.0.1:%/v1'
+   AND llm_config->>'model_endpoint' <> '{url}';
+"""
 
 
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
@@ -101,13 +107,8 @@ def point_at_model_server(database: Database, model_port: int) -> None:
     Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
     never looks at the variable again. Does nothing at the first start, when nothing is stored.
     """
-    url = base_url(model_port)
-    local = f"'^http://{HOST.replace('.', '[.]')}:[0-9]+/v1$'"
-    database.sql(
-        f"UPDATE providers SET base_url = '{url}' WHERE name = 'openai' AND base_url <> '{url}';"
-        f"UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}', '\"{url}\"')::json"
-        f" WHERE llm_config->>'model_endpoint' ~ {local} AND llm_config->>'model_endpoint' <> '{url}';"
-    )
+    # The only value put in is made of a constant and a number.
+    database.sql(_POINT_AT.format(url=base_url(model_port)))
 
 
 def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:

@@ -1,9 +1,9 @@
 """What Letta adds to a conversation before it reaches a model, and how to take it off again.
 
-Seen with Letta 0.16.8 and an agent of type ``letta_v1_agent``: a person's message comes through as it is; a
-tool's return comes as ``{"status": "OK"|"Failed", "message": ..., "time": ...}``; Letta's own notices (alerts,
-summaries of a shortened conversation) come as user messages ``{"type": "system_alert", ...}``; the system
-prompt ends with the agent's id and a time stamp. Older agent types wrap a person's message too, as
+Seen with Letta 0.16.8 and an agent of type ``letta_v1_agent``: a person's message comes through as it is;
+a tool's return comes as ``{"status": "OK"|"Failed", "message": ..., "time": ...}``; Letta's own notices
+(alerts, summaries of a shortened conversation) come as user messages ``{"type": "system_alert", ...}``; the
+system prompt ends with the agent's id and a time stamp. Older agent types wrap a person's message too, as
 ``{"type": "user_message", "message": ..., "time": ...}``.
 """
 

@@ -33,10 +33,10 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    async def health(request: Request) -> JSONResponse:
+    async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    async def models(request: Request) -> JSONResponse:
+    async def models(_: Request) -> JSONResponse:
         return JSONResponse(openai_api.models())
 
     async def chat_completions(request: Request) -> JSONResponse:
@@ -80,7 +80,8 @@ def main() -> None:
 
     weights = weights_path()
     app = build_app(SmolLM(weights), SmolLM(weights))
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="info")
+    # Nobody waits for a half generated answer once the stack goes down.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="info", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

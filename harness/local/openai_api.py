@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.local import scripted, tool_calls
+from harness.local.bodies import BadBody, number, text_of, text_or_none, want
 from harness.local.chat import (
     Completion,
     Message,
@@ -26,7 +27,6 @@ from harness.local.chat import (
     ToolCall,
     ToolChoice,
 )
-from harness.local.bodies import BadBody, number, text_of, text_or_none, want
 
 SCRIPTED = "scripted"
 SMOLLM = "smollm2-135m-instruct"

@@ -26,11 +26,12 @@ ROLE = "letta"
 _PORT = 5432
 # In PostgreSQL's file postmaster.pid, counted from 0; the process id is line 0.
 _SOCKET_LINE = 4
-_SET_UP = f"""
-SELECT 'CREATE ROLE {ROLE} LOGIN SUPERUSER' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') \\gexec
-SELECT 'CREATE DATABASE {DATABASE} OWNER {ROLE}'
- WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
-\\connect {DATABASE}
+_SET_UP = """
+SELECT 'CREATE ROLE letta LOGIN SUPERUSER'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'letta') \\gexec
+SELECT 'CREATE DATABASE letta OWNER letta'
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'letta') \\gexec
+\\connect letta
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS vector;
 """

@@ -59,6 +59,7 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
     Raises:
         StackError: The command cannot be started, or ended at once.
     """
+    log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         os.replace(log, log.with_suffix(".previous"))
     with log.open("wb") as output:
@@ -88,6 +89,7 @@ def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path,
     Raises:
         StackError: The step failed; holds the end of its output.
     """
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(

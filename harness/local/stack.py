@@ -46,7 +46,8 @@ def up(options: StackOptions, tell: Tell) -> StackState:
         tell: Takes one line of progress.
 
     Raises:
-        StackError: Something could not be started, or the user interrupted; what this call started is stopped.
+        StackError: Something could not be started, or the user interrupted. What this call started is
+            stopped then.
     """
     home = find_home()
     if options.letta_port == options.model_port:

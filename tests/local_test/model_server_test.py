@@ -18,14 +18,14 @@ from harness.local.model_server import build_app
 SMOLLM = "smollm2-135m-instruct"
 TOOL = {
     "type": "function",
-    "function": {"name": "run_claude_coder", "parameters": {"properties": {"spec": {}}}},
+    "function": {"name": "run_claude_coder", "parameters": {"properties": {"spec": {"type": "string"}}}},
 }
 TASK = "Implementation file: a.py\nTest file: t.py\nSpecification:\nAdd."
 
 
 @dataclass
 class FakeModel:
-    """A text model without a language model. Deterministic: the same ``text`` for every request; one token per word."""
+    """A text model without a language model: the same ``text`` each time, one token per word."""
 
     text: str = "hello"
     context: int = 100
@@ -112,7 +112,7 @@ def test_an_offered_tool_is_called(client: TestClient, orchestrator: FakeModel) 
 def test_tool_choice_decides_what_the_model_may_answer(
     client: TestClient, orchestrator: FakeModel, choice: Any, answers: int
 ) -> None:
-    """auto leaves tool and text, required and a named tool leave only the tool, none leaves free text."""
+    """Auto leaves tool and text, required and a named tool leave only the tool, none leaves free text."""
     chat(client, tools=[TOOL], tool_choice=choice)
     schema = orchestrator.asked[0][2]
     assert (len(schema["oneOf"]) if schema else 0) == answers

@@ -10,7 +10,10 @@ from harness.local.chat import Message, Text, Tool, ToolCall
 from harness.local.scripted import CODER, TESTER, Assignment, parse_assignment, reply
 
 OFFERED = (Tool(CODER, "", {}), Tool(TESTER, "", {}))
-TASK = "Please build this.\nImplementation file: add.py\nTest file: test_add.py\nSpecification:\nAdd.\n\nTest output: none"
+TASK = (
+    "Please build this.\nImplementation file: add.py\nTest file: test_add.py\n"
+    "Specification:\nAdd.\n\nTest output: none"
+)
 REPAIR = (
     "Implementation file: add.py\nTest file: test_add.py\n"
     "Test output:\nE  assert 1 == 2\n1 failed\nSpecification:\nAdd."
@@ -114,10 +117,9 @@ def test_a_conversation_without_a_task_gets_a_text(messages: list[Message]) -> N
 
 def test_the_specification_reaches_to_the_end() -> None:
     """What follows the specification's line belongs to it, also lines that look like markers."""
-    text = "Implementation file: a.py\nTest file: t.py\nSpecification:\nfirst\nTest file: other.py\nSpecification:\nx"
-    assert parse_assignment(text) == Assignment(
-        "a.py", "t.py", "first\nTest file: other.py\nSpecification:\nx"
-    )
+    spec = "first\nTest file: other.py\nSpecification:\nx"
+    text = f"Implementation file: a.py\nTest file: t.py\nSpecification:\n{spec}"
+    assert parse_assignment(text) == Assignment("a.py", "t.py", spec)
 
 
 def test_test_output_may_look_like_a_field() -> None:

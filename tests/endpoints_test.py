@@ -1,0 +1,59 @@
+"""Which server a trial's requests go to, and with which key."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import endpoints
+from harness.errors import ApiError
+
+
+def test_defaults(pair) -> None:
+    """With a key alone, Letta is on this machine and Claude at Anthropic."""
+    where = endpoints.live(pair, {"ANTHROPIC_API_KEY": "k"})
+    assert (where.letta_url, where.claude_url) == ("http://localhost:8283", "https://api.anthropic.com")
+    assert where.services == {"http://localhost:8283": "letta", "https://api.anthropic.com": "anthropic"}
+
+
+def test_letta_cloud(pair) -> None:
+    """A Letta key alone means Letta's cloud; a base URL goes before it."""
+    keys = {"ANTHROPIC_API_KEY": "k", "LETTA_API_KEY": "l"}
+    assert endpoints.live(pair, keys).letta_url == "https://api.letta.com"
+    own = {**keys, "LETTA_BASE_URL": "http://letta.example:1"}
+    assert (endpoints.live(pair, own).letta_url, endpoints.live(pair, own).letta_key) == (
+        "http://letta.example:1",
+        "l",
+    )
+
+
+def test_another_claude_endpoint(pair) -> None:
+    """ANTHROPIC_BASE_URL names any compatible endpoint."""
+    where = endpoints.live(pair, {"ANTHROPIC_API_KEY": " k\n", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"})
+    assert (where.claude_url, where.claude_key) == ("http://127.0.0.1:1", "k")
+
+
+def test_no_key(pair) -> None:
+    """A live pair without a key says which one is missing."""
+    with pytest.raises(ApiError, match="ANTHROPIC_API_KEY is not set"):
+        endpoints.live(pair, {"ANTHROPIC_API_KEY": "  "})
+
+
+def test_replay_reaches_nobody(pair) -> None:
+    """A replay's addresses cannot exist, whatever the environment says."""
+    where = endpoints.replayed(pair)
+    assert where.letta_url.endswith(".invalid")
+    assert where.claude_url.endswith(".invalid")
+
+
+@pytest.mark.parametrize(
+    ("environment", "models"),
+    [
+        ({}, None),
+        ({"ORCH_MODEL": "openai/o"}, ("openai/o", "claude-haiku-5-5")),
+        ({"CLAUDE_MODEL": "claude-x"}, ("openai/gpt-5-mini", "claude-x")),
+        ({"ORCH_MODEL": " a ", "CLAUDE_MODEL": "b"}, ("a", "b")),
+    ],
+)
+def test_default_models(environment, models) -> None:
+    """ORCH_MODEL and CLAUDE_MODEL name a pair; each has a default for the other."""
+    assert endpoints.default_models(environment) == models

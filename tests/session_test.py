@@ -1,0 +1,334 @@
+"""The pytest plugin, by running pytest in a repository of somebody's own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+from fakes import FakeClaude, FakeLetta
+
+TASK = """\
+title: Add two numbers
+spec: Implement add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: |
+  def add(a, b):
+      return a + b
+acceptance: |
+  from add import add
+
+  def test_sum():
+      assert add(2, 3) == 5
+"""
+PAIRS = """\
+pairs:
+  one:
+    orchestrator: {model: openai/gpt-5-mini}
+    coder: claude-haiku-5-5
+    epochs: 2
+  two:
+    orchestrator: {model: openai/gpt-5}
+    coder: claude-haiku-5-5
+"""
+NAMES = (
+    "ORCH_MODEL",
+    "CLAUDE_MODEL",
+    "LETTA_BASE_URL",
+    "LETTA_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_API_KEY",
+)
+
+
+@pytest.fixture
+def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A repository with one task and two pairs, and no key in the environment."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    folder = pytester.mkdir("benchmarks")
+    (folder / "add.yaml").write_text(TASK)
+    (folder / "pairs.yaml").write_text(PAIRS)
+    pytester.makeini("[pytest]\n")
+    return pytester
+
+
+@pytest.fixture
+def recorded(
+    repo: pytest.Pytester, letta: FakeLetta, claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """The same, with all trials recorded on the stand-ins, which are then gone."""
+    monkeypatch.setenv("LETTA_BASE_URL", letta.url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
+    result = run(repo, "--record=once")
+    assert result.ret == 0
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    return repo
+
+
+def run(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
+    return repo.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider", *args)
+
+
+def rows(repo: pytest.Pytester, run_name: str = "latest") -> list[dict[str, object]]:
+    lines = (repo.path / "reports" / run_name / "trials.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda row: row["trial"])
+
+
+def test_recording_then_replaying(recorded) -> None:
+    """What ``--record=once`` wrote is replayed offline, one item for each pair and epoch."""
+    result = run(recorded, "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "harness: replaying cassettes, offline; pairs: one, two",
+            "benchmarks/add.yaml::one[[]1[]] SOLVED*",
+            "benchmarks/add.yaml::one[[]2[]] SOLVED*",
+            "benchmarks/add.yaml::two[[]1[]] SOLVED*",
+            "*= pairs =*",
+            " one * 2 * 100.0 *",
+            "report: reports/*",
+            "*3 solved*",
+        ]
+    )
+    assert result.ret == 0
+
+
+def test_workers_change_nothing(recorded) -> None:
+    """``-n 0`` and ``-n 2`` give the same records and the same tables."""
+    run(recorded)
+    alone, table = rows(recorded), (recorded.path / "reports/latest/pairs.md").read_text()
+    result = run(recorded, "-n", "2")
+    result.stdout.fnmatch_lines(["*= pairs =*", "*3 solved*"])
+    assert rows(recorded) == alone
+    assert (recorded.path / "reports/latest/pairs.md").read_text() == table
+
+
+def test_only_the_controller_writes(recorded) -> None:
+    """A run under xdist leaves one folder, with each trial once."""
+    before = set(os.listdir(recorded.path / "reports"))
+    run(recorded, "-n", "2")
+    assert len(set(os.listdir(recorded.path / "reports")) - before) == 1
+    assert [row["trial"] for row in rows(recorded)] == ["one/add/1", "one/add/2", "two/add/1"]
+
+
+def test_the_files_of_a_run(recorded) -> None:
+    """A run leaves records, tables in CSV and Markdown, and each conversation."""
+    run(recorded)
+    folder = recorded.path / "reports/latest"
+    with (folder / "pairs.csv").open() as file:
+        pairs = {row["pair"]: row for row in csv.DictReader(file)}
+    assert (pairs["one"]["trials"], pairs["one"]["solved_pct"], pairs["two"]["trials"]) == ("2", "100.0", "1")
+    assert float(pairs["one"]["cost"]) == pytest.approx(2 * float(pairs["two"]["cost"]), rel=0.9)
+    assert "| one | 2 | 100.0 |" in (folder / "pairs.md").read_text()
+    kept = json.loads((folder / "transcripts/two/add/1.json").read_text())
+    assert kept["files"]["add.py"].startswith("def add")
+
+
+def test_missing_cassettes_are_errors(repo) -> None:
+    """Without cassettes the run fails, names the command, and still shows the trials apart."""
+    result = run(repo)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*nothing recorded at cassettes/one/add/1.json*--record=once --pair one*",
+            "MISSING CASSETTE benchmarks/add.yaml::one*",
+            "*3 errors*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert {row["kind"] for row in rows(repo)} == {"infra"}
+
+
+def test_a_trial_that_is_not_solved_does_not_fail_the_run(repo, letta, monkeypatch) -> None:
+    """A wrong solution is a measurement: own word, exit code 0; --fail-unsolved makes it a failure."""
+    with FakeClaude(code="def add(a, b):\n    return 0\n").running() as claude:
+        monkeypatch.setenv("LETTA_BASE_URL", letta.url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
+        run(repo, "--record=once")
+    result = run(repo, "-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*one[[]1[]] WRONG*", "*3 wrong*"])
+    gated = run(repo, "--fail-unsolved")
+    assert gated.ret == 1
+    gated.stdout.fnmatch_lines(["wrong: 0 of 1 acceptance tests passed; assert 0 == 5*", "*3 failed*"])
+
+
+def test_keywords_and_node_ids(recorded) -> None:
+    """Items are chosen as any other: by node id, by ``-k`` with pair, task or tag."""
+    assert run(recorded, "-k", "two").parseoutcomes() == {"solved": 1, "deselected": 2}
+    result = recorded.runpytest_subprocess("benchmarks/add.yaml::one[2]")
+    assert result.parseoutcomes() == {"solved": 1}
+
+
+def test_bad_task_files_do_not_stop_the_others(recorded) -> None:
+    """Each bad file is an error that names every problem in it; good files still run."""
+    folder = recorded.path / "benchmarks"
+    (folder / "bad.yaml").write_text(TASK.replace("title:", "titel:") + "limits: {timeout_s: ten}\n")
+    (folder / "empty.yaml").write_text("")
+    (folder / "again.yaml").write_text("id: add\n" + TASK)
+    result = run(recorded)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random(
+        [
+            "benchmarks/bad.yaml:1: titel: unknown key; did you mean 'title'[?]",
+            "benchmarks/bad.yaml:*: limits.timeout_s: expected a number, got text 'ten'",
+            "benchmarks/empty.yaml:1: the file is empty",
+            "benchmarks/again.yaml:1: id: 'add' is already used by benchmarks/add.yaml*",
+        ]
+    )
+    assert result.parseoutcomes() == {"solved": 3, "errors": 3}
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ["--pair", "tow"],
+            "no pair 'tow' in benchmarks/pairs.yaml; did you mean 'two'? -> use one of: one, two",
+        ),
+        (["--epochs", "0"], "--epochs 0: expected 1 or more"),
+        (["--pair", "one", "--coder", "x"], "--pair and --orchestrator/--coder exclude each other"),
+    ],
+)
+def test_wrong_options(args, said, repo) -> None:
+    """A wrong option is one line and pytest's usage exit code, also under xdist."""
+    for more in ([], ["-n", "2"]):
+        result = run(repo, *args, *more)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert said in result.stderr.str()
+        assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+def test_a_wrong_pairs_file(repo) -> None:
+    """A broken pairs file is named with line and field before anything runs."""
+    (repo.path / "benchmarks/pairs.yaml").write_text(PAIRS.replace("coder", "codr"))
+    result = run(repo)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "benchmarks/pairs.yaml:4: pairs.one.codr: unknown key; did you mean 'coder'?" in result.stderr.str()
+    )
+
+
+def test_no_pairs_file(repo) -> None:
+    """Without a pairs file pytest says how to name models; with options it needs none."""
+    (repo.path / "benchmarks/pairs.yaml").unlink()
+    assert "pass --orchestrator and --coder" in run(repo).stderr.str()
+    listed = run(repo, "--orchestrator", "openai/a,openai/b", "--coder", "c", "--collect-only", "-q")
+    listed.stdout.fnmatch_lines(
+        ["benchmarks/add.yaml::openai~a+c[[]1[]]", "benchmarks/add.yaml::openai~b+c[[]1[]]"]
+    )
+
+
+def test_models_from_the_environment(repo, monkeypatch) -> None:
+    """ORCH_MODEL and CLAUDE_MODEL name the pair, each with a default for the other."""
+    monkeypatch.setenv("ORCH_MODEL", "openai/o")
+    run(repo, "--collect-only").stdout.fnmatch_lines(["*openai~o+claude-haiku-5-5[[]1[]]*"])
+    monkeypatch.setenv("CLAUDE_MODEL", "claude-x")
+    run(repo, "--collect-only").stdout.fnmatch_lines(["*openai~o+claude-x[[]1[]]*"])
+    run(repo, "--collect-only", "--pair", "one").stdout.fnmatch_lines(["*one[[]2[]]*"])
+
+
+def test_epochs_from_the_command_line(repo) -> None:
+    """--epochs replaces each pair's own number."""
+    result = run(repo, "--collect-only", "-q", "--pair", "two", "--epochs", "3")
+    result.stdout.fnmatch_lines(["*two[[]3[]]"])
+
+
+def test_the_conversation_is_shown_as_it_happens(recorded) -> None:
+    """``-s -v`` prints every message, tool call, file and return."""
+    result = run(recorded, "-s", "-v", "-k", "two")
+    result.stdout.fnmatch_lines(
+        [
+            "user",
+            "*Specification:*",
+            "orchestrator calls run_claude_coder",
+            "coder writes add.py",
+            "*def add(a: int, b: int) -> int:*",
+            "tool returns",
+            "*Wrote add.py (2 lines).*",
+            "orchestrator calls run_claude_tester",
+            "*Both files are written.*",
+            "generated tests pass",
+        ]
+    )
+
+
+def test_other_yaml_is_left_alone(pytester) -> None:
+    """A repository that has a benchmarks folder of another kind is not touched."""
+    pytester.mkdir("benchmarks").joinpath("config.yaml").write_text("a: 1\n")
+    pytester.makepyfile("def test_one():\n    pass\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {"passed": 1}
+    assert not (pytester.path / "reports").exists()
+
+
+def test_nothing_heavy_is_imported_without_benchmarks(pytester) -> None:
+    """In a repository without benchmarks the plugin costs no import but its own."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_one():
+            heavy = {"anthropic", "letta_client", "pandas", "vcr", "pydantic", "yaml", "rich", "stamina"}
+            assert not heavy & set(sys.modules)
+            assert {name for name in sys.modules if name.startswith("harness")} <= {"harness", "harness.plugin"}
+        """
+    )
+    assert pytester.runpytest_subprocess().parseoutcomes() == {"passed": 1}
+
+
+def test_collection_imports_no_client(repo) -> None:
+    """Collecting trials loads neither SDKs nor pandas."""
+    repo.makeconftest(
+        """
+        import sys
+
+        def pytest_collection_finish(session):
+            assert not {"anthropic", "letta_client", "pandas"} & set(sys.modules)
+        """
+    )
+    result = run(repo, "--collect-only", "-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*one[[]1[]]*"])
+
+
+def test_a_bug_in_the_harness_is_an_error(recorded) -> None:
+    """An exception nobody expected is shown with its traceback, and counted as infra."""
+    recorded.makeconftest(
+        """
+        from harness import verdict
+
+        def boom(*args, **kwargs):
+            raise ZeroDivisionError("a bug")
+
+        verdict.Grader.verdict = boom
+        """
+    )
+    result = run(recorded, "-k", "two")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: a bug*", "*1 error*"])
+    assert [(row["outcome"], row["kind"]) for row in rows(recorded)] == [("harness_error", "infra")]
+
+
+def test_junit(recorded, tmp_path) -> None:
+    """The JUnit file carries each outcome as a property."""
+    path = tmp_path / "junit.xml"
+    run(recorded, f"--junitxml={path}")
+    assert path.read_text().count('<property name="outcome" value="solved"') == 3
+
+
+def test_latest_points_at_the_newest_run(recorded) -> None:
+    """``reports/latest`` follows the runs."""
+    run(recorded)
+    first = os.readlink(recorded.path / "reports/latest")
+    run(recorded)
+    second = Path(os.readlink(recorded.path / "reports/latest"))
+    assert str(second) != first
+    assert (recorded.path / "reports" / second / "pairs.csv").is_file()
