@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import CODE, FakeClaude, FakeLetta, call, claude_error, say
+from fakes import CODE, FakeLetta, call, claude_error, say
 
 from harness import prompts
 from harness.errors import ApiError, CassetteError, MissingCassette, StaleCassette

@@ -1,0 +1,564 @@
+"""harness/cassette.py: the file of a trial's exchanges, exact, small and reviewable."""
+
+import difflib
+import json
+import os
+import uuid
+
+import pytest
+
+from harness import cassette
+from harness.cassette import Cassette, Exchange, dumps, load, save, write_whole
+from harness.errors import CassetteError, MissingCassette, StaleCassette
+
+URL = "http://letta/v1/agents/"
+LONG = "a text that is long enough to be worth sharing between two requests, " * 3
+KEY = "hunter2-hunter2-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_this_machine(monkeypatch):
+    """What happens to be set here must not decide a test."""
+    for name in list(os.environ):
+        if cassette.scrub.TELLING_NAME.search(name):
+            monkeypatch.delenv(name)
+
+
+def sent(value):
+    """A JSON body as an SDK writes it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def an_exchange(request=b"{}", response=b"{}", url=URL, **changes):
+    fields = {
+        "method": "POST",
+        "url": url,
+        "request_headers": {"anthropic-version": "2023-06-01"},
+        "request_body": request,
+        "status": 200,
+        "response_headers": {"content-type": "application/json"},
+        "response_body": response,
+    }
+    return Exchange(**{**fields, **changes})
+
+
+def a_cassette(*exchanges, **changes):
+    return Cassette(**{"trial": "p/t/1", "task": "d1", "prompts": "d2", "exchanges": exchanges, **changes})
+
+
+@pytest.fixture
+def round_trip(tmp_path):
+    """Save and load."""
+
+    def trip(*exchanges):
+        path = tmp_path / "c.json"
+        save(a_cassette(*exchanges), path, "c.json")
+        return load(path, "c.json", record_with="RECORD").exchanges
+
+    return trip
+
+
+# --- round trip -------------------------------------------------------------------------------------
+
+VALUES = [
+    {},
+    [],
+    {"a": {}},
+    [[], {}, ""],
+    {"a": None, "b": True, "c": False, "d": 0, "e": 1.5, "f": -0.0, "g": 1e300},
+    {"n": 123456789012345678901234567890},
+    {"text": "é 漢 😀 \u2028 \x7f \u0000"},
+    {"text": "\ud800 lone \udfff"},
+    {"a": "one\ntwo\r\nthree\n", "b": "\n", "c": "\n\n", "d": "ends\n"},
+    {"": 1, " ": 2, "a.b": 3},
+    {"$same": 1},
+    {"$prefix": 1, "back": 1, "then": []},
+    {"$lines": ["a"]},
+    {"$": 1, "$$": 2, "$$$same": 3, "$x": 4},
+    {"a": {"$same": 1}},
+    {"a": {"$lines": ["x"]}},
+    {"a": {"$$lines": ["x"]}},
+    {"a": [{"$prefix": 3, "back": 1, "then": ["y"]}, {"$same": 2}]},
+    {"a": {"$same": LONG}},
+    {"a": [LONG, LONG], "b": [LONG, LONG]},
+    {"$a": LONG, "$$a": LONG + "!"},
+    {"messages": [{"role": "user", "content": LONG + "\n" + LONG}] * 3},
+    ["a list", "of\nlines", {"$same": 1}],
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:40])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_json_body_comes_back_as_it_was_sent(round_trip, value, times):
+    """Whatever a body holds, the same bytes are played that the SDK sent, also when it is repeated."""
+    exchanges = [an_exchange(sent(value), sent(value)) for _ in range(times)]
+    assert round_trip(*exchanges) == tuple(exchanges)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"plain",
+        b"a\nb\n",
+        b"a\r\nb\r\n",
+        b"\n",
+        b'"a json text"',
+        b"12",
+        b"null",
+        b"{",
+        b"[1, 2",
+        b"{not json}",
+        b' {"a": 1}',
+        b"event: x\ndata: {}\n\nevent: y\ndata: [DONE]\n\n",
+        "é 漢".encode(),
+        b"\xff\xfe\x00binary",
+        bytes(range(256)),
+        b"\xed\xa0\x80",
+        b"\x1f\x8b\x08\x00gzip",
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"[" * 5000 + b"]" * 5000,
+    ],
+    ids=lambda raw: ascii(raw[:24]),
+)
+def test_any_other_body_comes_back_byte_by_byte(round_trip, raw):
+    """What is no JSON object or list is kept exactly, text or binary, sent or received."""
+    assert round_trip(an_exchange(raw, raw)) == (an_exchange(raw, raw),)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_know_survive(round_trip, number):
+    """Python's own spelling of odd numbers reads back as it was."""
+    raw = f'{{"a":{number}}}'.encode()
+    assert round_trip(an_exchange(raw, raw))[0].response_body == raw
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1, LONG], [True, LONG]),
+        ([1, LONG], [1.0, LONG]),
+        ([0, LONG], [False, LONG]),
+        ({"temperature": 1, "text": LONG}, {"temperature": 1.0, "text": LONG}),
+        ([[1], LONG, "a"], [[True], LONG, "b"]),
+        ({"a": -0.0, "text": LONG}, {"a": 0.0, "text": LONG}),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_numbers_that_are_equal_in_python_stay_what_they_were(round_trip, first, second):
+    """1, 1.0 and true are one value to Python's == and three to a server."""
+    exchanges = [an_exchange(sent({"k": first})), an_exchange(sent({"k": second}))]
+    assert [each.request_body for each in round_trip(*exchanges)] == [each.request_body for each in exchanges]
+
+
+def test_all_parts_of_an_exchange_survive(round_trip):
+    """Method, URL, status and headers are kept with the bodies."""
+    exchanges = (
+        an_exchange(b"", b"", method="DELETE", url=URL + "x?a=1&b=%2F", status=204, request_headers={}),
+        an_exchange(b"{}", b'{"error":"no"}', status=400, response_headers={}),
+    )
+    assert round_trip(*exchanges) == exchanges
+
+
+def test_what_was_recorded_survives(tmp_path):
+    """The facts that a replay cannot measure are read back as they were."""
+    kept = a_cassette(recorded={"at": "2026-01-02", "wall_s": 1.5, "versions": {"letta": "0.16.8"}})
+    save(kept, tmp_path / "c.json", "c.json")
+    assert load(tmp_path / "c.json", "c.json", record_with="x") == kept
+
+
+# --- layout -----------------------------------------------------------------------------------------
+
+
+def a_conversation(turns, system):
+    """An agent loop that sends everything again and again, as the Messages API wants it."""
+    messages, exchanges = [], []
+    for turn in range(turns):
+        question = {"role": "user", "content": f"Turn {turn}:\n" + f"line {turn} of a question\n" * 20}
+        answer = {"role": "assistant", "content": f"Answer {turn}:\n" + f"line {turn} of an answer\n" * 20}
+        messages = [*messages, question]
+        body = {"model": "m", "system": system, "tools": [{"name": "t", "text": LONG}], "messages": messages}
+        exchanges.append(an_exchange(sent(body), sent({"content": [answer]}), "http://anthropic/v1/messages"))
+        messages = [*messages, answer]
+    return exchanges
+
+
+SYSTEM = "You are a careful programmer.\n" + "Follow every rule to the letter.\n" * 40
+
+
+def test_a_long_conversation_is_stored_once(round_trip):
+    """60 turns that send all that went before take a small part of their size, and read back exactly."""
+    exchanges = a_conversation(60, SYSTEM)
+    text = dumps(a_cassette(*exchanges))
+    whole = sum(len(each.request_body) + len(each.response_body) for each in exchanges)
+    assert len(text) < 250_000
+    assert len(text) < whole / 10
+    assert round_trip(*exchanges) == tuple(exchanges)
+
+
+def test_a_changed_word_is_a_changed_line():
+    """One word of the system prompt of 60 turns shows in a review as one line out, one line in."""
+    before = dumps(a_cassette(*a_conversation(60, SYSTEM)))
+    after = dumps(a_cassette(*a_conversation(60, SYSTEM.replace("careful", "careless"))))
+    changed = [
+        line
+        for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=0)
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    assert len(changed) == 2
+
+
+def test_alternating_prompts_refer_back_to_their_own():
+    """Coder and tester take turns at one address: each finds its own earlier prompt."""
+    systems = {"coder": "CODER\n" + LONG, "tester": "TESTER\n" + LONG}
+    exchanges = [an_exchange(sent({"system": systems[who]})) for who in ["coder", "tester", "coder", "tester"]]
+    rows = json.loads(dumps(a_cassette(*exchanges)))["exchanges"]
+    assert [row["request"]["json"]["system"] for row in rows[2:]] == [{"$same": 2}, {"$same": 2}]
+
+
+def test_a_list_that_goes_on_refers_to_its_beginning():
+    """A continued list holds how many items it shares, with which request, and what is new."""
+    first = [{"content": LONG}, {"content": LONG + "2"}]
+    exchanges = [an_exchange(sent({"messages": first})), an_exchange(sent({"messages": [*first, {"content": "new"}]}))]
+    rows = json.loads(dumps(a_cassette(*exchanges)))["exchanges"]
+    assert rows[1]["request"]["json"]["messages"] == {"$prefix": 2, "back": 1, "then": [{"content": "new"}]}
+
+
+def test_requests_to_other_addresses_share_nothing():
+    """A reference never crosses from one address to another, so each part of a file reads by itself."""
+    exchanges = [an_exchange(sent({"a": LONG})), an_exchange(sent({"a": LONG}), url=URL + "other")]
+    rows = json.loads(dumps(a_cassette(*exchanges)))["exchanges"]
+    assert rows[1]["request"]["json"]["a"] == LONG
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_mix_of_requests_reads_back_exactly(round_trip, seed):
+    """Values that come, go, grow and shrink over many requests are all restored."""
+    import random
+
+    dice = random.Random(seed)
+    texts = [LONG + str(n) for n in range(3)] + ["short", "two\nlines", ""]
+
+    def value(depth=0):
+        kind = dice.randrange(6 if depth < 3 else 3)
+        if kind < 3:
+            return dice.choice([*texts, 1, 1.0, True, 0, None, False])
+        if kind < 5:
+            return [value(depth + 1) for _ in range(dice.randrange(5))]
+        return {dice.choice(["a", "$same", "$$x", "$lines", "b"]): value(depth + 1) for _ in range(3)}
+
+    exchanges = [
+        an_exchange(sent({k: value() for k in dice.sample(["a", "b", "$c", "$same"], 3)}), url=URL + dice.choice("xy"))
+        for _ in range(15)
+    ]
+    got = [each.request_body for each in round_trip(*exchanges)]
+    assert got == [each.request_body for each in exchanges]
+
+
+# --- ids and dates ----------------------------------------------------------------------------------
+
+
+def a_letta_trial(agent, message, otid, run, date):
+    """The exchanges of a trial with the ids and dates that a server made up."""
+    agent, message, run = f"agent-{agent}", f"message-{message}", f"run-{run}"
+    answer = {"messages": [{"id": message, "otid": otid, "date": date, "run_id": run, "content": f"I am {agent}."}]}
+    return (
+        an_exchange(sent({"name": "x"}), sent({"id": agent, "created_at": date, "updated_at": None})),
+        an_exchange(sent({"otid": otid}), sent(answer), f"{URL}{agent}/messages"),
+        an_exchange(b"", f"data: {agent} is done\n\n".encode(), f"{URL}{agent}", method="DELETE"),
+    )
+
+
+def ids(seed):
+    import random
+
+    dice = random.Random(seed)
+    return [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(4)]
+
+
+def test_two_recordings_that_differ_in_ids_and_dates_are_one_text():
+    """A new recording of an unchanged trial is an empty diff."""
+    one = dumps(a_cassette(*a_letta_trial(*ids(1), "2026-01-01T00:00:00+00:00")))
+    other = dumps(a_cassette(*a_letta_trial(*ids(2), "2027-12-31 23:59:59.123456Z")))
+    assert one == other
+
+
+def test_an_id_has_one_number_wherever_it_stands(round_trip):
+    """URL, request and answer agree on an id, streamed answers too, so a replay asks for what was recorded."""
+    agent = ids(3)[0]
+    stream = an_exchange(sent({"a": 1}), f'data: {{"id":"agent-{agent}"}}\n\n'.encode())
+    later = an_exchange(sent({"agent": f"agent-{agent}"}), sent({"id": f"agent-{agent}"}), f"{URL}agent-{agent}")
+    got = round_trip(stream, later)
+    name = got[1].url.rpartition("/")[2]
+    assert name == "agent-00000000-0000-4000-8000-000000000000"
+    assert json.loads(got[1].request_body)["agent"] == name
+    assert json.loads(got[1].response_body)["id"] == name
+    assert name in got[0].response_body.decode()
+
+
+def test_ids_are_numbered_by_first_use_and_stay_apart(round_trip):
+    """Different ids stay different, in the order in which they appear."""
+    one, two = ids(4)[:2]
+    got = round_trip(an_exchange(b"{}", sent({"ids": [f"run-{two}", f"step-{one}", f"run-{two}"]})))
+    assert [text[-1] for text in json.loads(got[0].response_body)["ids"]] == ["0", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"content": "On 2026-01-01T00:00:00Z it rained"},
+        {"date": "next tuesday"},
+        {"content": "8c5a3f0e-1111-4222-8333-444455556666"},
+        {"otid": "not an id"},
+        {"date": 5},
+        {"content": "agentic-8c5a3f0e-1111-4222-8333-444455556666"},
+    ],
+)
+def test_what_is_no_id_and_no_date_of_the_server_is_kept(round_trip, value):
+    """The words of a model are not rewritten."""
+    assert json.loads(round_trip(an_exchange(sent(value), sent(value)))[0].response_body) == value
+
+
+# --- files that are no cassettes --------------------------------------------------------------------
+
+
+def a_file(*rows, **changes):
+    return {"format": 1, "trial": "p/t/1", "task": "t", "prompts": "p", "recorded": {}, "exchanges": list(rows), **changes}
+
+
+def a_row(request=None, response=None):
+    return {
+        "request": {"method": "POST", "url": URL, **(request or {})},
+        "response": {"status": 200, **(response or {})},
+    }
+
+
+def refused(tmp_path, content):
+    """The error that loading a content gives."""
+    path = tmp_path / "c.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    with pytest.raises(CassetteError) as caught:
+        load(path, "cassettes/c.json", record_with="RECORD-WITH")
+    assert "cassettes/c.json" in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_missing_cassette_tells_how_to_record_it(tmp_path):
+    """The message holds the file and the exact command."""
+    with pytest.raises(MissingCassette) as caught:
+        load(tmp_path / "none.json", "cassettes/none.json", record_with="pytest x --record=once")
+    assert str(caught.value) == "nothing recorded at cassettes/none.json -> record it: pytest x --record=once"
+    assert caught.value.outcome == "missing_cassette"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [], "9" * 400])
+def test_another_format_is_stale(tmp_path, version):
+    """A file of an older or newer harness is named as such, with the command that replaces it."""
+    error = refused(tmp_path, a_file(format=version))
+    assert type(error) is StaleCassette
+    assert "this harness reads format 1" in error.message
+    assert "RECORD-WITH" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"5",
+        b"{}",
+        b"\xff\xfe\x00\x01",
+        b"\x00" * 100,
+        b"\x1f\x8b\x08binary",
+        dumps(a_cassette(an_exchange(sent({"a": LONG})))).encode()[:-40],
+        b"[" * 200_000,
+        b'{"exchanges":' * 100_000,
+        b'{"format": 1, "exchanges": [], "trial": ' + b"9" * 5000 + b"}",
+        b"version: 1\ninteractions: []\n",
+    ],
+    ids=lambda raw: ascii(raw[:20]),
+)
+def test_a_file_that_is_no_cassette_is_an_error_of_the_harness(tmp_path, content):
+    """Empty, cut off, binary, another format, nested beyond reason: one error, one line, one remedy."""
+    assert "RECORD-WITH" in refused(tmp_path, content).remedy
+
+
+def nested(depth):
+    """A JSON value in many brackets."""
+    value = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+HOSTILE = {
+    "same-too-far": a_file(a_row({"json": {"a": {"$same": 99}}})),
+    "same-at-first": a_file(a_row({"json": {"a": {"$same": 1}}})),
+    "same-zero": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"a": {"$same": 0}}})),
+    "same-negative": a_file(*[a_row({"json": {"a": "x"}})] * 3, a_row({"json": {"a": {"$same": -1}}})),
+    "same-true": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"a": {"$same": True}}})),
+    "same-text": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"a": {"$same": "1"}}})),
+    "same-huge": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"a": {"$same": 10**30}}})),
+    "same-other-key": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"b": {"$same": 1}}})),
+    "prefix-too-far": a_file(a_row({"json": {"a": {"$prefix": 1, "back": 9, "then": []}}})),
+    "prefix-negative": a_file(
+        a_row({"json": {"a": [1, 2]}}), a_row({"json": {"a": {"$prefix": -1, "back": 1, "then": []}}})
+    ),
+    "prefix-beyond-its-list": a_file(
+        a_row({"json": {"a": [1, 2]}}), a_row({"json": {"a": {"$prefix": 9, "back": 1, "then": []}}})
+    ),
+    "prefix-half": a_file(a_row({"json": {"a": [1]}}), a_row({"json": {"a": {"$prefix": 1}}})),
+    "prefix-of-a-text": a_file(
+        a_row({"json": {"a": "xy"}}), a_row({"json": {"a": {"$prefix": 1, "back": 1, "then": "z"}}})
+    ),
+    "prefix-of-a-number": a_file(
+        a_row({"json": {"a": 5}}), a_row({"json": {"a": {"$prefix": 1, "back": 1, "then": []}}})
+    ),
+    "lines-number": a_file(a_row(response={"json": {"$lines": 5}})),
+    "lines-of-numbers": a_file(a_row(response={"json": {"$lines": [1, 2]}})),
+    "lines-text": a_file(a_row(response={"json": {"$lines": "abc"}})),
+    "text-text": a_file(a_row(response={"text": "abc"})),
+    "text-numbers": a_file(a_row(response={"text": [1]})),
+    "text-surrogate": a_file(a_row(response={"text": ["\ud800"]})),
+    "base64-broken": a_file(a_row(response={"base64": "a"})),
+    "base64-number": a_file(a_row(response={"base64": 5})),
+    "base64-not-ascii": a_file(a_row(response={"base64": "é"})),
+    "status-missing": a_file({"request": {"method": "POST", "url": URL}, "response": {}}),
+    "status-text": a_file(a_row(response={"status": "ok"})),
+    "status-infinite": a_file(a_row(response={"status": float("inf")})),
+    "status-nan": a_file(a_row(response={"status": float("nan")})),
+    "status-none": a_file(a_row(response={"status": None})),
+    "headers-list": a_file(a_row(response={"headers": ["a"]})),
+    "headers-number": a_file(a_row({"headers": 5})),
+    "headers-numbers": a_file(a_row(response={"headers": {"content-type": 5}})),
+    "url-number": a_file(a_row({"url": 5})),
+    "url-list": a_file(a_row({"url": ["x"], "json": {}})),
+    "url-none": a_file(a_row({"url": None, "json": {}})),
+    "url-broken": a_file(a_row({"url": "http://[bad"})),
+    "row-text": a_file("row"),
+    "row-none": a_file(None),
+    "row-empty": a_file({}),
+    "request-none": a_file({"request": None, "response": None}),
+    "exchanges-none": a_file(exchanges=None),
+    "exchanges-number": a_file(exchanges=5),
+    "exchanges-mapping": a_file(exchanges={"a": 1}),
+    "recorded-list": a_file(recorded=[]),
+    "recorded-none": a_file(recorded=None),
+    "recorded-text": a_file(recorded="x"),
+    "trial-number": a_file(trial=5),
+    "task-none": a_file(task=None),
+    "no-trial": {"format": 1, "exchanges": []},
+    "deep": a_file(a_row(response={"json": nested(900)})),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_damaged_structure_is_an_error_of_the_harness(tmp_path, name):
+    """A cassette that somebody broke by hand is refused when it is read, never played in part."""
+    refused(tmp_path, HOSTILE[name])
+
+
+def test_a_cassette_that_is_too_large_is_not_read(tmp_path):
+    """Size is looked at before the content."""
+    path = tmp_path / "c.json"
+    with path.open("wb") as file:
+        file.truncate(cassette.MAX_BYTES + 1)
+    with pytest.raises(CassetteError, match="larger than"):
+        load(path, "c.json", record_with="x")
+
+
+@pytest.mark.parametrize("kind", ["folder", "below-a-file"])
+def test_what_cannot_be_opened_is_an_error_of_the_harness(tmp_path, kind):
+    """A folder in a cassette's place is reported like any damage."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    path = tmp_path if kind == "folder" else tmp_path / "file" / "c.json"
+    with pytest.raises(CassetteError, match="cannot be read"):
+        load(path, "c.json", record_with="x")
+
+
+# --- saving -----------------------------------------------------------------------------------------
+
+PLACES = {
+    "request": a_cassette(an_exchange(sent({"messages": [{"content": f"x {KEY} y"}]}))),
+    "response": a_cassette(an_exchange(response=sent({"text": KEY}))),
+    "text": a_cassette(an_exchange(response=f"data: {KEY}\n\n".encode())),
+    "binary": a_cassette(an_exchange(response=b"\xff\xfe" + KEY.encode() + b"\xff")),
+    "url": a_cassette(an_exchange(url=f"{URL}?key={KEY}")),
+    "request-header": a_cassette(an_exchange(request_headers={"anthropic-beta": KEY})),
+    "response-header": a_cassette(an_exchange(response_headers={"content-type": KEY})),
+    "key": a_cassette(an_exchange(sent({KEY: 1}))),
+    "recorded": a_cassette(recorded={"versions": {"letta": KEY}}),
+    "trial": a_cassette(trial=f"p/{KEY}/1"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_is_never_written(tmp_path, monkeypatch, place):
+    """A cassette that would hold a key is refused wherever it stands, and the file there stays as it was."""
+    monkeypatch.setenv("LETTA_API_KEY", KEY)
+    path = tmp_path / "c.json"
+    path.write_text("the previous recording", encoding="utf-8")
+    with pytest.raises(CassetteError) as caught:
+        save(PLACES[place], path, "cassettes/c.json")
+    assert "LETTA_API_KEY" in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert path.read_text(encoding="utf-8") == "the previous recording"
+    assert os.listdir(tmp_path) == ["c.json"]
+
+
+def test_many_secrets_are_told_briefly(tmp_path):
+    """The message names a few places and counts the others."""
+    looks = "sk-ant-" + "abcdefgh12345"
+    many = a_cassette(*[an_exchange(sent({"a": looks})) for _ in range(20)])
+    with pytest.raises(CassetteError, match="and 17 more") as caught:
+        save(many, tmp_path / "c.json", "c.json")
+    assert looks not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_saved_cassette_is_plain_text_for_everyone(tmp_path):
+    """The file is UTF-8 with unix line ends, ends in one, and others may read it."""
+    path = tmp_path / "new" / "folder" / "c.json"
+    save(a_cassette(an_exchange(sent({"a": "é\n漢"}))), path, "c.json")
+    raw = path.read_bytes()
+    assert "é" in raw.decode("utf-8")
+    assert raw.endswith(b"}\n")
+    assert b"\r" not in raw
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_text_of_a_cassette_is_the_same_every_time():
+    """Saving what was loaded changes nothing."""
+    kept = a_cassette(*a_conversation(5, SYSTEM), *a_letta_trial(*ids(5), "2026-01-01T00:00:00Z"))
+    assert dumps(kept) == dumps(kept)
+
+
+def test_loading_and_saving_again_gives_the_same_file(tmp_path):
+    """A loaded cassette is written back without a change."""
+    path = tmp_path / "c.json"
+    save(a_cassette(*a_conversation(5, SYSTEM), *a_letta_trial(*ids(6), "2026-01-01T00:00:00Z")), path, "c")
+    assert dumps(load(path, "c", record_with="x")) == path.read_text(encoding="utf-8")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    """When the last step fails, the old file and nothing else is there."""
+    target = tmp_path / "taken"
+    (target / "by a folder").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"):
+        write_whole(target, "text")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_a_text_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    """Not even a temporary file."""
+    path = tmp_path / "c.json"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(TypeError):
+        write_whole(path, b"bytes are no text")
+    assert os.listdir(tmp_path) == ["c.json"]
+    assert path.read_text(encoding="utf-8") == "old"
