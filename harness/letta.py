@@ -27,12 +27,9 @@ CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
 LABEL = "pair-harness"
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
-SETTINGS_OF = {
-    "openai-proxy": "openai",
-    "google_ai": "google_ai",
-    "anthropic": "anthropic",
-    "openai": "openai",
-}
+SETTINGS_OF_THEIR_OWN = frozenset(
+    {"anthropic", "azure", "bedrock", "deepseek", "google_ai", "google_vertex", "groq", "together", "xai"}
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Server:
             options["context_window_limit"] = orchestrator.context_window
         if orchestrator.temperature is not None:
             provider = orchestrator.model.partition("/")[0]
-            kind = SETTINGS_OF.get(provider, provider)
+            kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
             options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
         state = self._send(
             functools.partial(

@@ -108,6 +108,20 @@ TESTER_DEFINITION = _tool(
 )
 
 
+def definitions(*, guided: bool) -> dict[str, dict[str, Any]]:
+    """Tool name -> what is offered to the orchestrator.
+
+    Guided, it only says what is to be done; the files are those of the task.
+    """
+    offered = {each["name"]: each for each in (CODER_DEFINITION, TESTER_DEFINITION)}
+    return {name: _only_spec(each) for name, each in offered.items()} if guided else offered
+
+
+def _only_spec(definition: dict[str, Any]) -> dict[str, Any]:
+    spec = {"spec": definition["parameters"]["properties"]["spec"]}
+    return {**definition, "parameters": {"type": "object", "properties": spec, "required": ["spec"]}}
+
+
 def prompts_digest() -> str:
     """Hash of all prompts and tool definitions, kept in each cassette to tell why it went stale."""
     words = {key: value for key, value in globals().items() if key.isupper()}

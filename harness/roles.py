@@ -50,7 +50,7 @@ class Tools:
     @property
     def definitions(self) -> dict[str, dict[str, Any]]:
         """Tool name -> what Letta offers to the model."""
-        return {each["name"]: each for each in (prompts.CODER_DEFINITION, prompts.TESTER_DEFINITION)}
+        return prompts.definitions(guided=self.pair.flow == "guided")
 
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         """Carry out a tool call, whatever the model put into it."""

@@ -111,7 +111,9 @@ class Pair(Value):
     coder: Text = Field(description="The model that writes the code, such as 'claude-haiku-5-5'.")
     tester: str = Field("", description="The model that writes the tests. Default: the coder's.")
     flow: Literal["free", "guided"] = Field(
-        "free", description="guided: only the next sensible tool is offered: coder, tester, then none."
+        "free",
+        description="guided: only the next sensible tool is offered (coder, tester, then none), and it asks "
+        "only for a spec: the files are the task's.",
     )
     tools: Literal["client"] = Field("client", description="client: the harness runs the tools itself.")
     backend: Literal["anthropic", "local"] = Field(

@@ -1,8 +1,9 @@
 """The Letta server: its environment variables, its migrations, the stored address of the model server.
 
-Letta gets a home folder of its own and only the variables named here. OPENAI_* always points at the local
-model server, whatever the user has set. A real ANTHROPIC_API_KEY is passed on, so that Claude is offered as
-an orchestrator too; Letta then asks Anthropic for its models at start. Set no such key to stay offline.
+Letta gets a home folder of its own and only the variables named here. The local model server is made known
+to it as a vLLM server, so its models' handles read ``local/...``. The user's own provider keys are passed on,
+so that real models are offered as orchestrators too; Letta then asks those providers for their models at
+start. Set no such key to stay offline.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ _INHERITED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
 )
+_PROVIDERS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GEMINI_API_KEY")
+HANDLES = "local"
 # Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
 _MODEL_TIMEOUT_S = 600
 _POINT_AT = """
-UPDATE providers SET base_url = '{url}' WHERE name = 'openai' AND base_url <> '{url}';
+UPDATE providers SET base_url = '{url}' WHERE name = 'vllm' AND base_url <> '{url}';
 UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}', '"{url}"')::json
  WHERE llm_config->>'model_endpoint' LIKE 'http://127.0.0.1:%/v1'
    AND llm_config->>'model_endpoint' <> '{url}';
@@ -56,11 +59,12 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
         "LETTA_PG_URI": database_uri,
         "LETTA_DISABLE_TRACING": "true",
         "LETTA_LLM_REQUEST_TIMEOUT_SECONDS": str(_MODEL_TIMEOUT_S),
-        "OPENAI_API_KEY": "local",
-        "OPENAI_BASE_URL": base_url(model_port),
+        "VLLM_API_BASE": base_url(model_port),
+        "VLLM_HANDLE_BASE": HANDLES,
         "NO_PROXY": f"{HOST},localhost",
     }
-    key = user.get("ANTHROPIC_API_KEY", "")
+    env |= {name: user[name].strip() for name in _PROVIDERS if user.get(name, "").strip()}
+    key = user.get("ANTHROPIC_API_KEY", "").strip()
     # A placeholder for the local model server would only make Letta fail at Anthropic.
     if key.startswith("sk-ant-api") and "ANTHROPIC_BASE_URL" not in user:
         env["ANTHROPIC_API_KEY"] = key
@@ -68,7 +72,7 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
 
 
 def base_url(model_port: int) -> str:
-    """The model server's address as Letta's OpenAI provider wants it."""
+    """The model server's address as Letta's vLLM provider wants it."""
     return f"http://{HOST}:{model_port}/v1"
 
 

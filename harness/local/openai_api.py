@@ -63,7 +63,7 @@ def models() -> dict[str, Any]:
                 "object": "model",
                 "created": 0,
                 "owned_by": "local",
-                "context_length": CONTEXT_WINDOW,
+                "max_model_len": CONTEXT_WINDOW,
             }
             for name in (SCRIPTED, SMOLLM)
         ],

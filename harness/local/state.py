@@ -87,9 +87,8 @@ class StackState:
         return all(component.healthy for component in self.components)
 
     def lines(self) -> list[str]:
-        """Lines for display: each component, then what to export once all run."""
+        """Lines for display: each component, then how to use the stack once all run."""
         lines = [component.line() for component in self.components]
         if self.running:
-            lines.append(f"export LETTA_BASE_URL={self.letta_base_url}")
-            lines.append(f"export ANTHROPIC_BASE_URL={self.anthropic_base_url} ANTHROPIC_API_KEY=local")
+            lines.append("pairs with `backend: local` use it: pytest benchmarks --record=once")
         return lines

@@ -17,11 +17,17 @@ def env(user: dict[str, str]) -> dict[str, str]:
     return environment(Home(Path("/home")), "postgresql://x", 8284, user)
 
 
-def test_openai_always_points_at_the_local_model_server() -> None:
-    """A user's own OpenAI key and address never reach Letta."""
-    result = env({"OPENAI_API_KEY": "real", "OPENAI_BASE_URL": "https://elsewhere", "GEMINI_API_KEY": "real"})
-    assert result["OPENAI_BASE_URL"] == "http://127.0.0.1:8284/v1"
-    assert "real" not in result.values()
+def test_the_local_model_server_has_handles_of_its_own() -> None:
+    """The local models are offered as ``local/...``, beside those of the user's own providers."""
+    result = env({"OPENAI_API_KEY": " real ", "GEMINI_API_KEY": ""})
+    assert (result["VLLM_API_BASE"], result["VLLM_HANDLE_BASE"]) == ("http://127.0.0.1:8284/v1", "local")
+    assert result["OPENAI_API_KEY"] == "real"
+    assert "GEMINI_API_KEY" not in result
+
+
+def test_other_variables_stay_out() -> None:
+    """Letta gets no secret that it has no use for."""
+    assert "x" not in env({"AWS_SECRET_ACCESS_KEY": "x", "GITHUB_TOKEN": "x"}).values()
 
 
 def test_letta_has_a_home_of_its_own() -> None:

@@ -27,11 +27,11 @@ def test_an_unreadable_state_remembers_nothing(tmp_path: Path) -> None:
         assert load(path) == {}, text
 
 
-def test_base_urls_are_shown_once_all_runs() -> None:
-    """A state tells what to export only when every component answers."""
+def test_what_to_do_is_shown_once_all_runs() -> None:
+    """A state tells how to use the stack only when every component answers."""
     component = ComponentState(POSTGRES, 7, healthy=True, address="socket /x", log=Path("/log"), version="18")
     state = StackState((component,), "http://127.0.0.1:8283", "http://127.0.0.1:8284")
-    assert "export LETTA_BASE_URL=http://127.0.0.1:8283" in state.lines()
+    assert "pairs with `backend: local` use it: pytest benchmarks --record=once" in state.lines()
     stopped = replace(state, components=(replace(component, pid=None, healthy=False),))
     assert stopped.lines() == ["postgres      stopped"]
 
