@@ -10,16 +10,18 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import record, reports
 from harness.errors import HarnessError
-from harness.run import Result, Setup, run_trial
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript
 from harness.trial import Trial
+
+if TYPE_CHECKING:
+    from harness.run import Mode, Result
 
 RESULT: pytest.StashKey[Result] = pytest.StashKey()
 LETTERS = {
@@ -52,7 +54,7 @@ class BenchmarkSession:
             ),
             os.environ,
         )
-        self.setup = Setup(root=config.rootpath, mode=option("record"))
+        self.mode: Mode = option("record")
         self.folder = reports.RunFolder(config.rootpath / "reports", datetime.now(UTC))
 
     # --- collection -------------------------------------------------------------------------
@@ -87,7 +89,10 @@ class BenchmarkSession:
 
     def run(self, trial: Trial) -> Result:
         """Run a trial, telling it aloud under ``-s -v``."""
-        return run_trial(trial, self.setup, self._narrator())
+        # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
+        from harness.run import Setup, run_trial
+
+        return run_trial(trial, Setup(root=self.config.rootpath, mode=self.mode), self._narrator())
 
     def _narrator(self) -> Callable[[Event], None] | None:
         if self.is_worker or self.config.getoption("capture") != "no" or self.config.option.verbose < 1:
@@ -106,11 +111,11 @@ class BenchmarkSession:
         report: Any = yield
         if isinstance(item, TrialItem) and call.when == "call":
             result = item.stash.get(RESULT, None)
-            if result is None and call.excinfo is not None:
-                row = record.broken(item.trial, call.excinfo.value, mode=self.setup.mode)
-                result = Result(row, Transcript(()), {})
             if result is not None:
                 report.harness = reports.luggage(result.record.row(), result.transcript, result.files)
+            elif call.excinfo is not None:
+                row = record.broken(item.trial, call.excinfo.value, mode=self.mode).row()
+                report.harness = reports.luggage(row, Transcript(()), {})
         report.harness_broken = isinstance(item, BrokenItem) and report.failed
         return report  # type: ignore[no-any-return]
 
@@ -124,7 +129,7 @@ class BenchmarkSession:
             "none": "replaying cassettes, offline",
             "once": "recording live what has no cassette",
             "all": "recording everything live",
-        }[self.setup.mode]
+        }[self.mode]
         return f"harness: {mode}; pairs: {', '.join(pair.name for pair in self.suite.pairs)}"
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:

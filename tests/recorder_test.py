@@ -196,12 +196,13 @@ def test_only_answers_that_belong_to_the_trial_are_recorded(server, library, sta
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_connection_that_fails_is_not_recorded(server, library):
+def test_a_connection_that_fails_is_not_recorded(library):
     """Nothing came back, so there is nothing to play."""
-    server.stop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     module = importlib.import_module(library)
-    with recording(SERVICES) as tape, a_client(library, server) as client, pytest.raises(module.ConnectError):
-        client.get("/x")
+    with recording(SERVICES) as tape, pytest.raises(module.ConnectError):
+        post(library, {}, host=f"127.0.0.1:{port}")
     assert tape.exchanges == ()
 
 
@@ -459,11 +460,9 @@ def test_a_difference_in_a_long_text_is_short_and_shows_both_words(before, after
         ({"a": list(range(10_000))}, {"a": {str(n): n for n in range(10_000)}}),
         ({"a": "x" * 100_000}, {"a": 5}),
         (b"x" * 100_000, b"y" * 100_000),
-        ({"k" * 100_000: 1}, {}),
-        ({}, {"k" * 100_000: 1}),
         ({"k" * 100_000: 1}, {"k" * 100_000: 2}),
     ],
-    ids=["kinds", "text-number", "bytes", "key-gone", "key-new", "below-a-key"],
+    ids=["kinds", "text-number", "bytes", "below-a-long-key"],
 )
 def test_a_difference_is_bounded(recorded, now):
     """However large what differs is, the message fits on a few lines of a terminal."""

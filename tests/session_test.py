@@ -291,7 +291,7 @@ def test_collection_imports_no_client(repo) -> None:
         import sys
 
         def pytest_collection_finish(session):
-            assert not {"anthropic", "letta_client", "pandas"} & set(sys.modules)
+            assert not {"anthropic", "letta_client", "pandas", "vcr", "httpx"} & set(sys.modules)
         """
     )
     result = run(repo, "--collect-only", "-q")

@@ -1,0 +1,140 @@
+"""harness/layout.py: the pair table for people."""
+
+import io
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from harness import layout
+
+KINDS = ("input", "cache_write", "cache_read", "output")
+ROLES = ("orchestrator", "coder", "tester")
+
+
+def a_row(**changes):
+    """A row of the pair table."""
+    row = {
+        "pair": "p",
+        "orchestrator": "openai/x",
+        "coder": "claude-x",
+        "tester": "claude-y",
+        "trials": 4,
+        "infra_errors": 1,
+        "solved": 2,
+        "solved_pct": 50.0,
+        "solved_at_1_pct": 25.0,
+        "generated_passed_pct": 33.3,
+        "attempts": 6,
+        "repairs": 2,
+        "tool_errors": 1,
+        "transport_retries": 3,
+        "cost": 1.23456,
+        "cost_per_solved": 0.61728,
+    }
+    for number, role in enumerate(ROLES, start=1):
+        row.update({f"{role}_{kind}": number * 1000 for kind in KINDS})
+        row[f"{role}_cost"] = 0.25 * number
+    return {**row, **changes}
+
+
+def cells(text):
+    """The cells of each line of a Markdown table."""
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
+
+
+def printed(rows, note="a note", *, width=80):
+    """What appears in a terminal without colours."""
+    stream = io.StringIO()
+    writer = TerminalWriter(stream)
+    writer.fullwidth = width
+    layout.print_tables(rows, note, writer)
+    return stream.getvalue()
+
+
+def test_the_markdown_holds_both_tables_and_the_note():
+    """Results first, then tokens and cost by role, then a line on what the figures are."""
+    lines = cells(layout.markdown([a_row()], "4 trials, replayed."))
+    assert lines[2] == ["p", "4", "50.0", "25.0", "33.3", "6", "2", "1", "3", "1"]
+    spent = {line[1]: line[2:] for line in lines[5:]}
+    assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5000", ""]
+    assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.2346", "$0.6173"]
+    assert list(spent) == [*ROLES, "all"]
+    assert layout.markdown([a_row()], "4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
+
+
+def test_every_line_of_a_markdown_table_has_as_many_cells():
+    """A renderer sees a table, whatever the rows hold."""
+    for table in layout.markdown([a_row(), a_row(pair="q", coder="a|b")], "n").split("\n\n")[:2]:
+        counts = {line.replace("\\|", "").count("|") for line in table.splitlines()}
+        assert len(counts) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "cost", "per_solved"),
+    [
+        ({"cost": None, "cost_per_solved": None}, "unknown", "unknown"),
+        ({"cost": 0.0, "cost_per_solved": 0.0}, "$0", "$0"),
+        ({"solved": 0, "cost_per_solved": None}, "$1.2346", "-"),
+        ({"cost": None, "cost_per_solved": None, "solved": 0}, "unknown", "-"),
+        ({"cost": 1234.5, "cost_per_solved": 1.0}, "$1234.5000", "$1.0000"),
+    ],
+)
+def test_money_is_shown_as_known_unknown_or_not_applicable(change, cost, per_solved):
+    """Nothing is not unknown, and unknown is not nothing."""
+    assert cells(layout.markdown([a_row(**change)], "n"))[-1][-2:] == [cost, per_solved]
+
+
+@pytest.mark.parametrize("cost", [0.00004, 1e-9])
+def test_a_small_cost_does_not_look_like_none(cost):
+    """What cost something is not shown as zero dollars."""
+    shown = cells(layout.markdown([a_row(cost=cost)], "n"))[-1][-2]
+    assert any(digit in shown for digit in "123456789")
+
+
+def test_a_pair_without_measurements_has_no_percentages():
+    """There is no rate of nothing."""
+    row = a_row(trials=0, solved=0, solved_pct=None, solved_at_1_pct=None, generated_passed_pct=None)
+    assert cells(layout.markdown([row], "n"))[2][2:5] == ["-", "-", "-"]
+
+
+def test_the_rows_of_the_spending_table_add_up():
+    """The last row of a pair sums its roles; its money is the pair's own."""
+    rows = layout.spending_rows([a_row()])
+    assert [row["role"] for row in rows] == [*ROLES, "all"]
+    for kind in KINDS:
+        assert rows[-1][kind] == sum(row[kind] for row in rows[:-1]) == 6000
+    assert rows[-1]["cost"] == 1.23456
+
+
+def test_the_terminal_shows_the_same_figures():
+    """Each figure of the results stands in the terminal's table, and so does the note."""
+    text = printed([a_row()], "4 trials, replayed.")
+    for part in ("50.0", "25.0", "33.3", "2,000", "$0.5000", "$1.2346", "4 trials, replayed."):
+        assert part in text
+
+
+def test_a_name_is_text_and_no_markup():
+    """Brackets in names and notes are shown as they are, and nothing is coloured by them."""
+    text = printed([a_row(pair="[red]x[/red]")], "[bold]note[/bold] [/]", width=200)
+    assert "[red]x[/red]" in text
+    assert "[bold]note[/bold] [/]" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [1, 20, 80, 300])
+def test_a_long_name_is_shown_whole_in_any_terminal(width):
+    """A narrow terminal folds a name; it loses nothing of it."""
+    name = "a-very-long-pair-name-" * 5
+    text = printed([a_row(pair=name)], width=width)
+    lines = [line[: line.index(" ")] if " " in line else line for line in text.splitlines()]
+    assert name in "".join(lines)
+
+
+def test_no_rows_are_two_empty_tables():
+    """Nothing was run, and nothing breaks."""
+    assert len(cells(layout.markdown([], "n"))) == 4
+    assert "n" in printed([])
