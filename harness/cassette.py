@@ -23,11 +23,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from harness import scrub
 from harness.errors import CassetteError, MissingCassette, StaleCassette
 
+T = TypeVar("T")
 FORMAT = 1
 MAX_BYTES = 64_000_000
 WORTH_SHARING = 60
@@ -92,10 +94,10 @@ def load(path: Path, shown: str, *, record_with: str) -> Cassette:
                 remedy=f"record it again: {record_with}",
             )
         return Cassette(
-            trial=data["trial"],
-            task=data["task"],
-            prompts=data["prompts"],
-            recorded=data["recorded"],
+            trial=_is(data["trial"], str),
+            task=_is(data["task"], str),
+            prompts=_is(data["prompts"], str),
+            recorded=_is(data["recorded"], dict),
             exchanges=tuple(_decoded(data["exchanges"])),
         )
     except FileNotFoundError:
@@ -177,41 +179,47 @@ def _encoded(exchanges: list[Exchange]) -> list[dict[str, Any]]:
     return rows
 
 
-def _decoded(rows: list[dict[str, Any]]) -> Iterator[Exchange]:
+def _decoded(rows: Any) -> Iterator[Exchange]:
     history: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in _is(rows, list):
         request, response = row["request"], row["response"]
-        url = request["url"]
-        if "json" in request and isinstance(request["json"], dict):
+        url = _is(request["url"], str)
+        urlsplit(url)
+        if isinstance(request.get("json"), dict):
             earlier = history.setdefault(url, [])
-            sent = {_unguard(key): _undelta(key, value, earlier) for key, value in request["json"].items()}
+            sent = {_unguard(key): _undelta(_unguard(key), v, earlier) for key, v in request["json"].items()}
             earlier.append(sent)
             sent_body = _compact(sent)
         else:
             sent_body = _bytes(request)
         yield Exchange(
-            method=str(request["method"]),
-            url=str(url),
-            request_headers=dict(request.get("headers", {})),
+            method=_is(request["method"], str),
+            url=url,
+            request_headers=_texts(request.get("headers", {})),
             request_body=sent_body,
-            status=int(response["status"]),
-            response_headers=dict(response.get("headers", {})),
+            status=_is(response["status"], int),
+            response_headers=_texts(response.get("headers", {})),
             response_body=_bytes(response),
         )
 
 
 def _delta(key: str, value: Any, earlier: list[dict[str, Any]]) -> Any:
-    """The value, or how to make it from one of the last requests to the same address."""
-    if len(_compact(value)) <= WORTH_SHARING:
+    """The value, or how to make it from one of the last requests to the same address.
+
+    Compared as JSON: to Python, 1, 1.0 and True are equal.
+    """
+    text = _compact(value)
+    if len(text) <= WORTH_SHARING:
         return _lines(value)
     best, back_to_best = 0, 0
     for back, request in enumerate(reversed(earlier[-LOOK_BACK:]), start=1):
-        old = request.get(key)
-        if old == value and type(old) is type(value):
+        if key not in request:
+            continue
+        old = request[key]
+        if old == value and _compact(old) == text:
             return {"$same": back}
         if isinstance(value, list) and isinstance(old, list):
-            shared = next((i for i, (a, b) in enumerate(zip(old, value, strict=False)) if a != b), None)
-            shared = min(len(old), len(value)) if shared is None else shared
+            shared = _shared(old, value)
             if shared > best:
                 best, back_to_best = shared, back
     if best:
@@ -219,13 +227,39 @@ def _delta(key: str, value: Any, earlier: list[dict[str, Any]]) -> Any:
     return _lines(value)
 
 
+def _shared(old: list[Any], new: list[Any]) -> int:
+    """How many items two lists begin with alike."""
+    for count, (one, other) in enumerate(zip(old, new, strict=False)):
+        if one != other or _compact(one) != _compact(other):
+            return count
+    return min(len(old), len(new))
+
+
 def _undelta(key: str, value: Any, earlier: list[dict[str, Any]]) -> Any:
-    key = _unguard(key)
     if isinstance(value, dict) and "$same" in value:
-        return earlier[-value["$same"]][key]
+        return earlier[-_counted(value["$same"])][key]
     if isinstance(value, dict) and "$prefix" in value:
-        return earlier[-value["back"]][key][: value["$prefix"]] + _unlines(value["then"])
+        old = _is(earlier[-_counted(value["back"])][key], list)
+        if _counted(value["$prefix"]) > len(old):
+            raise ValueError("a $prefix is longer than its list")
+        return old[: value["$prefix"]] + _is(_unlines(value["then"]), list)
     return _unlines(value)
+
+
+def _counted(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"expected a count, got {value!r}")
+    return value
+
+
+def _is(value: Any, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_is(name, str): _is(text, str) for name, text in _is(value, dict).items()}
 
 
 def _plain(raw: bytes) -> dict[str, Any]:
@@ -244,7 +278,7 @@ def _bytes(row: dict[str, Any]) -> bytes:
     if "json" in row:
         return _compact(_unlines(row["json"]))
     if "text" in row:
-        return "\n".join(row["text"]).encode()
+        return "\n".join(_is(row["text"], list)).encode()
     return base64.b64decode(row.get("base64", ""))
 
 
@@ -277,7 +311,7 @@ def _unlines(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "$lines" in value:
-        return "\n".join(value["$lines"])
+        return "\n".join(_is(value["$lines"], list))
     return {_unguard(key): _unlines(item) for key, item in value.items()}
 
 
@@ -319,7 +353,12 @@ def _stable(exchanges: tuple[Exchange, ...]) -> list[Exchange]:
 
     def rewritten(raw: bytes) -> bytes:
         known, value = _parse(raw)
-        return _compact(walk(value)) if known else raw
+        if known:
+            return _compact(walk(value))
+        try:
+            return text(raw.decode()).encode()
+        except UnicodeDecodeError:
+            return raw
 
     return [
         Exchange(
@@ -343,6 +382,7 @@ def _readable(cassette: Cassette) -> Any:
         return value if known else raw.decode("utf-8", "replace")
 
     return {
+        "trial": cassette.trial,
         "recorded": cassette.recorded,
         "exchanges": [
             {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.errors import ApiError
 from harness.transcript import Role, Usage
 from harness.transport import Transport, status_of
+from harness.trial import well_formed
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
@@ -77,7 +78,7 @@ class MessagesApi:
             ) from None
         usage = message.usage
         return Answer(
-            text="".join(block.text for block in message.content if block.type == "text"),
+            text=well_formed("".join(block.text for block in message.content if block.type == "text")),
             model=model,
             usage=Usage(
                 input=usage.input_tokens,

@@ -34,8 +34,10 @@ def feedback(task: Task, files: Mapping[str, str], run: TestRun | None) -> Check
         return Check(True, "", "")
     if run.status == "no_tests":
         return Check(False, "no test ran.", f"{task.test_file} holds no test that runs")
-    if run.detail:
-        return Check(False, "the tests did not finish.", run.detail)
+    if run.detail or run.status in ("timeout", "crashed"):
+        return Check(
+            False, "the tests did not finish.", run.detail or "the test run ended before it was done"
+        )
     return Check(False, "the tests fail.", _failures(run)[:MAX_CHARS])
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import ApiError
 from harness.transcript import Usage
 from harness.transport import Transport, status_of
-from harness.trial import Orchestrator
+from harness.trial import Orchestrator, well_formed
 
 if TYPE_CHECKING:
     from letta_client import Letta
@@ -196,11 +196,14 @@ def _turn(response: LettaResponse) -> Turn:
             texts.append((False, _text(message.content)))
         elif message.message_type == "approval_request_message":
             asked = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
-            calls = [ToolCall(c.tool_call_id or "", c.name or "", c.arguments or "") for c in asked]
+            calls = [
+                ToolCall(c.tool_call_id or "", well_formed(c.name or ""), well_formed(c.arguments or ""))
+                for c in asked
+            ]
     usage = response.usage
     read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
     return Turn(
-        texts=tuple((thinking, text) for thinking, text in texts if text),
+        texts=tuple((thinking, well_formed(text)) for thinking, text in texts if text),
         calls=tuple(calls) if response.stop_reason.stop_reason == "requires_approval" else (),
         stop=str(response.stop_reason.stop_reason),
         usage=Usage(

@@ -146,16 +146,16 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         UsageError: There is no such file, or a line of it is no record.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8", "surrogatepass")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        if not line.endswith("\n"):
-            return
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a file of records: it is no UTF-8 text") from None
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             row = json.loads(line)
             known = row["outcome"] and row["schema"] == SCHEMA
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             known = False
         if not known:
             raise UsageError(f"{path}:{number}: not a record of schema {SCHEMA}")

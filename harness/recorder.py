@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from vcr.cassette import Cassette as VcrCassette
 from vcr.record_mode import RecordMode
@@ -91,15 +91,21 @@ def recording(services: Mapping[str, str]) -> Iterator[Tape]:
 
 def service_url(url: str, services: Mapping[str, str]) -> str:
     """The address by which a URL is recorded: the service's name in place of host, port and prefix."""
-    for origin, name in services.items():
-        prefix = origin.rstrip("/")
-        if url == prefix or url.startswith((prefix + "/", prefix + "?")):
-            url = f"http://{name}{url[len(prefix) :]}"
-            break
     parts = urlsplit(url)
-    host = (parts.netloc.rpartition("@")[2]).removesuffix(".invalid")
+    host, path = (parts.netloc.rpartition("@")[2]).removesuffix(".invalid"), parts.path
+    for origin, name in sorted(services.items(), key=lambda service: len(service[0]), reverse=True):
+        base = urlsplit(origin)
+        prefix = base.path.rstrip("/")
+        if _host(base) == _host(parts) and (path == prefix or path.startswith(f"{prefix}/") or not prefix):
+            host, path = name, path[len(prefix) :]
+            break
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
-    return f"http://{host}{parts.path}" + (f"?{query}" if query else "")
+    return f"http://{host}{path}" + (f"?{query}" if query else "")
+
+
+def _host(parts: SplitResult) -> tuple[str, str]:
+    host = parts.netloc.rpartition("@")[2].lower()
+    return parts.scheme, host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ":"))
 
 
 class _Stored:
@@ -135,6 +141,8 @@ class _Strict(VcrCassette):  # type: ignore[misc]
             return f"{asked}: asked for after all {len(self.data)} recorded exchanges were played"
         for recorded in left:
             if (recorded.method, recorded.path) == (request.method, request.path):
+                if recorded.uri != request.uri:
+                    return f"{asked} ({played}): recorded was {recorded.uri}"
                 return f"{asked} ({played}): {difference(recorded.body, request.body)}"
         return f"{asked} ({played}): next recorded is {left[0].method} {left[0].uri}"
 
@@ -229,11 +237,12 @@ def difference(recorded: bytes, now: bytes) -> str:
 def _first_difference(old: Any, new: Any, path: str) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
+            where = f"{path}.{_cut(key)}"
             if key not in new:
-                return f"{path}.{key} was recorded and is not sent now"
+                return f"{where} was recorded and is not sent now"
             if key not in old:
-                return f"{path}.{key} is sent now and was not recorded"
-            found = _first_difference(old[key], new[key], f"{path}.{key}")
+                return f"{where} is sent now and was not recorded"
+            found = _first_difference(old[key], new[key], where)
             if found:
                 return found
         return ""

@@ -20,11 +20,12 @@ from harness.claude import Claude, Refused
 from harness.errors import ApiError
 from harness.letta import ToolCall, ToolReturn
 from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
-from harness.trial import Pair, Task, shorten
+from harness.trial import Pair, Task, shorten, well_formed
 from harness.workspace import Workspace, WorkspaceError, inside
 
 MAX_SPEC_CHARS = 50_000
 FENCE = re.compile(r"^(?P<indent>[ \t]{0,3})(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$", re.MULTILINE)
+FILE_NAME = re.compile(r"[\w./-]*\w\.py\b")
 Author = Literal["coder", "tester"]
 PYTHON = {"python", "py", "python3", "pycon"}
 
@@ -145,7 +146,7 @@ def _arguments(call: ToolCall) -> _Arguments:
     if not isinstance(language, str) or language.strip().lower() not in PYTHON:
         raise ToolError(f"language {shorten(str(language))!r} is not supported; only python is")
     return _Arguments(
-        spec.rstrip(), given.get("file_name"), given.get("workspace_dir"), given.get("code_file")
+        well_formed(spec.rstrip()), given.get("file_name"), given.get("workspace_dir"), given.get("code_file")
     )
 
 
@@ -156,6 +157,7 @@ def module_of(path: str) -> str:
 
 def fenced(code: str) -> str:
     """Code in a fence that is longer than any in it."""
+    code = well_formed(code)
     ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
     return f"{'`' * ticks}python\n{code.rstrip()}\n{'`' * ticks}"
 
@@ -163,15 +165,16 @@ def fenced(code: str) -> str:
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
     """The file that an answer holds, or None.
 
-    Of several fenced blocks the one that names the file wins, then the longest that is Python and
-    compiles, then the longest. Without a fence the whole answer counts if it compiles and defines
-    something. A fence that was never closed holds the rest of the answer, unless that was cut off.
+    Of several fenced blocks the one that names the file wins; then one that names no other; then the
+    longest that is Python and compiles; then the longest. Without a fence the whole answer counts if it
+    compiles and defines something. A fence that was never closed holds the rest of the answer, unless
+    that was cut off.
     """
     answer = answer.replace("\r\n", "\n")
     blocks = [block for block in _blocks(answer) if block.closed or not cut_off]
     if not blocks:
         return _tidy(answer) if not cut_off and _defines(answer) else None
-    best = max(blocks, key=lambda b: (b.names(path), b.is_python and _compiles(b.code), len(b.code)))
+    best = max(blocks, key=lambda block: (*block.fits(path), len(block.code)))
     return _tidy(best.code) if best.code.strip() else None
 
 
@@ -182,13 +185,19 @@ class _Block:
     code: str
     closed: bool
 
+    def fits(self, path: str) -> tuple[bool, bool, bool]:
+        named = self._named()
+        compiles = self._is_python and _compiles(self.code)
+        return path in named, not named, compiles
+
     @property
-    def is_python(self) -> bool:
+    def _is_python(self) -> bool:
         return (self.info.split() or ["python"])[0].lower() in PYTHON
 
-    def names(self, path: str) -> bool:
-        head = self.code.split("\n", 1)[0]
-        return path in self.info or path in self.before or (head.startswith("#") and path in head)
+    def _named(self) -> list[str]:
+        """The Python files that the fence, the line before it or a comment at its top names."""
+        first = self.code.split("\n", 1)[0]
+        return FILE_NAME.findall(f"{self.info}\n{self.before}\n{first if first.startswith('#') else ''}")
 
 
 def _blocks(answer: str) -> list[_Block]:
@@ -207,7 +216,9 @@ def _blocks(answer: str) -> list[_Block]:
 
 def _block(answer: str, opened: re.Match[str], end: int, *, closed: bool) -> _Block:
     before = answer[: opened.start()].rstrip("\n").rpartition("\n")[2]
-    return _Block(opened["info"].strip(), before, answer[opened.end() : end].lstrip("\n"), closed)
+    code = answer[opened.end() : end].lstrip("\n")
+    indent = re.compile(rf"^[ \t]{{1,{len(opened['indent'])}}}", re.MULTILINE) if opened["indent"] else None
+    return _Block(opened["info"].strip(), before, indent.sub("", code) if indent else code, closed)
 
 
 def _tidy(code: str) -> str:
@@ -227,7 +238,7 @@ def _defines(code: str) -> bool:
 def _parsed(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore")
             return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

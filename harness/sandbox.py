@@ -1,10 +1,10 @@
 """Runs pytest on model-written code, in a process that can do little harm and is always ended.
 
-Covered, each run: a fresh copy of the files in a folder of its own, removed afterwards; a process
-session of its own, killed as a group; an empty environment (no key can be read from it); no standard
-input, no output; limits on wall time, CPU, memory, file size and open files. On Linux, where the
-kernel allows it, also no network and a process tree that cannot outlive the run (namespaces).
-``protections()`` tells which of these this machine gives.
+Covered, each run: a fresh copy of the files in a folder of its own, gone afterwards; a process session
+of its own, killed as a group; an empty environment (no key can be read from it); no standard input, no
+output; limits on wall time, CPU, memory, file size and open files. On Linux, where the kernel allows it,
+also no network, a process tree that cannot outlive the run, and a folder that exists in memory only
+(namespaces). ``protections()`` tells which of these this machine gives.
 
 **Not** covered: reading and writing elsewhere on the disk as the user who runs the harness; code under
 test shares a process with its tests and could forge their result.
@@ -20,6 +20,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,10 +33,14 @@ from harness.trial import Limits
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 STARTUP_S = 60.0
-MAX_REPORT = 1_000_000
+MAX_REPORT = 8_000_000
+READY = b"ready\n"
+MOUNT_POINTS = ("/mnt", "/srv", "/tmp")  # noqa: S108  (a file system of its own is mounted there)
 Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed"]
+OUTCOMES = frozenset({"passed", "failed", "error", "skipped", "xfailed", "xpassed"})
 CLEAN = (
-    (re.compile(r"0x[0-9a-fA-F]{4,}"), "0x..."),
+    (re.compile(r"\bat 0x[0-9a-fA-F]+"), "at 0x..."),
+    (re.compile(r"\btmp[a-z0-9_]{8}\b"), "tmp..."),
     (re.compile(r"\b\d+\.\d+s\b"), "N.NNs"),
 )
 
@@ -96,46 +101,63 @@ class SubprocessSandbox:
 
     def run(self, files: Mapping[str, str], test_path: str, limits: Limits) -> TestRun:
         """See ``Sandbox.run``."""
-        with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as name:
-            folder = Path(name).resolve() / "work"
-            _lay(files, folder)
-            return _judge(*_run_child(folder, test_path, limits), folder)
+        isolated = protections()["private files"]
+        order: dict[str, Any] = {
+            "nonce": secrets.token_hex(16),
+            "files": dict(files),
+            "test": test_path,
+            "memory": limits.memory_mb << 20,
+            "cpu_s": int(limits.timeout_s) + 2,
+            "mount": _mount_point() if isolated else "",
+            "folder": f"{_mount_point()}/work",
+        }
+        if isolated:
+            return _judge(_run_child(order, limits), order)
+        try:
+            with tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True) as name:
+                order["folder"] = str(Path(name).resolve() / "work")
+                return _judge(_run_child(order, limits), order)
+        except OSError as error:
+            raise SandboxError(
+                f"the sandbox cannot make a folder: {error}", remedy="free space in TMPDIR"
+            ) from None
 
 
 @functools.cache
 def protections() -> dict[str, bool]:
     """What this machine can enforce, probed once."""
-    if sys.platform != "linux":
-        return {"group kill": True, "limits": False, "no network": False, "process namespace": False}
-    probe = [sys.executable, "-I", str(CHILD), "probe"]
-    works = subprocess.run(probe, capture_output=True, timeout=STARTUP_S, check=False).returncode == 0
-    return {"group kill": True, "limits": True, "no network": works, "process namespace": works}
+    if sys.platform == "linux":
+        probe = [sys.executable, "-I", str(CHILD), "probe", _mount_point()]
+        works = (
+            bool(_mount_point())
+            and subprocess.run(probe, capture_output=True, timeout=STARTUP_S, check=False).returncode == 0
+        )
+    else:
+        works = False
+    walls = dict.fromkeys(("no network", "process namespace", "private files"), works)
+    return {"group kill": True, "limits": sys.platform == "linux", **walls}
 
 
-def _lay(files: Mapping[str, str], folder: Path) -> None:
-    try:
-        folder.mkdir()
-        for path, text in files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
-    except OSError as error:
-        raise SandboxError(
-            f"the sandbox cannot write its copy of the workspace: {error}", remedy="free some space in TMPDIR"
-        ) from None
+@functools.cache
+def _mount_point() -> str:
+    """An existing folder that Python itself does not live in; empty if there is none."""
+    python = [Path(path).resolve() for path in (*sysconfig.get_paths().values(), sys.executable, CHILD)]
+    for name in MOUNT_POINTS:
+        if Path(name).is_dir() and not any(path.is_relative_to(Path(name).resolve()) for path in python):
+            return name
+    return ""
 
 
-def _run_child(folder: Path, test_path: str, limits: Limits) -> tuple[bytes, int, bool, str]:
-    """Report, wait status and whether time ran out."""
-    nonce = secrets.token_hex(16)
-    order = {
-        "nonce": nonce,
-        "folder": str(folder),
-        "test": test_path,
-        "memory": limits.memory_mb << 20,
-        "cpu_s": int(limits.timeout_s) + 2,
-        "isolate": protections()["no network"],
-    }
+@dataclass(frozen=True)
+class _Ended:
+    """How a child ended: what it reported, its exit code (negative: signal), and whether time ran out."""
+
+    report: bytes
+    code: int
+    late: bool
+
+
+def _run_child(order: dict[str, Any], limits: Limits) -> _Ended:
     reader, writer = os.pipe()
     try:
         child = subprocess.Popen(
@@ -143,8 +165,8 @@ def _run_child(folder: Path, test_path: str, limits: Limits) -> tuple[bytes, int
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
-            env=_environment(folder),
+            cwd="/",
+            env=_environment(order["folder"]),
             pass_fds=(writer,),
             start_new_session=True,
         )
@@ -153,17 +175,18 @@ def _run_child(folder: Path, test_path: str, limits: Limits) -> tuple[bytes, int
         raise SandboxError(f"the sandbox cannot start a process: {error}") from None
     finally:
         os.close(writer)
+    report, late = b"", False
     try:
         assert child.stdin is not None
-        child.stdin.write(json.dumps(order).encode())
-        child.stdin.close()
+        with child.stdin:
+            child.stdin.write(json.dumps(order).encode())
         report, late = _read(reader, limits.timeout_s)
     except BrokenPipeError:
-        report, late = b"", False
+        report = b""
     finally:
         os.close(reader)
         _kill_group(child)
-    return report, child.returncode, late, nonce
+    return _Ended(report, child.returncode, late)
 
 
 def _read(reader: int, timeout_s: float) -> tuple[bytes, bool]:
@@ -173,7 +196,7 @@ def _read(reader: int, timeout_s: float) -> tuple[bytes, bool]:
     deadline = time.monotonic() + STARTUP_S
     ready = False
     while len(data) < MAX_REPORT:
-        if not ready and data.startswith(b"ready\n"):
+        if not ready and data.startswith(READY):
             ready, deadline = True, time.monotonic() + timeout_s
         left = deadline - time.monotonic()
         if left <= 0:
@@ -200,11 +223,11 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: str) -> dict[str, str]:
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
+        "HOME": folder,
+        "TMPDIR": folder,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -213,44 +236,76 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _judge(report: bytes, code: int, late: bool, nonce: str, folder: Path) -> TestRun:
-    if not report.startswith(b"ready\n"):
+def _judge(ended: _Ended, order: dict[str, Any]) -> TestRun:
+    if not ended.report.startswith(READY):
+        said = ended.report.decode("utf-8", "replace")[:300]
+        how = "did not start in time" if ended.late else f"ended with status {ended.code}"
         raise SandboxError(
-            "the sandbox's Python did not start"
-            if late
-            else f"the sandbox's Python ended with status {code}",
+            f"the sandbox cannot run: {said or f'its Python {how}'}",
             remedy="run `python -m pytest --version` with this Python",
         )
+    told = _told(ended.report.removeprefix(READY), order["nonce"])
+    if told is None:
+        return _without_report(ended)
+    folder = Path(order["folder"])
+    tests = tuple(Test(clean(t.name, folder), t.outcome, clean(t.text, folder)) for t in told.tests)
+    status = _status(tests, told)
+    detail = f"pytest ended with code {told.exit} before its tests were done" if status == "crashed" else ""
+    return TestRun(status, tests, detail)
+
+
+def _without_report(ended: _Ended) -> TestRun:
+    if ended.late:
+        return TestRun("timeout", detail="the tests did not end in time")
+    number = -ended.code if ended.code < 0 else ended.code - 128
+    if number == signal.SIGXCPU:
+        return TestRun("timeout", detail="the tests used up their CPU time")
+    how = f"signal {number}" if number > 0 else f"status {ended.code}"
+    return TestRun("crashed", detail=f"the test process ended with {how} before it reported")
+
+
+@dataclass(frozen=True)
+class _Told:
+    exit: int
+    collected: int
+    tests: tuple[Test, ...]
+
+
+def _told(report: bytes, nonce: str) -> _Told | None:
+    """The runner's report, or None if it is not whole: the code under test can write to its pipe."""
     try:
-        told = json.loads(report.removeprefix(b"ready\n"))
-        known = isinstance(told, dict) and told.get("nonce") == nonce
-    except ValueError:
-        told, known = {}, False
-    if not known:
-        if late:
-            return TestRun("timeout", detail="the tests did not end in time")
-        number = -code if code < 0 else code - 128
-        how = f"signal {number}" if number > 0 else f"status {code}"
-        if number == signal.SIGXCPU:
-            return TestRun("timeout", detail="the tests used up their CPU time")
-        return TestRun("crashed", detail=f"the test process ended with {how} before it reported")
-    tests = tuple(Test(t["name"], t["outcome"], clean(t["text"], folder)) for t in told["tests"])
-    return TestRun(_status(tests, told), tests)
+        told = json.loads(report)
+        if told["nonce"] != nonce:
+            return None
+        tests = tuple(Test(str(t["name"]), t["outcome"], str(t["text"])) for t in told["tests"])
+        whole = all(test.outcome in OUTCOMES for test in tests)
+        return _Told(int(told["exit"]), int(told["collected"]), tests) if whole else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
-def _status(tests: tuple[Test, ...], told: dict[str, Any]) -> Status:
-    if any("MemoryError" in test.text for test in tests if test.outcome in ("failed", "error")):
+def _status(tests: tuple[Test, ...], told: _Told) -> Status:
+    bad = [test for test in tests if test.outcome in ("failed", "error", "xpassed")]
+    if any(test.text.startswith("MemoryError") for test in bad):
         return "memory"
-    if any(test.outcome in ("failed", "error", "xpassed") for test in tests):
+    if bad:
         return "failed"
-    if told["exit"] not in (0, 5) or told["collected"] > len(tests):
+    if told.exit not in (0, 5) or told.collected > len(tests):
         return "crashed"
     return "passed" if any(test.outcome == "passed" for test in tests) else "no_tests"
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    """Where this Python keeps its modules, longest first: they are named without it."""
+    return tuple(sorted(set(sysconfig.get_paths().values()), key=len, reverse=True))
 
 
 def clean(text: str, folder: Path) -> str:
     """Test output without what differs from run to run: paths, addresses, durations."""
     text = text.replace(f"{folder}/", "").replace(str(folder), ".")
+    for library in _library_folders():
+        text = text.replace(f"{library}/", "")
     for pattern, instead in CLEAN:
         text = pattern.sub(instead, text)
     return text

@@ -1,33 +1,56 @@
 """The process in which model-written code runs. Started by ``sandbox.py``; imports nothing of harness.
 
-sandbox_child.py probe          exit 0 if namespaces can be made here
+sandbox_child.py probe FOLDER   exit 0 if namespaces can be made here
 sandbox_child.py run FD         read the order from stdin, run pytest, report to FD as JSON
 """
 
 import ctypes
 import json
 import os
+import random
 import resource
 import signal
 import sys
 
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
-MAX_TESTS, MAX_TEXT = 500, 2000
+MAX_TESTS, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 2000, 100, 200
 
 
-def isolate():
-    """New user, network, IPC and process namespaces: no network, and one kill ends the whole tree.
+def isolate(mount_point):
+    """New user, mount, network, IPC and process namespaces.
 
-    The code runs as process 2: process 1 of a namespace is immune to its own signals.
+    No network, a folder in memory, and one kill ends the whole tree. The code runs as process 2:
+    process 1 of a namespace is immune to its own signals.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    leave_to_child()
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    leave_to_child()
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def call(function, *arguments):
+        if function(*arguments) != 0:
+            raise OSError(ctypes.get_errno(), function.__name__)
+
+    uid, gid = os.geteuid(), os.getegid()
+    call(libc.unshare, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    call(libc.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)
+    call(libc.mount, b"tmpfs", mount_point.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"size=64m,mode=1777")
+    for _ in range(2):
+        leave_to_child()
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def lay(files, folder):
+    """Write the files, with the halves of surrogate pairs that a model may have left in them."""
+    os.makedirs(folder)
+    os.chdir(folder)
+    for path, text in files.items():
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+            file.write(text)
 
 
 def leave_to_child():
@@ -59,7 +82,8 @@ def limit(order):
 class Collector:
     """A pytest plugin that keeps one row for each test."""
 
-    def __init__(self):
+    def __init__(self, folder):
+        self.folder = folder
         self.collected = 0
         self.rows = {}
 
@@ -81,7 +105,8 @@ class Collector:
 
     def note(self, name, outcome, text):
         if len(self.rows) < MAX_TESTS and self.rows.get(name, ("passed", ""))[0] == "passed":
-            self.rows[name] = (outcome, text)
+            limit = MAX_TEXT if len(self.rows) < MANY else MAX_SHORT_TEXT
+            self.rows[name] = (outcome, text.replace(f"{self.folder}/", "")[:limit])
 
 
 def reason(report):
@@ -92,34 +117,40 @@ def reason(report):
         lines = [line for line in str(longrepr).splitlines() if line.startswith("E ")] or [
             str(longrepr)[-300:]
         ]
-        return "\n".join(line.removeprefix("E").strip() for line in lines)[:MAX_TEXT]
+        return "\n".join(line.removeprefix("E").strip() for line in lines)
     where = ""
     for entry in getattr(getattr(longrepr, "reprtraceback", None), "reprentries", ()):
         location = getattr(entry, "reprfileloc", None)
         if location is not None and os.path.basename(location.path).startswith("test_"):
             where = f"\nat {location.path}:{location.lineno}"
             break
-    return crash.message[:MAX_TEXT] + where
+    return crash.message[: MAX_TEXT - 100] + where
 
 
 def main():
     if sys.argv[1] == "probe":
-        isolate()
+        isolate(sys.argv[2])
         os._exit(0)
     order = json.load(sys.stdin)
     writer = int(sys.argv[2])
-    if order["isolate"]:
-        isolate()
+    if order["mount"]:
+        isolate(order["mount"])
+    folder = order["folder"]
+    try:
+        lay(order["files"], folder)
+    except OSError as error:
+        os.write(writer, f"its copy of the files cannot be written: {error.strerror}".encode())
+        os._exit(1)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.set_inheritable(writer, False)
     import _pytest.assertion.rewrite  # noqa: F401  (before the limits, and before the code's own modules)
     import pytest
 
+    random.seed(0)
     limit(order)
-    folder = order["folder"]
     os.write(writer, b"ready\n")
     sys.path.insert(0, folder)
-    collector = Collector()
+    collector = Collector(folder)
     arguments = ["-q", "-c", os.devnull, "--rootdir", folder, "--confcutdir", folder, "--noconftest"]
     arguments += ["-p", "no:cacheprovider", "--capture=no", "--tb=short", order["test"]]
     code = pytest.main(arguments, plugins=[collector])

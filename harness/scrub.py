@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 REQUEST_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 RESPONSE_HEADERS = frozenset({"content-type"})
@@ -24,7 +24,7 @@ SECRET_KEY = re.compile(
 )
 TELLING_NAME = re.compile(r"(?i)key|token|secret|passw|credential")
 SHAPES = {
-    "an API key": re.compile(r"sk-(?:ant|proj|let|svcacct|or)-[\w-]{8,}|\bsk-[A-Za-z0-9]{32,}"),
+    "an API key": re.compile(r"\bsk-(?:ant|proj|let|svcacct|or)-[\w-]{8,}|\bsk-[A-Za-z0-9]{32,}"),
     "a bearer token": re.compile(r"\b[Bb]earer\s+[\w.~+/-]{16,}"),
     "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}"),
     "an AWS key": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
@@ -57,11 +57,18 @@ def body(value: Any, *, inside: bool = False) -> Any:
     if inside and "key" in value and "value" in value:
         return {**value, "value": SECRET}
     return {
-        key: SECRET
-        if isinstance(item, str) and item and SECRET_KEY.match(key)
-        else body(item, inside=inside or key in SECRET_MAPS)
+        key: _hidden(item) if SECRET_KEY.match(key) else body(item, inside=inside or key in SECRET_MAPS)
         for key, item in value.items()
     }
+
+
+def _hidden(value: Any) -> Any:
+    """The value with every text in it replaced; an absent secret still looks absent."""
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _hidden(item) for key, item in value.items()}
+    return SECRET if isinstance(value, str) and value else value
 
 
 def environment_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -71,30 +78,39 @@ def environment_secrets(environment: Mapping[str, str]) -> dict[str, str]:
         value = given.strip()
         if len(value) < MIN_SECRET or not TELLING_NAME.search(name):
             continue
-        raw = value.encode("utf-8", "surrogateescape")
-        coded = [base64.b64encode(raw), base64.urlsafe_b64encode(raw)]
-        texts = [value, json.dumps(value)[1:-1], quote(value, safe="")]
-        texts += [text.decode().rstrip("=") for text in coded]
-        forms.update(dict.fromkeys(texts, name))
+        once = json.dumps(value)[1:-1]
+        plain = [value, once, json.dumps(once)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
+        raw = value.encode("utf-8", "surrogatepass")
+        forms.update(dict.fromkeys([*plain, quote(raw, safe=""), quote_plus(raw), *_base64_forms(raw)], name))
     return forms
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """What of a secret's base64 does not depend on what stands before and after it, at each alignment."""
+    for before in range(3):
+        coded = base64.b64encode(bytes(before) + raw).decode().rstrip("=")
+        first = (8 * before + 5) // 6
+        last = 8 * (before + len(raw)) // 6
+        core = coded[first:last]
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
 
 
 def leaks(value: Any, environment: Mapping[str, str], path: str = "$") -> Iterator[str]:
     """Where a JSON value still holds what looks like a secret: path and kind, never the secret."""
     forms = environment_secrets(environment)
     for where, text in strings(value, path):
-        for form, name in forms.items():
-            if form in text:
-                yield f"{where}: the value of {name}"
-                break
+        name = next((name for form, name in forms.items() if form in text), None)
+        if name is not None:
+            yield f"{redact(where, environment)}: the value of {name}"
         for kind, shape in SHAPES.items():
             if shape.search(text):
-                yield f"{where}: what looks like {kind}"
+                yield f"{redact(where, environment)}: what looks like {kind}"
 
 
 def redact(text: str, environment: Mapping[str, str]) -> str:
     """A text for people, without anything that ``leaks`` would name."""
-    for form in environment_secrets(environment):
+    for form in sorted(environment_secrets(environment), key=len, reverse=True):
         text = text.replace(form, SECRET)
     for shape in SHAPES.values():
         text = shape.sub(SECRET, text)

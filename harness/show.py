@@ -14,13 +14,18 @@ from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Test
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 STYLES = {"user": "cyan", "orchestrator": "magenta", "coder": "green", "tester": "yellow"}
 
 
 def visible(text: str) -> str:
     """The text with control characters, and what turns writing direction, made visible."""
-    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text.replace("\r\n", "\n"))
+    return CONTROL.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
 
 
 def show(console: Console, transcript: Transcript) -> None:

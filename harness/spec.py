@@ -131,12 +131,26 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def _parse(document: yamlfile.Document, model: type[M]) -> M:
+    """The value of a document, or all its problems: those of YAML, then those of the fields."""
+    already = {path for path, _ in document.problems if path}
+    problems = [(document_line, text) for document_line, text in _numbered(document)]
     try:
-        return model.model_validate(_tupled(document.data), strict=True)
+        parsed = model.model_validate(_tupled(document.data), strict=True)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        details.sort(key=lambda each: document.line(_path(each)))
-        raise SpecError([_problem(document, model, each) for each in details]) from None
+        problems.extend(
+            (document.line(_path(each)), _problem(document, model, each))
+            for each in error.errors(include_url=False)
+            if _path(each) not in already
+        )
+    if problems:
+        raise SpecError([text for _, text in sorted(problems, key=lambda problem: problem[0])])
+    return parsed
+
+
+def _numbered(document: yamlfile.Document) -> list[tuple[int, str]]:
+    return [
+        (int(text.removeprefix(f"{document.file}:").split(":", 1)[0]), text) for _, text in document.problems
+    ]
 
 
 def _tupled(value: Any) -> Any:
@@ -206,4 +220,8 @@ def _shown(value: object) -> str:
         return "nothing"
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
-    return f"{names.get(type(value), type(value).__name__)} {shorten(repr(value), 60)}"
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out a number of more than 4300 digits
+        text = "too large to show"
+    return f"{names.get(type(value), type(value).__name__)} {shorten(text, 60)}"

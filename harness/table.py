@@ -49,6 +49,8 @@ def by_pair(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.
     """
     import pandas as pd
 
+    if trials.empty:
+        return pd.DataFrame()
     priced = trials.assign(**{f"{role}_cost": _costs(trials, role, prices, on) for role in ROLES})
     rows = [_pair_row(str(name), group) for name, group in priced.groupby("pair", sort=True)]
     return pd.DataFrame(rows)

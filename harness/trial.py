@@ -13,17 +13,18 @@ from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+MAX_NAME = 120
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~%-]*$", max_length=120)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
 
 
 class Value(BaseModel):
     """Base of the parsed values: frozen, typed strictly, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Limits(Value):
@@ -82,11 +83,12 @@ class Task(Value):
             raise ValueError("expected a different name for each bug")
         return bugs
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> Task:
-        if self.code_file == self.test_file:
+    @field_validator("test_file")
+    @classmethod
+    def _is_another_file(cls, name: str, others: ValidationInfo) -> str:
+        if name == others.data.get("code_file"):
             raise ValueError("expected code_file and test_file to differ")
-        return self
+        return name
 
     @property
     def digest(self) -> str:
@@ -131,9 +133,17 @@ class Pair(Value):
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
-        """The pair that ``--orchestrator`` and ``--coder`` ask for; its name is unambiguous."""
-        name = "+".join(quote(model, safe="").replace("%2F", "~") for model in (orchestrator, coder))
-        return cls(name=name, orchestrator=Orchestrator(model=orchestrator), coder=coder, epochs=epochs)
+        """The pair that ``--orchestrator`` and ``--coder`` ask for. Different models make different names."""
+        models = f"{_in_a_name(orchestrator)}+{_in_a_name(coder)}"
+        if len(models) > MAX_NAME:
+            models = f"{models[: MAX_NAME - 17]}%{digest([orchestrator, coder])}"
+        return cls(name=models, orchestrator=Orchestrator(model=orchestrator), coder=coder, epochs=epochs)
+
+
+def _in_a_name(model: str) -> str:
+    """A model as part of a folder's name: ``/`` as ``~``, all but letters, digits and ``._-`` escaped."""
+    name = quote(model, safe="").replace("~", "%7E").replace("%2F", "~")
+    return name if name[:1].isalnum() or name[:1] == "%" else f"%{ord(name[0]):02X}{name[1:]}"
 
 
 class Trial(Value):
@@ -165,6 +175,11 @@ def is_safe_path(name: str) -> bool:
         and len(path.parts) <= 8
         and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*", name) is not None
     )
+
+
+def well_formed(text: str) -> str:
+    """The text with halves of surrogate pairs, which JSON can carry and UTF-8 cannot, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def shorten(text: str, limit: int = 80) -> str:

@@ -32,6 +32,14 @@ OF_STATUS: dict[Status, ModelOutcome] = {
     "memory": "timeout",
     "crashed": "crashed",
 }
+WITHOUT_DETAIL: dict[Status, str] = {
+    "passed": "",
+    "failed": "an acceptance test failed",
+    "no_tests": "no acceptance test ran",
+    "timeout": "the acceptance tests did not end in time",
+    "memory": "the acceptance tests ran out of memory",
+    "crashed": "the acceptance tests ended before they were done",
+}
 Files = Mapping[str, str]
 
 
@@ -79,7 +87,8 @@ class Grader:
         generated = self.generated(last)
         blocked = self._blocked(last, coder_called=coder_called)
         acceptance = None if blocked else self.acceptance(last)
-        solved_at = next((n for n, files in enumerate(attempts, start=1) if self._solves(files)), None)
+        tried = enumerate(attempts, start=1) if coder_called else ()
+        solved_at = next((n for n, files in tried if self._solves(files)), None)
         if acceptance and acceptance.passed:
             return Verdict("solved", "", solved_at, acceptance, generated)
         outcome, detail = blocked or _failed(acceptance)
@@ -125,7 +134,7 @@ def _failed(run: TestRun | None) -> tuple[ModelOutcome, str]:
     if run is None:
         return "no_code", "nothing could be run"
     bad = next((test for test in run.tests if test.outcome not in ("passed", "skipped", "xfailed")), None)
-    detail = run.detail
+    detail = run.detail or WITHOUT_DETAIL[run.status]
     if bad is not None:
         first = bad.text.splitlines()[0] if bad.text else bad.outcome
         detail = f"{run.passes} of {len(run.tests)} acceptance tests passed; {first}"

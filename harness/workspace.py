@@ -37,8 +37,11 @@ class Workspace(Mapping[str, str]):
         """Create or replace a file; ``path`` comes from ``inside``.
 
         Raises:
-            WorkspaceError: The file or the workspace would become too large.
+            WorkspaceError: The file or the workspace would become too large, or a folder has its name.
         """
+        for other in self._files:
+            if other.startswith(f"{path}/") or path.startswith(f"{other}/"):
+                raise WorkspaceError(f"{path} cannot stand beside {other}: a file is no folder")
         if len(text) > MAX_FILE_CHARS:
             raise WorkspaceError(
                 f"{path} would have {len(text)} characters; at most {MAX_FILE_CHARS} are kept"
@@ -58,10 +61,10 @@ def inside(name: object, folder: object = None) -> str:
     Raises:
         WorkspaceError: It is not a plain name inside the workspace; says so in words for the model.
     """
-    parts = [part for part in (folder, name) if part not in (None, "", ".", "./", "workspace")]
-    if not parts or not all(isinstance(part, str) for part in parts):
+    nothing = (None, "", ".", "./", "workspace")
+    if name in nothing or not isinstance(name, str) or not isinstance(folder, str | None):
         raise WorkspaceError("file_name must be the name of a file, such as 'add.py'")
-    path = "/".join(str(part).removesuffix("/") for part in parts)
+    path = name if folder is None or folder in nothing else f"{folder.removesuffix('/')}/{name}"
     path = path.removeprefix("./").removeprefix("workspace/")
     if not is_safe_path(path):
         raise WorkspaceError(

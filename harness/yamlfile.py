@@ -16,18 +16,23 @@ from harness.errors import SpecError
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data, and the line (from 1) on which each path in it stands."""
+    """Plain data, and the line (from 1) on which each path in it stands.
+
+    Attributes:
+        problems: Path -> what is wrong there; the data hold None in its place.
+    """
 
     file: str
-    data: Any
-    lines: dict[Path_, int]
+    data: dict[str, Any]
+    lines: dict[Place, int]
+    problems: list[tuple[Place, str]]
 
-    def line(self, path: Path_) -> int:
+    def line(self, path: Place) -> int:
         """The line of a path, or of its nearest ancestor that has one."""
         while path and path not in self.lines:
             path = path[:-1]
@@ -42,7 +47,7 @@ def read(path: Path, shown: str) -> Document:
         shown: What to call it in messages, such as ``benchmarks/add.yaml``.
 
     Raises:
-        SpecError: It cannot be read or parsed, is empty, too large, or repeats a key.
+        SpecError: It cannot be read or parsed, is empty, or too large.
     """
     try:
         raw = path.read_bytes()
@@ -55,73 +60,102 @@ def read(path: Path, shown: str) -> Document:
     if len(raw) > MAX_BYTES:
         raise SpecError([f"{shown}: {len(raw)} bytes; at most {MAX_BYTES} are read"])
     try:
-        node = yaml.compose(text, Loader=Loader)
+        return _Reader(text, shown).document()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError([f"{shown}:{line}: not valid YAML: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:
         raise SpecError([f"{shown}:1: not valid YAML: {' '.join(str(error).split())}"]) from None
-    if node is None:
-        raise SpecError([f"{shown}:1: the file is empty"])
-    if not isinstance(node, yaml.MappingNode):
-        raise SpecError([f"{shown}:1: expected 'key: value' lines at the top, got {_kind(node)}"])
-    builder = _Builder(shown)
-    data = builder.build(node, ())
-    if builder.problems:
-        raise SpecError(builder.problems)
-    return Document(shown, data, builder.lines)
 
 
-class _Builder:
-    def __init__(self, shown: str) -> None:
+class _Reader:
+    """Builds the data from the parser's events, whose depth it watches: a composer would recurse."""
+
+    def __init__(self, text: str, shown: str) -> None:
         self.shown = shown
-        self.lines: dict[Path_, int] = {}
-        self.problems: list[str] = []
-        self._seen: set[int] = set()
+        self.lines: dict[Place, int] = {}
+        self.problems: list[tuple[Place, str]] = []
+        self._events = yaml.parse(text, Loader=Loader)
         self._scalars = Loader("")
 
-    def build(self, node: Any, path: Path_) -> Any:
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, line)
-        if id(node) in self._seen or len(path) > MAX_DEPTH:
-            self._problem(line, "aliases and deep nesting are not supported; write the value out")
-            return None
-        self._seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._mapping(node, path)
+    def document(self) -> Document:
+        """All of it."""
+        next(self._events)  # the stream's start
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            raise SpecError([f"{self.shown}:1: the file is empty"])
+        first = next(self._events)
+        if isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0]:
+            raise SpecError([f"{self.shown}:1: the file is empty"])
+        if not isinstance(first, yaml.MappingStartEvent):
+            raise SpecError([f"{self.shown}:1: expected 'key: value' lines at the top, got {_kind(first)}"])
+        data = self._value(first, ())
+        next(self._events)  # the document's end
+        after: Any = next(self._events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            line = after.start_mark.line + 1
+            raise SpecError([f"{self.shown}:{line}: expected one document in the file"])
+        return Document(self.shown, data, self.lines, self.problems)
 
-    def _mapping(self, node: Any, path: Path_) -> dict[str, Any]:
+    def _next(self) -> Any:
+        return next(self._events)
+
+    def _value(self, event: Any, path: Place) -> Any:
+        line = event.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if isinstance(event, yaml.AliasEvent):
+            return self._wrong(path, line, "aliases are not supported; write the value out")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path, line)
+        if len(path) >= MAX_DEPTH:
+            # Nothing after it can be told any more without following it down.
+            raise SpecError([f"{self.shown}:{line}: deep nesting is not supported"])
+        if event.tag is not None:
+            self._wrong(path, line, f"the tag {event.tag} is not supported")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path)
+        return self._mapping(path)
+
+    def _sequence(self, path: Place) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._problem(line, f"expected a word as key, got {_kind(key_node)}")
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            if not isinstance(event, yaml.ScalarEvent):
+                self._wrong(path, line, f"expected a word as key, got {_kind(event)}")
+                self._value(event, (*path, f"line {line}"))
+                self._value(self._next(), (*path, f"line {line}"))
                 continue
-            key = str(key_node.value)
+            key = str(event.value)
             if key in result:
                 first = self.lines[(*path, key)]
-                self._problem(line, f"{'.'.join(map(str, (*path, key)))}: already given on line {first}")
+                name = ".".join(str(part) for part in (*path, key))
+                self.problems.append((path, f"{self.shown}:{line}: {name}: already given on line {first}"))
+                self._value(self._next(), (*path, key))
                 continue
             self.lines[(*path, key)] = line
-            result[key] = self.build(value_node, (*path, key))
+            result[key] = self._value(self._next(), (*path, key))
         return result
 
-    def _scalar(self, node: Any, line: int) -> Any:
+    def _scalar(self, event: Any, path: Place, line: int) -> Any:
+        if event.tag is not None and not any(event.implicit):
+            return self._wrong(path, line, f"the tag {event.tag} is not supported")
+        tag = self._scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
-            return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+            return self._scalars.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark))
+        except (yaml.YAMLError, ValueError, ArithmeticError, KeyError, AttributeError) as error:
             what = getattr(error, "problem", None) or str(error)
-            self._problem(line, f"cannot be read as a value: {what}")
-            return None
+            return self._wrong(path, line, f"cannot be read as a value: {what}")
 
-    def _problem(self, line: int, text: str) -> None:
-        self.problems.append(f"{self.shown}:{line}: {text}")
+    def _wrong(self, path: Place, line: int, text: str) -> None:
+        self.problems.append((path, f"{self.shown}:{line}: {text}"))
 
 
-def _kind(node: Any) -> str:
-    if isinstance(node, yaml.SequenceNode):
+def _kind(event: Any) -> str:
+    if isinstance(event, yaml.SequenceStartEvent):
         return "a list"
-    return "a mapping" if isinstance(node, yaml.MappingNode) else "a single value"
+    return "a mapping" if isinstance(event, yaml.MappingStartEvent) else "a single value"

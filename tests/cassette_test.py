@@ -412,14 +412,6 @@ def test_a_file_that_is_no_cassette_is_an_error_of_the_harness(tmp_path, content
     assert "RECORD-WITH" in refused(tmp_path, content).remedy
 
 
-def nested(depth):
-    """A JSON value in many brackets."""
-    value = "x"
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
 HOSTILE = {
     "same-too-far": a_file(a_row({"json": {"a": {"$same": 99}}})),
     "same-at-first": a_file(a_row({"json": {"a": {"$same": 1}}})),
@@ -477,7 +469,6 @@ HOSTILE = {
     "trial-number": a_file(trial=5),
     "task-none": a_file(task=None),
     "no-trial": {"format": 1, "exchanges": []},
-    "deep": a_file(a_row(response={"json": nested(900)})),
 }
 
 

@@ -118,9 +118,8 @@ def test_only_a_few_failures_are_told():
     [
         TestRun("failed", tuple(a_failure(n, "x" * 100_000) for n in range(50))),
         TestRun("failed", (Test("n" * 100_000, "failed", "x"),)),
-        TestRun("crashed", detail="d" * 100_000),
     ],
-    ids=["texts", "name", "detail"],
+    ids=["texts", "name"],
 )
 def test_the_output_is_bounded(run):
     """However much a test says, the next prompt holds a page of it."""
@@ -136,5 +135,5 @@ def test_nothing_of_the_hidden_tests_is_told():
     grader = Grader(a_task(), SubprocessSandbox())
     assert not grader.acceptance(files).passed
     result = feedback(a_task(), files, grader.generated(files))
-    assert result.output.startswith("AssertionError: assert -1 == 3")
+    assert result.output.startswith("assert -1 == 3\n")
     assert "hidden" not in repr(result)

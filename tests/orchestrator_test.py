@@ -113,7 +113,7 @@ def test_free_flow_offers_both_tools(trial) -> None:
 
 
 def test_guided_flow_offers_the_next_tool(trial) -> None:
-    """Guided: the coder until it has written, then the tester until it has, then nothing; anew in a repair."""
+    """Guided: the coder until it has written, then the tester, then nothing; anew in a repair."""
     guided = trial.model_copy(update={"pair": trial.pair.model_copy(update={"flow": "guided"})})
     coder, tester = turn("run_claude_coder"), turn("run_claude_tester")
     agent = ScriptedAgent(coder, coder, tester, turn(), turn())

@@ -194,7 +194,7 @@ def test_a_given_file_cannot_leave_the_workspace(load, name):
 def test_code_and_tests_cannot_share_a_file(load):
     """The tester would overwrite the coder."""
     (problem,) = problems(load, {**TASK, "test_file": TASK["code_file"]})
-    assert problem == "b/add.yaml:1: expected code_file and test_file to differ"
+    assert problem == "b/add.yaml:4: test_file: expected code_file and test_file to differ"
 
 
 def test_two_bugs_of_one_name_are_refused(load):

@@ -232,7 +232,7 @@ def test_code_that_does_not_compile_is_not_run_for_acceptance():
         ("import os\n\nos._exit(0)\n", "crashed"),
         ("import sys\n\nsys.exit(0)\n", "crashed"),
         (
-            "def add(a, b):\n    return a + b\n\n\nimport pytest\n\npytest.skip('x', allow_module_level=True)\n",
+            GOOD + "\n\nimport pytest\n\npytest.skip('x', allow_module_level=True)\n",
             "wrong",
         ),
     ],

@@ -24,11 +24,13 @@ def read(tmp_path):
 
 
 def problems(read, text):
-    """The problems of a file, as they are shown."""
-    with pytest.raises(SpecError) as caught:
-        read(text)
-    assert caught.value.problems, "an error that names no problem"
-    return caught.value.problems
+    """The problems of a file, as they are shown: those that end the reading, else those of the document."""
+    try:
+        found = [shown for _, shown in read(text).problems]
+    except SpecError as error:
+        found = error.problems
+    assert found, "no problem was found"
+    return found
 
 
 def test_plain_data_comes_with_the_line_of_each_path(read):
@@ -55,15 +57,15 @@ def test_a_path_without_a_line_has_its_nearest_ancestors(read):
         ("a: 1\nb: [1, 2\nc: 3\n", "x.yaml:3: not valid YAML"),
         ("a: 1\n\tb: 2\n", "x.yaml:2: not valid YAML"),
         ("a: 'never closed\n", "not valid YAML"),
-        ("a: *nowhere\n", "x.yaml:1: not valid YAML: found undefined alias"),
-        ("a: 1\n---\nb: 2\n", "not valid YAML: but found another document"),
+        ("a: *nowhere\n", "x.yaml:1: aliases are not supported"),
+        ("a: 1\n---\nb: 2\n", "expected one document"),
         ("a: \x00\n", "not valid YAML: unacceptable character"),
         ("a: \x07\n", "not valid YAML"),
         ("a: 2026-13-45\n", "x.yaml:1: cannot be read as a value: month must be in 1..12"),
         ("? [a, b]\n: 1\n", "x.yaml:1: expected a word as key, got a list"),
         ("a: 1\n? {b: c}\n: 1\n", "x.yaml:2: expected a word as key, got a mapping"),
-        ("a: !!python/name:os.system x\n", "x.yaml:1: cannot be read as a value: could not determine"),
-        ("a: !mine x\n", "x.yaml:1: cannot be read as a value: could not determine"),
+        ("a: !!python/name:os.system x\n", "x.yaml:1: the tag "),
+        ("a: !mine x\n", "x.yaml:1: the tag "),
         ("a: " + "9" * 5000 + "\n", "x.yaml:1: cannot be read as a value: Exceeds the limit"),
     ],
 )
@@ -171,12 +173,9 @@ def test_very_deep_nesting_is_an_error_and_no_crash(pytester, opening):
 )
 def test_a_scalar_that_yaml_cannot_convert_is_a_problem_or_a_text(read, value):
     """No scalar of a file ends the run with an exception of its own."""
-    try:
-        data = read(f"a: {value}\n").data
-    except SpecError as error:
-        assert error.problems[0].startswith("x.yaml:1: ")
-    else:
-        assert isinstance(data["a"], str)
+    document = read(f"a: {value}\n")
+    found = [shown for _, shown in document.problems]
+    assert isinstance(document.data["a"], str) or found[0].startswith("x.yaml:1: ")
 
 
 def test_every_problem_is_reported_in_one_go(read):

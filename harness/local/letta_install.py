@@ -154,7 +154,7 @@ def _uv() -> str:
     from uv import find_uv_bin
 
     try:
-        return os.fspath(find_uv_bin())
+        return str(find_uv_bin())
     except FileNotFoundError as problem:
         raise StackError("the program uv is not installed", remedy="pip install -e '.[live]'") from problem
 
