@@ -141,7 +141,8 @@ def protections() -> dict[str, bool]:
 @functools.cache
 def _mount_point() -> str:
     """An existing folder that Python itself does not live in; empty if there is none."""
-    python = [Path(path).resolve() for path in (*sysconfig.get_paths().values(), sys.executable, CHILD)]
+    places = [*map(Path, sysconfig.get_paths().values()), Path(sys.executable), CHILD]
+    python = [path.resolve() for path in places]
     for name in MOUNT_POINTS:
         if Path(name).is_dir() and not any(path.is_relative_to(Path(name).resolve()) for path in python):
             return name

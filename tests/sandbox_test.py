@@ -64,6 +64,7 @@ STATUSES = {
     "syntax-error": ("def test_a(:\n", "failed"),
     "os-exit-at-import": ("import os\nos._exit(0)\n" + OK, "crashed"),
     "os-exit-in-a-test": (OK + "import os\ndef test_z(): os._exit(0)\n", "crashed"),
+    "exit-like-a-signal": ("import os\nos._exit(152)\n" + OK, "crashed"),
     "sys-exit-at-import": ("import sys\nsys.exit(0)\n" + OK, "crashed"),
     "sys-exit-in-a-test": ("import sys\ndef test_a(): sys.exit(0)\n", "failed"),
     "pytest-exit": (OK + "import pytest\ndef test_z(): pytest.exit('x', returncode=0)\n", "crashed"),

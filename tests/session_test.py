@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from fakes import FakeClaude, FakeLetta
+
+from harness.run import Setup, run_trial
+from harness.suite import Selection, Suite
 
 TASK = """\
 title: Add two numbers
@@ -56,18 +60,33 @@ def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
     return pytester
 
 
+@pytest.fixture(scope="session")
+def cassettes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cassettes of all trials of that repository, recorded on the stand-ins, which are then gone."""
+    root = tmp_path_factory.mktemp("recorded")
+    (root / "benchmarks").mkdir()
+    (root / "benchmarks" / "add.yaml").write_text(TASK)
+    (root / "benchmarks" / "pairs.yaml").write_text(PAIRS)
+    suite = Suite(root / "benchmarks", root, Selection(), {})
+    with FakeLetta().running() as letta, FakeClaude().running() as claude:
+        setup = Setup(
+            root=root,
+            mode="all",
+            environment={
+                "LETTA_BASE_URL": letta.url,
+                "ANTHROPIC_BASE_URL": claude.url,
+                "ANTHROPIC_API_KEY": "a-key-for-tests",
+            },
+        )
+        for trial in suite.trials(root / "benchmarks" / "add.yaml"):
+            assert run_trial(trial, setup).error is None
+    return root / "cassettes"
+
+
 @pytest.fixture
-def recorded(
-    repo: pytest.Pytester, letta: FakeLetta, claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
-) -> pytest.Pytester:
-    """The same, with all trials recorded on the stand-ins, which are then gone."""
-    monkeypatch.setenv("LETTA_BASE_URL", letta.url)
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
-    result = run(repo, "--record=once")
-    assert result.ret == 0
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+def recorded(repo: pytest.Pytester, cassettes: Path) -> pytest.Pytester:
+    """The same repository, with all trials recorded."""
+    shutil.copytree(cassettes, repo.path / "cassettes")
     return repo
 
 
@@ -80,9 +99,14 @@ def rows(repo: pytest.Pytester, run_name: str = "latest") -> list[dict[str, obje
     return sorted((json.loads(line) for line in lines), key=lambda row: row["trial"])
 
 
-def test_recording_then_replaying(recorded) -> None:
+def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
     """What ``--record=once`` wrote is replayed offline, one item for each pair and epoch."""
-    result = run(recorded, "-v")
+    with monkeypatch.context() as live:
+        live.setenv("LETTA_BASE_URL", letta.url)
+        live.setenv("ANTHROPIC_BASE_URL", claude.url)
+        live.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
+        assert run(repo, "--record=once").parseoutcomes() == {"solved": 3}
+    result = run(repo, "-v")
     result.stdout.fnmatch_lines(
         [
             "harness: replaying cassettes, offline; pairs: one, two",
@@ -110,9 +134,8 @@ def test_workers_change_nothing(recorded) -> None:
 
 def test_only_the_controller_writes(recorded) -> None:
     """A run under xdist leaves one folder, with each trial once."""
-    before = set(os.listdir(recorded.path / "reports"))
     run(recorded, "-n", "2")
-    assert len(set(os.listdir(recorded.path / "reports")) - before) == 1
+    assert len(os.listdir(recorded.path / "reports")) == len(["the run", "latest"])
     assert [row["trial"] for row in rows(recorded)] == ["one/add/1", "one/add/2", "two/add/1"]
 
 
