@@ -34,6 +34,7 @@ FORMAT = 1
 MAX_BYTES = 64_000_000
 WORTH_SHARING = 60
 LOOK_BACK = 8
+MAX_DEPTH = 100
 LETTA_ID = re.compile(
     r"\b(agent|message|block|tool|step|run|job|user|org|provider|group|archive|identity|model|"
     r"conversation|internal_template|mcp_server|letta)-"
@@ -167,7 +168,7 @@ def _encoded(exchanges: list[Exchange]) -> list[dict[str, Any]]:
             request["headers"] = each.request_headers
         if each.response_headers:
             response["headers"] = each.response_headers
-        known, sent = _parse(each.request_body)
+        known, sent = parse_body(each.request_body)
         if known and isinstance(sent, dict):
             earlier = history.setdefault(each.url, [])
             request["json"] = {_guard(key): _delta(key, value, earlier) for key, value in sent.items()}
@@ -263,7 +264,7 @@ def _texts(value: Any) -> dict[str, str]:
 
 
 def _plain(raw: bytes) -> dict[str, Any]:
-    known, value = _parse(raw)
+    known, value = parse_body(raw)
     if known:
         return {"json": _lines(value)}
     if not raw:
@@ -282,14 +283,30 @@ def _bytes(row: dict[str, Any]) -> bytes:
     return base64.b64decode(row.get("base64", ""))
 
 
-def _parse(raw: bytes) -> tuple[bool, Any]:
-    """Whether a body is a JSON object or list, and its value."""
+def parse_body(raw: bytes) -> tuple[bool, Any]:
+    """Whether a body is a JSON object or list that can be walked, and its value."""
     if raw[:1] not in (b"{", b"["):
         return False, None
     try:
-        return True, json.loads(raw)
+        value = json.loads(raw)
     except (ValueError, RecursionError):
         return False, None
+    return (True, value) if _is_shallow(value) else (False, None)
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether nothing in a JSON value lies deeper than what recursion can follow."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, dict | list)
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _compact(value: Any) -> bytes:
@@ -352,7 +369,7 @@ def _stable(exchanges: tuple[Exchange, ...]) -> list[Exchange]:
         return {k: walk(v, k) for k, v in value.items()} if isinstance(value, dict) else value
 
     def rewritten(raw: bytes) -> bytes:
-        known, value = _parse(raw)
+        known, value = parse_body(raw)
         if known:
             return _compact(walk(value))
         try:
@@ -378,7 +395,7 @@ def _readable(cassette: Cassette) -> Any:
     """The cassette as one JSON value with whole bodies, for the scan."""
 
     def whole(raw: bytes) -> Any:
-        known, value = _parse(raw)
+        known, value = parse_body(raw)
         return value if known else raw.decode("utf-8", "replace")
 
     return {

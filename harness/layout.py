@@ -9,6 +9,8 @@ from harness.transcript import ROLES
 
 Row = dict[str, Any]
 NARROWEST = 100
+WIDEST_NAME = 30
+TEXTS = ("pair", "role", "model")
 Columns = list[tuple[str, Callable[[Row], str]]]
 
 
@@ -33,14 +35,14 @@ def _dollars(key: str) -> Callable[[Row], str]:
 RESULTS: Columns = [
     ("pair", _plain("pair")),
     ("trials", _plain("trials")),
-    ("solved %", _percent("solved_pct")),
-    ("solved@1 %", _percent("solved_at_1_pct")),
-    ("gen. tests %", _percent("generated_passed_pct")),
+    ("solved\n%", _percent("solved_pct")),
+    ("at 1st\n%", _percent("solved_at_1_pct")),
+    ("gen.\ntests %", _percent("generated_passed_pct")),
     ("attempts", _plain("attempts")),
     ("repairs", _plain("repairs")),
-    ("tool errors", _plain("tool_errors")),
-    ("http retries", _plain("transport_retries")),
-    ("infra errors", _plain("infra_errors")),
+    ("tool\nerrors", _plain("tool_errors")),
+    ("http\nretries", _plain("transport_retries")),
+    ("infra\nerrors", _plain("infra_errors")),
 ]
 
 
@@ -53,11 +55,11 @@ def _spending() -> Columns:
         ("role", _plain("role")),
         ("model", _plain("model")),
         ("input", part("input")),
-        ("cache write", part("cache_write")),
-        ("cache read", part("cache_read")),
+        ("cache\nwrite", part("cache_write")),
+        ("cache\nread", part("cache_read")),
         ("output", part("output")),
         ("cost", _dollars("cost")),
-        ("per solved", _per_solved),
+        ("per\nsolved", _per_solved),
     ]
 
 
@@ -93,8 +95,8 @@ def markdown(rows: list[Row], note: str) -> str:
 
 def _markdown(columns: Columns, rows: list[Row]) -> str:
     lines = [
-        "| " + " | ".join(title for title, _ in columns) + " |",
-        "|" + "|".join("---" if i < 1 else "---:" for i in range(len(columns))) + "|",
+        "| " + " | ".join(title.replace("\n", " ") for title, _ in columns) + " |",
+        "|" + "|".join("---" if title in TEXTS else "---:" for title, _ in columns) + "|",
     ]
     lines += ["| " + " | ".join(text(row).replace("|", "\\|") for _, text in columns) + " |" for row in rows]
     return "\n".join(lines)
@@ -112,9 +114,11 @@ def print_tables(rows: list[Row], note: str, writer: Any) -> None:
         highlight=False,
     )
     console.print(_rich("", RESULTS, rows))
+    console.print()
     spending = [column for column in _spending() if column[0] != "model"]
     console.print(_rich("tokens and cost", spending, spending_rows(rows)))
-    console.print(note, markup=False)
+    console.print()
+    console.print(note, markup=False, soft_wrap=True)
 
 
 def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
@@ -122,10 +126,11 @@ def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=0, show_edge=False)
+    longest = max((len(str(row["pair"])) for row in rows), default=0)
     for name, _ in columns:
-        left = name in ("pair", "role")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+        least = min(longest, WIDEST_NAME) if name == "pair" else None
+        table.add_column(name, justify="left" if name in TEXTS else "right", overflow="fold", min_width=least)
     last = None
     for row in rows:
         cells = [text(row) for _, text in columns]

@@ -21,7 +21,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness import scrub
-from harness.cassette import Exchange
+from harness.cassette import Exchange, parse_body
 
 AROUND = 60
 
@@ -169,23 +169,13 @@ def _key(request: Any) -> bytes:
 
 
 def _canonical(raw: bytes) -> bytes:
-    if raw[:1] not in (b"{", b"["):
-        return raw
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    known, value = parse_body(raw)
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() if known else raw
 
 
 def _scrubbed(raw: bytes) -> bytes:
-    if raw[:1] not in (b"{", b"["):
-        return raw
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw
-    clean = scrub.body(value)
+    known, value = parse_body(raw)
+    clean = scrub.body(value) if known else None
     if clean == value:
         return raw
     return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
@@ -227,9 +217,8 @@ def _raw(body: Any) -> bytes:
 
 def difference(recorded: bytes, now: bytes) -> str:
     """The first place where two bodies differ: its JSON path, with a little text of both."""
-    try:
-        old, new = json.loads(recorded), json.loads(now)
-    except (ValueError, RecursionError):
+    (was_json, old), (is_json, new) = parse_body(recorded), parse_body(now)
+    if not (was_json and is_json):
         old, new = recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace")
     return _first_difference(old, new, "$") or "sent once more than it was recorded"
 

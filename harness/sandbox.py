@@ -37,6 +37,7 @@ MAX_REPORT = 8_000_000
 READY = b"ready\n"
 MOUNT_POINTS = ("/mnt", "/srv", "/tmp")  # noqa: S108  (a file system of its own is mounted there)
 Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed"]
+DEATH = re.compile(rb"\nsignal (\d+)\Z")
 OUTCOMES = frozenset({"passed", "failed", "error", "skipped", "xfailed", "xpassed"})
 CLEAN = (
     (re.compile(r"\bat 0x[0-9a-fA-F]+"), "at 0x..."),
@@ -258,7 +259,8 @@ def _judge(ended: _Ended, order: dict[str, Any]) -> TestRun:
 def _without_report(ended: _Ended) -> TestRun:
     if ended.late:
         return TestRun("timeout", detail="the tests did not end in time")
-    number = -ended.code if ended.code < 0 else ended.code - 128
+    told = DEATH.search(ended.report)
+    number = int(told[1]) if told else -ended.code
     if number == signal.SIGXCPU:
         return TestRun("timeout", detail="the tests used up their CPU time")
     how = f"signal {number}" if number > 0 else f"status {ended.code}"

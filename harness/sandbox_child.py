@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 MAX_TESTS, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 2000, 100, 200
 
 
-def isolate(mount_point):
+def isolate(mount_point, report=None):
     """New user, mount, network, IPC and process namespaces.
 
     No network, a folder in memory, and one kill ends the whole tree. The code runs as process 2:
@@ -39,7 +39,7 @@ def isolate(mount_point):
     call(libc.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)
     call(libc.mount, b"tmpfs", mount_point.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"size=64m,mode=1777")
     for _ in range(2):
-        leave_to_child()
+        leave_to_child(report)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -53,13 +53,14 @@ def lay(files, folder):
             file.write(text)
 
 
-def leave_to_child():
-    """Go on in a child; the parent waits and ends as it did."""
+def leave_to_child(report):
+    """Go on in a child; the parent waits, reports a death by signal, and ends."""
     pid = os.fork()
     if pid:
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        os._exit(code if code >= 0 else 128 - code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code < 0 and report is not None:
+            os.write(report, b"\nsignal %d" % -code)
+        os._exit(abs(code))
 
 
 def limit(order):
@@ -134,7 +135,7 @@ def main():
     order = json.load(sys.stdin)
     writer = int(sys.argv[2])
     if order["mount"]:
-        isolate(order["mount"])
+        isolate(order["mount"], writer)
     folder = order["folder"]
     try:
         lay(order["files"], folder)

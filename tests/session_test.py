@@ -114,7 +114,7 @@ def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
             "benchmarks/add.yaml::one[[]2[]] SOLVED*",
             "benchmarks/add.yaml::two[[]1[]] SOLVED*",
             "*= pairs =*",
-            " one * 2 * 100.0 *",
+            "one * 2 * 100.0 *",
             "report: reports/*",
             "*3 solved*",
         ]
