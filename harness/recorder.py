@@ -21,7 +21,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness import scrub
-from harness.cassette import Exchange, parse_body
+from harness.exchange import Exchange, parse_body
 
 AROUND = 60
 

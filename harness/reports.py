@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import layout, spec, table
-from harness.cassette import write_whole
+from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.pricing import Prices
 from harness.record import read_rows

@@ -8,8 +8,10 @@ import uuid
 import pytest
 
 from harness import cassette
-from harness.cassette import Cassette, Exchange, dumps, load, save, write_whole
+from harness.atomic import write_whole
+from harness.cassette import Cassette, dumps, load, save
 from harness.errors import CassetteError, MissingCassette, StaleCassette
+from harness.exchange import Exchange
 
 URL = "http://letta/v1/agents/"
 LONG = "a text that is long enough to be worth sharing between two requests, " * 3

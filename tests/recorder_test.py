@@ -18,7 +18,7 @@ import httpx2
 import letta_client  # noqa: TID251  (the other one)
 import pytest
 
-from harness.cassette import Exchange
+from harness.exchange import Exchange
 from harness.recorder import ReplayMiss, difference, recording, replaying, service_url
 
 ORIGIN = "http://localhost:8283"
