@@ -6,6 +6,8 @@ module must cost nothing; the plugin proper (``session.py``) is imported where i
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -47,8 +49,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin proper where there is a benchmarks folder."""
-    root = config.rootpath / str(config.getini("benchmarks"))
-    if root.is_dir():
+    folder = _benchmarks_folder(config.rootpath, str(config.getini("benchmarks")))
+    if folder is not None:
         from harness.session import BenchmarkSession
 
-        config.pluginmanager.register(BenchmarkSession(config, root), "harness-session")
+        config.pluginmanager.register(BenchmarkSession(config, folder), "harness-session")
+
+
+def _benchmarks_folder(root: Path, named: str) -> Path | None:
+    """The folder of task files. Without a configuration file pytest's root may lie in that very folder."""
+    if (root / named).is_dir():
+        return root / named
+    return next((folder for folder in (root, *root.parents) if folder.name == Path(named).name), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from harness import record, reports
 from harness.errors import HarnessError
+from harness.spec import PAIRS_FILE, looks_like_a_task
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript
 from harness.trial import Trial
@@ -43,9 +45,10 @@ class BenchmarkSession:
         option = config.getoption
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
+        self.root = folder.parent if config.rootpath.is_relative_to(folder) else config.rootpath
         self.suite = Suite(
             folder,
-            config.rootpath,
+            self.root,
             Selection(
                 pairs=tuple(option("pair")),
                 orchestrators=_words(option("orchestrator")),
@@ -55,14 +58,14 @@ class BenchmarkSession:
             os.environ,
         )
         self.mode: Mode = option("record")
-        self.folder = reports.RunFolder(config.rootpath / "reports", datetime.now(UTC))
+        self.folder = reports.RunFolder(self.root / "reports", datetime.now(UTC))
 
     # --- collection -------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Refuse wrong options and a wrong pairs file before anything runs, with one line each."""
-        if self._is_asked_for():
+        if self._asked_for:
             try:
                 assert self.suite.pairs
                 reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
@@ -71,19 +74,23 @@ class BenchmarkSession:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """A task file of the suite is collected, where benchmarks were asked for."""
-        if self.suite.holds(file_path) and self._is_asked_for():
+        if self.suite.holds(file_path) and self._asked_for:
             file: TaskFile = TaskFile.from_parent(parent, path=file_path)
             file.benchmarks = self
             return file
         return None
 
-    def _is_asked_for(self) -> bool:
-        """Whether the arguments reach into the benchmarks folder of a repository that uses the harness."""
+    @cached_property
+    def _asked_for(self) -> bool:
+        """Whether the arguments reach the task files of a repository that uses the harness.
+
+        Many repositories have a benchmarks folder of another kind: those are left alone.
+        """
         folder = self.suite.folder
         paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in self.config.args]
-        if any(path == folder or path.is_relative_to(folder) for path in paths):
-            return True
-        return (folder / "pairs.yaml").is_file() and any(folder.is_relative_to(path) for path in paths)
+        if not any(path.is_relative_to(folder) or folder.is_relative_to(path) for path in paths):
+            return False
+        return (folder / PAIRS_FILE).is_file() or any(map(looks_like_a_task, self.suite.files()))
 
     # --- running ----------------------------------------------------------------------------
 
@@ -92,7 +99,7 @@ class BenchmarkSession:
         # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
         from harness.run import Setup, run_trial
 
-        return run_trial(trial, Setup(root=self.config.rootpath, mode=self.mode), self._narrator())
+        return run_trial(trial, Setup(root=self.root, mode=self.mode), self._narrator())
 
     def _narrator(self) -> Callable[[Event], None] | None:
         if self.is_worker or self.config.getoption("capture") != "no" or self.config.option.verbose < 1:
@@ -123,7 +130,7 @@ class BenchmarkSession:
 
     def pytest_report_header(self) -> str | None:
         """Say whether requests can leave this machine."""
-        if not self._is_asked_for():
+        if not self._asked_for:
             return None
         mode = {
             "none": "replaying cassettes, offline",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
 from harness.trial import Name, Pair, Task, Value, shorten
+from harness.yamlfile import MAX_BYTES
 
 PAIRS_FILE = "pairs.yaml"
 PRICES_FILE = "prices.yaml"
@@ -74,6 +75,14 @@ class TaskFile(Task):
 def is_task_file(path: Path) -> bool:
     """Whether a file in the benchmarks folder holds a task."""
     return path.suffix in {".yaml", ".yml"} and path.name not in {PAIRS_FILE, PRICES_FILE}
+
+
+def looks_like_a_task(path: Path) -> bool:
+    """Whether a YAML file, right or wrong, was meant to be a task: it has hidden acceptance tests."""
+    try:
+        return any(line.startswith(b"acceptance:") for line in path.read_bytes()[:MAX_BYTES].splitlines())
+    except OSError:
+        return False
 
 
 def load_task(path: Path, shown: str) -> Task:

@@ -283,13 +283,33 @@ def test_the_conversation_is_shown_as_it_happens(recorded) -> None:
     )
 
 
-def test_other_yaml_is_left_alone(pytester) -> None:
+@pytest.mark.parametrize("asked", ["", "benchmarks", "benchmarks/speed_test.py"])
+def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
     """A repository that has a benchmarks folder of another kind is not touched."""
-    pytester.mkdir("benchmarks").joinpath("config.yaml").write_text("a: 1\n")
-    pytester.makepyfile("def test_one():\n    pass\n")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    folder = pytester.mkdir("benchmarks")
+    (folder / "config.yaml").write_text("a: 1\n")
+    (folder / "speed_test.py").write_text("def test_one():\n    pass\n")
+    pytester.makeini("[pytest]\npython_files = *_test.py\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *asked.split())
     assert result.parseoutcomes() == {"passed": 1}
     assert not (pytester.path / "reports").exists()
+
+
+@pytest.mark.parametrize("asked", ["benchmarks", "benchmarks/add.yaml", "benchmarks/add.yaml::two[1]"])
+def test_a_repository_without_a_pytest_configuration(asked, recorded) -> None:
+    """Where pytest takes the benchmarks folder for its root, trials still run and reports lie beside it."""
+    (recorded.path / "tox.ini").unlink()
+    result = recorded.runpytest_subprocess(asked, "-p", "no:cacheprovider", "-k", "two")
+    assert result.parseoutcomes()["solved"] == 1
+    assert (recorded.path / "reports/latest/pairs.csv").is_file()
+
+
+def test_another_folder_of_task_files(recorded) -> None:
+    """The ini option ``benchmarks`` names another folder; cassettes and reports stay at the root."""
+    (recorded.path / "benchmarks").rename(recorded.path / "evals")
+    recorded.makeini("[pytest]\nbenchmarks = evals\n")
+    result = recorded.runpytest_subprocess("evals", "-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {"solved": 3}
 
 
 def test_nothing_heavy_is_imported_without_benchmarks(pytester) -> None:
