@@ -18,7 +18,7 @@ from typing import Any
 from harness import scrub
 from harness.atomic import write_whole
 from harness.delta import decoded, encoded, is_a
-from harness.errors import CassetteError, MissingCassette, StaleCassette
+from harness.errors import CassetteError, MissingCassette, StaleCassette, UnsafeCassette
 from harness.exchange import Exchange, levelled, parse_body
 
 FORMAT = 1
@@ -36,24 +36,33 @@ class Cassette:
     exchanges: tuple[Exchange, ...] = ()
 
 
-def load(path: Path, shown: str, *, record_with: str) -> Cassette:
+def load(path: Path, shown: str, *, record_with: str, again_with: str = "") -> Cassette:
     """Read a cassette.
+
+    Args:
+        path: The file.
+        shown: What to call it in messages.
+        record_with: The command that records what is missing.
+        again_with: The command that records anew what is there. Default: the same.
 
     Raises:
         MissingCassette: There is no such file.
         StaleCassette: It was written in another format.
         CassetteError: It is not a cassette, or damaged.
     """
+    again_with = again_with or record_with
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise CassetteError(f"{shown}: larger than {MAX_BYTES} bytes", remedy=f"record it: {record_with}")
+            raise CassetteError(
+                f"{shown}: larger than {MAX_BYTES} bytes", remedy=f"record it again: {again_with}"
+            )
         data = json.loads(path.read_bytes())
         if not isinstance(data, dict) or "exchanges" not in data:
             raise ValueError("expected an object with 'exchanges'")
         if data.get("format") != FORMAT:
             raise StaleCassette(
                 f"{shown}: format {data.get('format')!r}; this harness reads format {FORMAT}",
-                remedy=f"record it again: {record_with}",
+                remedy=f"record it again: {again_with}",
             )
         return Cassette(
             trial=is_a(data["trial"], str),
@@ -69,7 +78,7 @@ def load(path: Path, shown: str, *, record_with: str) -> Cassette:
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise CassetteError(
-            f"{shown}: not a whole cassette ({what})", remedy=f"restore it, or record it again: {record_with}"
+            f"{shown}: not a whole cassette ({what})", remedy=f"restore it, or record it again: {again_with}"
         ) from None
 
 
@@ -77,12 +86,12 @@ def save(cassette: Cassette, path: Path, shown: str) -> None:
     """Write a cassette whole or not at all.
 
     Raises:
-        CassetteError: It holds what looks like a secret; names the place and the kind, not the value.
+        UnsafeCassette: It holds what looks like a secret; names the place and the kind, not the value.
     """
     found = sorted(set(scrub.leaks(_readable(cassette), os.environ)))
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise CassetteError(
+        raise UnsafeCassette(
             f"{shown}: not written, it would hold {'; '.join(found[:3])}{more}",
             remedy="keep secrets out of prompts and answers, or rename the variable if it is none",
         )

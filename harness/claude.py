@@ -6,19 +6,24 @@ Any endpoint that speaks the Messages API will do (``ANTHROPIC_BASE_URL``).
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import ApiError
+from harness.scrub import without_password
 from harness.transcript import Role, Usage
 from harness.transport import Transport, status_of
 from harness.trial import well_formed
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
+    from anthropic.types import Message
 
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
+# The requests that are refused for what a model put into them; every other refusal is nobody's measure.
+CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class MessagesApi:
     """Claude behind the Messages API."""
 
     def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
-        self._base_url = base_url
+        self._shown_url = without_password(base_url)
         self._client = _client(base_url, api_key)
         self._transport = transport
 
@@ -71,23 +76,32 @@ class MessagesApi:
             )
         except anthropic.APIError as error:
             status = status_of(error)
-            if status in (400, 413, 422) and "credit balance" not in str(error):
+            if status in (400, 413, 422) and CONTENT.search(str(error)):
                 raise Refused(_reason(error)) from None
             raise ApiError(
-                f"Claude ({model} at {self._base_url}): {_reason(error)}", remedy=_remedy(status, str(error))
+                f"Claude ({model} at {self._shown_url}): {_reason(error)}", remedy=_remedy(status, str(error))
             ) from None
-        usage = message.usage
-        return Answer(
-            text=well_formed("".join(block.text for block in message.content if block.type == "text")),
-            model=model,
-            usage=Usage(
-                input=usage.input_tokens,
-                cache_write=usage.cache_creation_input_tokens or 0,
-                cache_read=usage.cache_read_input_tokens or 0,
-                output=usage.output_tokens,
-            ),
-            cut_off=message.stop_reason == "max_tokens",
-        )
+        try:
+            return _answer(message, model)
+        except (AttributeError, TypeError):
+            raise ApiError(
+                f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
+            ) from None
+
+
+def _answer(message: Message, model: str) -> Answer:
+    usage = message.usage
+    return Answer(
+        text=well_formed("".join(block.text for block in message.content if block.type == "text")),
+        model=model,
+        usage=Usage(
+            input=usage.input_tokens,
+            cache_write=usage.cache_creation_input_tokens or 0,
+            cache_read=usage.cache_read_input_tokens or 0,
+            output=usage.output_tokens,
+        ),
+        cut_off=message.stop_reason == "max_tokens",
+    )
 
 
 @functools.cache

@@ -95,6 +95,7 @@ def show(trial: str, run: str, folder: Path) -> None:
 
     from harness.reports import find
     from harness.show import show as show_transcript
+    from harness.show import visible
 
     console = Console(highlight=False)
     for conversation in find(folder, run, trial):
@@ -102,7 +103,7 @@ def show(trial: str, run: str, folder: Path) -> None:
         console.rule(f"{row['trial']}: {row['outcome']}")
         show_transcript(console, conversation.transcript)
         if row["detail"]:
-            console.print(row["detail"], markup=False)
+            console.print(visible(row["detail"]), markup=False)
 
 
 @main.command()

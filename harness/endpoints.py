@@ -13,7 +13,7 @@ The backend ``local`` is the embedded stack's own endpoint: it gets no key of yo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.claude import DEFAULT_URL as CLAUDE_URL
 from harness.errors import ApiError
@@ -35,9 +35,9 @@ class Endpoints:
     """
 
     letta_url: str
-    letta_key: str
+    letta_key: str = field(repr=False)
     claude_url: str
-    claude_key: str
+    claude_key: str = field(repr=False)
     services: Mapping[str, str]
 
 
@@ -61,8 +61,19 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
                 remedy="set it, or choose a pair whose backend is local",
             )
     letta_url = letta_url or LETTA_URL
+    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
+    _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
     services = {letta_url: "letta", claude_url: pair.backend}
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
+
+
+def _check(url: str, url_name: str, key: str, key_name: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ApiError(
+            f"{url_name} is no address: it must begin with http:// or https://", remedy="correct it"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ApiError(f"{key_name} holds a blank, a line break or another character that no key has")
 
 
 def replayed(pair: Pair) -> Endpoints:

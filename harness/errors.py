@@ -5,7 +5,8 @@
     ├── SpecError                a task or pair file is wrong; lists every problem in it
     ├── CassetteError            a cassette cannot be read or must not be written
     │   ├── MissingCassette      nothing was recorded for this trial
-    │   └── StaleCassette        the recording no longer fits what the harness asks
+    │   ├── StaleCassette        the recording no longer fits what the harness asks
+    │   └── UnsafeCassette       it would hold a secret, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
@@ -72,6 +73,12 @@ class MissingCassette(CassetteError):
 
 class StaleCassette(CassetteError):
     """The recording no longer fits what the harness asks."""
+
+
+class UnsafeCassette(CassetteError):
+    """It would hold what looks like a secret, so it was not written."""
+
+    outcome = "unsafe_cassette"
 
 
 class ApiError(HarnessError):

@@ -70,9 +70,11 @@ def _per_solved(row: Row) -> str:
 
 
 def spending_rows(rows: list[Row]) -> list[Row]:
-    """One row for each pair and role, and one for all roles of the pair."""
+    """One row for each pair and role, and one for all roles of the pair; none where nothing was measured."""
     result = []
     for row in rows:
+        if not row["trials"]:
+            continue
         for role in ROLES:
             kinds = {kind: row[f"{role}_{kind}"] for kind in ("input", "cache_write", "cache_read", "output")}
             model = row[role]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError
+from harness.scrub import without_password
 from harness.transcript import Usage
 from harness.transport import Transport, status_of
 from harness.trial import Orchestrator, well_formed
@@ -72,7 +73,7 @@ class Server:
     """A Letta server."""
 
     def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
-        self.base_url = base_url
+        self.base_url = without_password(base_url)
         self._client = _client(base_url, api_key)
         self._transport = transport
 
@@ -88,6 +89,8 @@ class Server:
             return str(self._client.health().version)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, "") from None
+        except AttributeError:
+            raise _no_letta(self.base_url) from None
 
     @contextmanager
     def agent(
@@ -183,7 +186,11 @@ class Agent:
     def _post(self, messages: list[Any], tools: Sequence[Any]) -> Turn:
         create = self._client.agents.messages.create
         request = functools.partial(create, self._id, messages=messages, client_tools=list(tools))
-        return _turn(self._send(request, safe_to_repeat=False))
+        response = self._send(request, safe_to_repeat=False)
+        try:
+            return _turn(response)
+        except (AttributeError, TypeError):
+            raise _no_letta("the address") from None
 
 
 def _turn(response: LettaResponse) -> Turn:
@@ -236,6 +243,10 @@ def _quietly() -> Iterator[None]:
         yield
     except (ApiError, OSError):
         return
+
+
+def _no_letta(where: str) -> ApiError:
+    return ApiError(f"what answers at {where} is no Letta server", remedy="correct LETTA_BASE_URL")
 
 
 def _api_error(error: Exception, base_url: str, about: str) -> ApiError:

@@ -19,6 +19,7 @@ from harness.atomic import write_whole
 from harness.errors import UsageError
 from harness.pricing import Prices
 from harness.record import read_rows
+from harness.scrub import redact_json
 from harness.transcript import Transcript, from_json, to_json
 
 TRIALS = "trials.jsonl"
@@ -26,11 +27,10 @@ LATEST = "latest"
 
 
 def luggage(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
-    """What travels with a test report, as plain values: the row and the conversation."""
-    return {
-        "record": row,
-        "conversation": {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)},
-    }
+    """What travels with a test report, as plain values: the row and the conversation, without secrets."""
+    conversation = {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)}
+    carried: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
+    return carried
 
 
 class RunFolder:
@@ -52,7 +52,7 @@ class RunFolder:
             self.path.mkdir(parents=True)
             _point(self.reports / LATEST, self.name)
         row = luggage["record"]
-        self.rows.append(row)
+        self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         write_whole(
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(luggage["conversation"], ensure_ascii=False, indent=1) + "\n",
@@ -63,6 +63,10 @@ class RunFolder:
             os.write(handle, line.encode("utf-8", "surrogatepass"))
         finally:
             os.close(handle)
+
+    def tables(self, prices: Prices) -> list[dict[str, Any]]:
+        """The rows of the pair table, from what was added so far."""
+        return table.rows_of(table.by_pair(table.frame(self.rows), prices))
 
     def finish(self, prices: Prices) -> list[dict[str, Any]]:
         """Write the tables; gives the rows of the pair table."""
@@ -75,9 +79,12 @@ class RunFolder:
 
 def note(rows: list[dict[str, Any]]) -> str:
     """A line on what the figures are: replayed or live, and what stands in for what."""
-    days = sorted({row["recorded_at"] for row in rows if row["recorded_at"]})
-    replayed = sum(row["mode"] == "replay" for row in rows)
-    parts = [f"{len(rows)} trials, {replayed} replayed"]
+    measured = [row for row in rows if row["kind"] == "model"]
+    days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})
+    replayed = sum(row["mode"] == "replay" for row in measured)
+    parts = [f"{len(measured)} trials measured, {replayed} of them replayed"]
+    if len(rows) > len(measured):
+        parts.append(f"{len(rows) - len(measured)} infra errors, in no percentage")
     if days:
         parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     if any(row["backend"] == "local" for row in rows):

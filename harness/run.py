@@ -57,7 +57,7 @@ class Setup:
     root: Path
     mode: Mode = "none"
     sandbox: Sandbox = field(default_factory=SubprocessSandbox)
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], datetime] = _today
     transport: Callable[[], Transport] = Transport
 
@@ -132,7 +132,9 @@ class _Run:
     # --- replay -----------------------------------------------------------------------------
 
     def _replayed(self) -> tuple[Transcript, dict[str, Any]]:
-        tape = cassettes.load(self.path, self.shown, record_with=self._command())
+        tape = cassettes.load(
+            self.path, self.shown, record_with=self._command(), again_with=self._command("all")
+        )
         with recorder.replaying(tape.exchanges) as player:
             try:
                 transcript = self._converse(endpoints.replayed(self.trial.pair))
@@ -161,11 +163,15 @@ class _Run:
         )
 
     def _command(self, mode: str = "once") -> str:
-        pair = self.trial.pair
+        """What records just this trial."""
+        trial, pair = self.trial, self.trial.pair
         models = (pair.orchestrator.model, pair.coder)
-        crossed = pair.name == Pair.of_models(*models).name
-        chosen = "--orchestrator {} --coder {}".format(*models) if crossed else f"--pair {pair.name}"
-        return f"pytest {self.trial.source} --record={mode} {chosen}"
+        options = f" --record={mode}"
+        if pair.name == Pair.of_models(*models).name:
+            options += " --orchestrator {} --coder {}".format(*models)
+        if trial.epoch > 1:
+            options += f" --epochs {trial.epoch}"
+        return f"pytest '{trial.source}::{pair.name}[{trial.epoch}]'{options}"
 
     # --- record -----------------------------------------------------------------------------
 

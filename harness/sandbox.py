@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from harness.errors import SandboxError
-from harness.trial import Limits
+from harness.trial import Limits, well_formed
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 STARTUP_S = 60.0
@@ -280,7 +280,10 @@ def _told(report: bytes, nonce: str) -> _Told | None:
         told = json.loads(report)
         if told["nonce"] != nonce:
             return None
-        tests = tuple(Test(str(t["name"]), t["outcome"], str(t["text"])) for t in told["tests"])
+        tests = tuple(
+            Test(well_formed(str(t["name"])), t["outcome"], well_formed(str(t["text"])))
+            for t in told["tests"]
+        )
         whole = all(test.outcome in OUTCOMES for test in tests)
         return _Told(int(told["exit"]), int(told["collected"]), tests) if whole else None
     except (ValueError, TypeError, KeyError, RecursionError):

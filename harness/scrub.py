@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from harness.trial import well_formed
+
 REQUEST_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 RESPONSE_HEADERS = frozenset({"content-type"})
 SECRET = "<secret>"  # noqa: S105  (what stands in place of one)
@@ -32,6 +34,7 @@ SHAPES = {
     "a Google key": re.compile(r"\bAIza[\w-]{35}"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 }
+PASSWORD_IN_URL = re.compile(r"^\w+://[^/@:]*:([^/@]+)@")
 MIN_SECRET = 8
 
 
@@ -76,7 +79,10 @@ def environment_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     forms: dict[str, str] = {}
     for name, given in environment.items():
         value = given.strip()
-        if len(value) < MIN_SECRET or not TELLING_NAME.search(name):
+        if not TELLING_NAME.search(name):
+            password = PASSWORD_IN_URL.search(value)
+            value = password[1] if password else ""
+        if len(value) < MIN_SECRET:
             continue
         once = json.dumps(value)[1:-1]
         plain = [value, once, json.dumps(once)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
@@ -110,11 +116,34 @@ def leaks(value: Any, environment: Mapping[str, str], path: str = "$") -> Iterat
 
 def redact(text: str, environment: Mapping[str, str]) -> str:
     """A text for people, without anything that ``leaks`` would name."""
-    for form in sorted(environment_secrets(environment), key=len, reverse=True):
+    return _redacted(text, sorted(environment_secrets(environment), key=len, reverse=True))
+
+
+def _redacted(text: str, forms: list[str]) -> str:
+    for form in forms:
         text = text.replace(form, SECRET)
     for shape in SHAPES.values():
         text = shape.sub(SECRET, text)
     return text
+
+
+def redact_json(value: Any, environment: Mapping[str, str]) -> Any:
+    """A JSON value for people, redacted, and with no half of a surrogate pair in it."""
+    forms = sorted(environment_secrets(environment), key=len, reverse=True)
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, str):
+            return well_formed(_redacted(item, forms))
+        if isinstance(item, list | tuple):
+            return [walk(each) for each in item]
+        return {walk(key): walk(each) for key, each in item.items()} if isinstance(item, dict) else item
+
+    return walk(value)
+
+
+def without_password(url: str) -> str:
+    """A URL as messages name it: without user and password."""
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def strings(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:

@@ -17,9 +17,11 @@ import pytest
 
 from harness import record, reports
 from harness.errors import HarnessError
+from harness.scrub import redact, redact_json
+from harness.show import visible
 from harness.spec import PAIRS_FILE, looks_like_a_task
 from harness.suite import Selection, Suite
-from harness.transcript import Event, Transcript
+from harness.transcript import Event, Transcript, from_json, to_json
 from harness.trial import Trial
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class BenchmarkSession:
             os.environ,
         )
         self.mode: Mode = option("record")
+        self.unwritten = ""
         self.folder = reports.RunFolder(self.root / "reports", datetime.now(UTC))
 
     # --- collection -------------------------------------------------------------------------
@@ -110,7 +113,11 @@ class BenchmarkSession:
 
         console = Console(highlight=False)
         console.print()
-        return lambda event: show_event(console, event)
+
+        def tell(event: Event) -> None:
+            show_event(console, *from_json(redact_json(to_json([event]), os.environ)))
+
+        return tell
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -159,7 +166,10 @@ class BenchmarkSession:
         """The controller keeps each record as it arrives."""
         carried = getattr(report, "harness", None)
         if carried is not None and not self.is_worker:
-            self.folder.add(carried)
+            try:
+                self.folder.add(carried)
+            except OSError as error:
+                self.unwritten = f"not written to {error.filename or self.folder.path}: {error.strerror}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the pair table, and where the run's files are."""
@@ -168,11 +178,12 @@ class BenchmarkSession:
         from harness.layout import print_tables
 
         shown = self.suite.shown(self.suite.folder / "prices.yaml")
-        rows = self.folder.finish(reports.load_prices(self.suite.folder, shown))
+        prices = reports.load_prices(self.suite.folder, shown)
+        rows = self.folder.tables(prices) if self.unwritten else self.folder.finish(prices)
         writer = terminalreporter._tw  # noqa: SLF001  (pytest offers no other way to its file)
         terminalreporter.section("pairs")
         print_tables(rows, reports.note(self.folder.rows), writer)
-        terminalreporter.write_line(f"report: {self.suite.shown(self.folder.path)}")
+        terminalreporter.write_line(f"report: {self.unwritten or self.suite.shown(self.folder.path)}")
 
 
 class TaskFile(pytest.File):
@@ -198,11 +209,11 @@ class TaskFile(pytest.File):
 
 
 class _Item(pytest.Item):
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
         """One line for an error that the harness raises on purpose; a traceback for a bug in it."""
-        if isinstance(excinfo.value, HarnessError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        known = isinstance(excinfo.value, HarnessError | pytest.fail.Exception)
+        text = str(excinfo.value) if known else str(super().repr_failure(excinfo, "short"))
+        return visible(redact(text, os.environ))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the item stands, for reports: pytest rewrites the dots of what ends a node id."""

@@ -12,7 +12,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
@@ -55,8 +55,15 @@ class Price(Value):
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
-    cache_write: float = Field(0, ge=0)
-    cache_read: float = Field(0, ge=0)
+    cache_write: float = Field(ge=0, description="Default: the input price.")
+    cache_read: float = Field(ge=0, description="Default: the input price.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cached_tokens_are_input(cls, data: object) -> object:
+        if isinstance(data, dict) and "input" in data:
+            return {"cache_write": data["input"], "cache_read": data["input"], **data}
+        return data
 
 
 class PricesFile(Value):
@@ -127,7 +134,7 @@ def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[P
                 f"no pair {name!r} in {shown}{_near(name, list(pairs))}",
                 remedy=f"use one of: {', '.join(pairs)}" if pairs else "add it there",
             )
-    return [pairs[name] for name in names] if names else list(pairs.values())
+    return [pairs[name] for name in dict.fromkeys(names)] if names else list(pairs.values())
 
 
 def schemas() -> dict[str, dict[str, Any]]:

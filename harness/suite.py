@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,6 @@ from pathlib import Path
 from harness import endpoints, spec
 from harness.errors import SpecError, UsageError
 from harness.trial import Pair, Task, Trial
-
-ID_LINE = re.compile(r"^id:[ \t]*['\"]?([^'\"\s#]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class Suite:
         self._root = root
         self._selection = selection
         self._environment = environment
+        self._tasks: dict[Path, Task] = {}
 
     def shown(self, path: Path) -> str:
         """A path as messages name it."""
@@ -59,7 +57,7 @@ class Suite:
 
     def files(self) -> list[Path]:
         """All task files, sorted."""
-        return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path))
+        return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path) and path.is_file())
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -83,8 +81,8 @@ class Suite:
         Raises:
             SpecError: The file is wrong, or its id is taken by another.
         """
-        task = spec.load_task(path, self.shown(path))
-        first = self._first_with_id[task.id]
+        task = self._load(path)
+        first = self._first_with_id.get(task.id, path)
         if first != path:
             taken = f"{task.id!r} is already used by {self.shown(first)}"
             raise SpecError([f"{self.shown(path)}:1: id: {taken}; give it another"])
@@ -105,12 +103,19 @@ class Suite:
 
     @cached_property
     def _first_with_id(self) -> dict[str, Path]:
-        """Task id -> the first file that has it, by a look at each file that parses none."""
+        """Task id -> the first file that has it."""
         first: dict[str, Path] = {}
         for path in self.files():
-            given = ID_LINE.search(path.read_text(encoding="utf-8", errors="replace"))
-            first.setdefault(given[1] if given else path.stem, path)
+            try:
+                first.setdefault(self._load(path).id, path)
+            except SpecError:
+                continue  # told of where that file is asked for
         return first
+
+    def _load(self, path: Path) -> Task:
+        if path not in self._tasks:
+            self._tasks[path] = spec.load_task(path, self.shown(path))
+        return self._tasks[path]
 
     def _crossed(self) -> list[Pair]:
         chosen = self._selection
@@ -124,8 +129,8 @@ class Suite:
         orchestrator, coder = named or (endpoints.ORCH_MODEL, endpoints.CLAUDE_MODEL)
         return [
             Pair.of_models(one, other)
-            for one in chosen.orchestrators or (orchestrator,)
-            for other in chosen.coders or (coder,)
+            for one in dict.fromkeys(chosen.orchestrators or (orchestrator,))
+            for other in dict.fromkeys(chosen.coders or (coder,))
         ]
 
     def _from_file(self) -> list[Pair]:

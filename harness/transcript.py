@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from harness.prompts import CODER_TOOL
+
 Role = Literal["orchestrator", "coder", "tester"]
 ROLES: tuple[Role, ...] = ("orchestrator", "coder", "tester")
 
@@ -138,8 +140,8 @@ class Transcript:
 
     @property
     def coder_called(self) -> bool:
-        """Whether the coder was asked at least once."""
-        return any(isinstance(event, Spent) and event.role == "coder" for event in self.events)
+        """Whether the orchestrator called the coder at least once, with whatever result."""
+        return any(isinstance(event, Called) and event.tool == CODER_TOOL for event in self.events)
 
     @property
     def faults(self) -> tuple[Fault, ...]:

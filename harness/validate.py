@@ -10,7 +10,7 @@ from harness.errors import SpecError, UsageError
 from harness.sandbox import Sandbox, SubprocessSandbox, TestRun
 from harness.suite import Selection, Suite
 from harness.trial import Task
-from harness.verdict import Grader, syntax_problem
+from harness.verdict import Grader, accepted, syntax_problem
 
 
 def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
@@ -31,24 +31,27 @@ def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
         raise UsageError(f"{given}: no such file or folder")
     given = given.resolve()
     suite = Suite(_benchmarks_folder(given), root, Selection(), {})
-    if given.is_dir():
-        readers = {spec.PAIRS_FILE: spec.load_pairs, spec.PRICES_FILE: spec.load_prices}
-        for name, read in readers.items():
-            path = given / name
-            if path.is_file():
-                try:
-                    read(path, suite.shown(path))
-                    yield suite.shown(path), []
-                except SpecError as error:
-                    yield suite.shown(path), error.problems
-    for path in (
-        [given] if given.is_file() else [file for file in suite.files() if file.is_relative_to(given)]
-    ):
-        shown = suite.shown(path)
+    own = [suite.folder / name for name in (spec.PAIRS_FILE, spec.PRICES_FILE)]
+    paths = [given] if given.is_file() else [path for path in (*own, *suite.files()) if path.is_file()]
+    paths = [path for path in paths if path.is_relative_to(given)]
+    if not paths:
+        raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
+    for path in paths:
         try:
-            yield shown, [f"{shown}: {line}" for line in problems(suite.task(path), SubprocessSandbox())]
+            yield suite.shown(path), _problems_of(path, suite)
         except SpecError as error:
-            yield shown, error.problems
+            yield suite.shown(path), error.problems
+
+
+def _problems_of(path: Path, suite: Suite) -> list[str]:
+    shown = suite.shown(path)
+    if path.name == spec.PAIRS_FILE:
+        spec.load_pairs(path, shown)
+        return []
+    if path.name == spec.PRICES_FILE:
+        spec.load_prices(path, shown)
+        return []
+    return [f"{shown}: {line}" for line in problems(suite.task(path), SubprocessSandbox())]
 
 
 def problems(task: Task, sandbox: Sandbox) -> list[str]:
@@ -60,7 +63,10 @@ def problems(task: Task, sandbox: Sandbox) -> list[str]:
     grader = Grader(task, sandbox)
     found = []
     run = grader.acceptance({**task.files, task.code_file: task.reference})
-    if not run.passed:
+    broken = syntax_problem(task.reference, task.code_file)
+    if broken:
+        found.append(f"reference: does not compile: {broken}")
+    elif not accepted(run):
         found.append(f"reference: does not pass acceptance: {_why(run)}")
     for bug in task.bugs:
         where = f"bugs: {bug.name!r}"

@@ -18,14 +18,20 @@ from harness.trial import Task
 
 ModelOutcome = Literal["solved", "wrong", "no_code", "syntax_error", "timeout", "crashed", "gave_up", "limit"]
 InfraOutcome = Literal[
-    "missing_cassette", "stale_cassette", "api_error", "sandbox_error", "spec_error", "harness_error"
+    "missing_cassette",
+    "stale_cassette",
+    "unsafe_cassette",
+    "api_error",
+    "sandbox_error",
+    "spec_error",
+    "harness_error",
 ]
 Outcome = ModelOutcome | InfraOutcome
 MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)
 INFRA_OUTCOMES: tuple[InfraOutcome, ...] = get_args(InfraOutcome)
 ACCEPTANCE_FILE = "test_hidden_acceptance.py"
 OF_STATUS: dict[Status, ModelOutcome] = {
-    "passed": "solved",
+    "passed": "wrong",
     "failed": "wrong",
     "no_tests": "wrong",
     "timeout": "timeout",
@@ -33,7 +39,7 @@ OF_STATUS: dict[Status, ModelOutcome] = {
     "crashed": "crashed",
 }
 WITHOUT_DETAIL: dict[Status, str] = {
-    "passed": "",
+    "passed": "an acceptance test was skipped",
     "failed": "an acceptance test failed",
     "no_tests": "no acceptance test ran",
     "timeout": "the acceptance tests did not end in time",
@@ -78,7 +84,8 @@ class Grader:
 
     def acceptance(self, files: Files) -> TestRun:
         """The hidden acceptance tests. They never see the generated tests."""
-        seen = {path: text for path, text in files.items() if path != self._task.test_file}
+        hidden = (self._task.test_file, ACCEPTANCE_FILE)
+        seen = {path: text for path, text in files.items() if path.split("/")[0] not in hidden}
         return self._run({**seen, ACCEPTANCE_FILE: self._task.acceptance}, ACCEPTANCE_FILE)
 
     def verdict(self, attempts: list[Files], stop: Stop, *, coder_called: bool) -> Verdict:
@@ -89,7 +96,7 @@ class Grader:
         acceptance = None if blocked else self.acceptance(last)
         tried = enumerate(attempts, start=1) if coder_called else ()
         solved_at = next((n for n, files in tried if self._solves(files)), None)
-        if acceptance and acceptance.passed:
+        if acceptance and accepted(acceptance):
             return Verdict("solved", "", solved_at, acceptance, generated)
         outcome, detail = blocked or _failed(acceptance)
         if stop != "done":
@@ -98,7 +105,7 @@ class Grader:
         return Verdict(outcome, detail, solved_at, acceptance, generated)
 
     def _solves(self, files: Files) -> bool:
-        return not self._blocked(files, coder_called=True) and self.acceptance(files).passed
+        return not self._blocked(files, coder_called=True) and accepted(self.acceptance(files))
 
     def _blocked(self, files: Files, *, coder_called: bool) -> tuple[ModelOutcome, str] | None:
         """Why there is nothing to run, if so."""
@@ -115,6 +122,11 @@ class Grader:
         if key not in self._runs:
             self._runs[key] = self._sandbox.run(files, test_path, self._task.limits)
         return self._runs[key]
+
+
+def accepted(run: TestRun) -> bool:
+    """Whether every hidden test passed: the code must not be able to skip one, or expect it to fail."""
+    return run.passed and run.passes == len(run.tests)
 
 
 def syntax_problem(code: str, path: str) -> str:
@@ -134,6 +146,7 @@ def _failed(run: TestRun | None) -> tuple[ModelOutcome, str]:
     if run is None:
         return "no_code", "nothing could be run"
     bad = next((test for test in run.tests if test.outcome not in ("passed", "skipped", "xfailed")), None)
+    bad = bad or next((test for test in run.tests if test.outcome != "passed"), None)
     detail = run.detail or WITHOUT_DETAIL[run.status]
     if bad is not None:
         first = bad.text.splitlines()[0] if bad.text else bad.outcome

@@ -158,7 +158,7 @@ def test_missing_cassettes_are_errors(repo) -> None:
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "*nothing recorded at cassettes/one/add/1.json*--record=once --pair one*",
+            "*nothing recorded at cassettes/one/add/1.json*'benchmarks/add.yaml::one[[]1[]]' --record=once*",
             "MISSING CASSETTE benchmarks/add.yaml::one*",
             "*3 errors*",
         ]

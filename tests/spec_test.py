@@ -299,10 +299,10 @@ def test_an_unknown_pair_is_answered_with_the_nearest_and_all(load):
 
 
 def test_prices_are_read_and_may_be_absent(load, tmp_path):
-    """Without a file there are no own prices; the cache costs nothing unless it is said."""
+    """Without a file there are no own prices; cached tokens cost what input costs unless it is said."""
     assert spec.load_prices(tmp_path / "none.yaml", "p") == {}
     prices = load({"prices": {"m/x": {"input": 1.5, "output": 2}}}, "prices")
-    assert prices["m/x"].model_dump() == {"input": 1.5, "output": 2.0, "cache_write": 0, "cache_read": 0}
+    assert prices["m/x"].model_dump() == {"input": 1.5, "output": 2.0, "cache_write": 1.5, "cache_read": 1.5}
 
 
 @pytest.mark.parametrize(

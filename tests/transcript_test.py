@@ -66,11 +66,9 @@ def test_an_empty_transcript_has_no_figures():
     assert transcript.usage("coder") == Usage()
 
 
-def test_a_refused_call_of_the_coder_is_no_answer_of_the_coder():
-    """The coder counts as called once it answered; a call with wrong arguments never reached it."""
-    assert not Transcript(
-        (Called(1, "c", "run_claude_coder", "{}"), Returned(1, "c", False, "no"))
-    ).coder_called
+def test_a_refused_call_of_the_coder_is_a_call():
+    """An orchestrator that called the coder, with whatever result, did not give up."""
+    assert Transcript((Called(1, "c", "run_claude_coder", "{}"), Returned(1, "c", False, "no"))).coder_called
 
 
 def test_usage_adds_kind_by_kind():
