@@ -3,11 +3,11 @@
 Covered, each run: a fresh copy of the files in a folder of its own, gone afterwards; a process session
 of its own, killed as a group; an empty environment (no key can be read from it); no standard input, no
 output; limits on wall time, CPU, memory, file size and open files. On Linux, where the kernel allows it,
-also no network, a process tree that cannot outlive the run, and a folder that exists in memory only
-(namespaces). ``protections()`` tells which of these this machine gives.
+also no network, a process tree that cannot outlive the run, and a disk that is read-only but for a folder
+in memory (namespaces). ``protections()`` tells which of these this machine gives.
 
-**Not** covered: reading and writing elsewhere on the disk as the user who runs the harness; code under
-test shares a process with its tests and could forge their result.
+**Not** covered: reading elsewhere on the disk as the user who runs the harness (and writing there, where the
+disk is not read-only); code under test shares a process with its tests and could forge their result.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from harness.trial import Limits, well_formed
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 STARTUP_S = 60.0
+WRITABLE = 10  # the probe's exit code where all but the read-only disk works
 MAX_REPORT = 8_000_000
 READY = b"ready\n"
 MOUNT_POINTS = ("/mnt", "/srv", "/tmp")  # noqa: S108  (a file system of its own is mounted there)
@@ -127,16 +128,12 @@ class SubprocessSandbox:
 @functools.cache
 def protections() -> dict[str, bool]:
     """What this machine can enforce, probed once."""
-    if sys.platform == "linux":
+    code = 1
+    if sys.platform == "linux" and _mount_point():
         probe = [sys.executable, "-I", str(CHILD), "probe", _mount_point()]
-        works = (
-            bool(_mount_point())
-            and subprocess.run(probe, capture_output=True, timeout=STARTUP_S, check=False).returncode == 0
-        )
-    else:
-        works = False
-    walls = dict.fromkeys(("no network", "process namespace", "private files"), works)
-    return {"group kill": True, "limits": sys.platform == "linux", **walls}
+        code = subprocess.run(probe, capture_output=True, timeout=STARTUP_S, check=False).returncode
+    walls = dict.fromkeys(("no network", "process namespace", "private files"), code in (0, WRITABLE))
+    return {"group kill": True, "limits": sys.platform == "linux", **walls, "read-only disk": code == 0}
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The process in which model-written code runs. Started by ``sandbox.py``; imports nothing of harness.
 
-sandbox_child.py probe FOLDER   exit 0 if namespaces can be made here
+sandbox_child.py probe FOLDER   exit 0 if all walls can be built here (10: with a writable disk)
 sandbox_child.py run FD         read the order from stdin, run pytest, report to FD as JSON
 """
 
@@ -15,15 +15,17 @@ import sys
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 0x4000, 0x40000
+SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 PR_SET_PDEATHSIG = 1
+WRITABLE = 10
 MAX_TESTS, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 2000, 100, 200
 
 
 def isolate(mount_point, report=None):
     """New user, mount, network, IPC and process namespaces.
 
-    No network, a folder in memory, and one kill ends the whole tree. The code runs as process 2:
-    process 1 of a namespace is immune to its own signals.
+    No network, a disk that is read-only but for a folder in memory, and one kill ends the whole tree.
+    The code runs as process 2: process 1 of a namespace is immune to its own signals.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,10 +39,14 @@ def isolate(mount_point, report=None):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
     call(libc.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)
+    # mount_setattr(2) on all that is mounted; where the kernel is older than 5.12 the disk stays writable.
+    attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY, 0, 0, 0)
+    read_only = libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, attributes, 32) == 0
     call(libc.mount, b"tmpfs", mount_point.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"size=64m,mode=1777")
     for _ in range(2):
         leave_to_child(report)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return read_only
 
 
 def lay(files, folder):
@@ -130,8 +136,7 @@ def reason(report):
 
 def main():
     if sys.argv[1] == "probe":
-        isolate(sys.argv[2])
-        os._exit(0)
+        os._exit(0 if isolate(sys.argv[2]) else WRITABLE)
     order = json.load(sys.stdin)
     writer = int(sys.argv[2])
     if order["mount"]:

@@ -81,6 +81,19 @@ def test_validate_checks_pairs_and_prices(folder) -> None:
     assert "benchmarks/prices.yaml:1: prices.m.input" in result.output
 
 
+def test_validate_one_file_of_each_kind(folder) -> None:
+    """A pairs file is checked as one, also when it is named alone."""
+    (folder / "pairs.yaml").write_text("pairs: {a: {orchestrator: {model: o}, coder: c}}\n")
+    assert harness("validate", "benchmarks/pairs.yaml").output.startswith("benchmarks/pairs.yaml: ok")
+
+
+def test_validate_nothing_to_check(folder, tmp_path) -> None:
+    """A check of nothing is no success."""
+    (tmp_path / "empty").mkdir()
+    result = harness("validate", "empty")
+    assert (result.exit_code, "no task files in empty" in result.output) == (2, True)
+
+
 def test_validate_nothing_there(folder) -> None:
     """A path that does not exist is one line."""
     result = harness("validate", "nowhere")

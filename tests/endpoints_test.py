@@ -57,3 +57,24 @@ def test_replay_reaches_nobody(pair) -> None:
 def test_default_models(environment, models) -> None:
     """ORCH_MODEL and CLAUDE_MODEL name a pair; each has a default for the other."""
     assert endpoints.default_models(environment) == models
+
+
+@pytest.mark.parametrize("key", ["sk-1\nsk-2", "sk 1", "ké", "a\x00b"])
+def test_a_key_that_is_none(key, pair) -> None:
+    """A key with a line break in it is refused before a request could fail with it in its message."""
+    with pytest.raises(ApiError, match="ANTHROPIC_API_KEY holds") as caught:
+        endpoints.live(pair, {"ANTHROPIC_API_KEY": key})
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8283", "letta.example", "ftp://x"])
+def test_an_address_that_is_none(url, pair) -> None:
+    """A base URL without its scheme is named as that."""
+    with pytest.raises(ApiError, match="LETTA_BASE_URL is no address"):
+        endpoints.live(pair, {"ANTHROPIC_API_KEY": "k", "LETTA_BASE_URL": url})
+
+
+def test_keys_are_in_no_repr(pair) -> None:
+    """A traceback that shows arguments shows no key."""
+    where = endpoints.live(pair, {"ANTHROPIC_API_KEY": "s3cret-key", "LETTA_API_KEY": "other-s3cret"})
+    assert "s3cret" not in repr(where)

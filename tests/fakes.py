@@ -172,7 +172,7 @@ class FakeClaude(Fake):
         self.stop_reason = "end_turn"
 
     def answer(self, method: str, path: str, body: Any) -> Any:
-        assert (method, path) == ("POST", "/v1/messages")
+        assert (method, path) == ("POST", "/v1/messages"), (method, path)
         text = self.tests if "pytest" in body["system"] else self.code
         return 200, {
             "id": f"msg_{uuid.uuid4().hex}",

@@ -13,6 +13,7 @@ from harness.pricing import Prices
 from harness.record import read_rows
 from harness.reports import RunFolder, find, luggage
 from harness.run import run_trial
+from harness.transcript import Transcript
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -90,3 +91,27 @@ def test_no_half_written_files(carried, tmp_path: Path) -> None:
     run.finish(Prices())
     names = {path.name for path in run.path.rglob("*") if path.is_file()}
     assert names == {"trials.jsonl", "pairs.csv", "pairs.md", "1.json"}
+
+
+def test_no_secret_travels(trial, recording, claude, monkeypatch) -> None:
+    """A key that a model wrote, or a server echoed, is in no report: neither row, words nor files."""
+    monkeypatch.setenv("MY_TOKEN", "abcdefgh-12345678")
+    claude.code = "def add(a, b):\n    raise ValueError('abcdefgh-12345678')\n"
+    result = run_trial(trial, recording)
+    carried = luggage(result.record.row(), result.transcript, result.files)
+    assert "abcdefgh-12345678" not in json.dumps(carried)
+    assert "<secret>" in carried["conversation"]["files"]["add.py"]
+
+
+def test_half_a_surrogate_pair_can_travel() -> None:
+    """Whatever a server or model said can be sent from a worker and written."""
+    carried = luggage({"detail": "x\ud800"}, Transcript(()), {"a.py": "\udcff"})
+    json.dumps(carried, ensure_ascii=False).encode("utf-8")
+
+
+def test_the_same_trial_counts_once(carried, tmp_path) -> None:
+    """A trial that is run again in the same run replaces its row in the table."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    run.add(carried)
+    assert run.finish(Prices())[0]["trials"] == 1

@@ -11,7 +11,7 @@ import pytest
 from fakes import CODE, FakeLetta, call, claude_error, say
 
 from harness import prompts
-from harness.errors import ApiError, CassetteError, MissingCassette, StaleCassette
+from harness.errors import ApiError, MissingCassette, StaleCassette
 from harness.run import Setup, cassette_path, run_trial
 from harness.transcript import Said, Tested, Usage
 from harness.trial import Trial
@@ -215,6 +215,58 @@ def test_a_refused_request_is_the_models_doing(trial, recording, replaying, clau
     assert live.record.tool_errors == replay.record.tool_errors == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+        "max_tokens: 64000 > 8192, which is the maximum allowed for this model",
+        "This credential is only authorized for use with Claude Code.",
+    ],
+)
+def test_other_refusals_are_not_the_models_doing(said, trial, recording, claude) -> None:
+    """A 400 that no model caused is infra, and nothing is recorded."""
+    claude.faults = [("/messages", claude_error(400, "invalid_request_error", said))]
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "api_error"
+    assert said in str(result.error)
+    assert not cassette_of(recording, trial).exists()
+
+
+@pytest.mark.parametrize("answer", [{"content": []}, "<html>a page</html>", [], {"type": "message"}])
+def test_an_endpoint_that_is_no_messages_api(answer, trial, recording, claude) -> None:
+    """An answer of another kind is named as that, without a traceback."""
+    claude.faults = [("/messages", (200, answer))] * 9
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "api_error"
+    assert "no Messages API" in str(result.error)
+
+
+def test_an_endpoint_that_is_no_letta_server(trial, recording, letta) -> None:
+    """LETTA_BASE_URL at something else is named as that."""
+    letta.faults = [("/v1/health/", (200, "<html>a page</html>"))]
+    assert "no Letta server" in str(run_trial(trial, recording).error)
+
+
+def test_half_a_surrogate_pair_from_generated_code(trial, recording, replaying, claude) -> None:
+    """What code raises may hold what UTF-8 cannot: the trial goes on, and replays."""
+    claude.code = "def add(a, b):\n    raise ValueError('\\ud800')\n"
+    assert run_trial(trial, recording).record.outcome == "wrong"
+    assert run_trial(trial, replaying).record.outcome == "wrong"
+
+
+@pytest.mark.parametrize("way", ["pytest.skip('x')", "pytest.xfail('x')", "raise unittest.SkipTest('x')"])
+def test_code_cannot_skip_the_acceptance_tests(way, trial, recording, claude) -> None:
+    """Code that skips a hidden test, or has it expected to fail, has not solved the task."""
+    claude.code = (
+        f"import pytest, unittest\ndef add(a, b):\n    if a == 2:\n        {way}\n    return a + b\n"
+    )
+    acceptance = f"{trial.task.acceptance}\n\ndef test_other():\n    assert add(1, 2) == 3\n"
+    task = trial.task.model_copy(update={"acceptance": acceptance})
+    result = run_trial(trial.model_copy(update={"task": task}), recording)
+    assert (result.record.outcome, result.record.solved_at) == ("wrong", None)
+    assert result.record.detail
+
+
 def test_no_credit_is_not_the_models_doing(trial, recording, claude) -> None:
     """An empty account answers 400, and is infra all the same."""
     said = "Your credit balance is too low to access the Anthropic API."
@@ -246,7 +298,7 @@ def test_a_key_in_an_answer_is_never_written(trial, recording, claude, monkeypat
     monkeypatch.setitem(os.environ, "MY_API_KEY", "abcdefgh12345678")
     claude.code = f"{CODE}KEY = 'abcdefgh12345678'\n"
     result = run_trial(trial, recording)
-    assert isinstance(result.error, CassetteError)
+    assert result.record.outcome == "unsafe_cassette"
     assert "MY_API_KEY" in str(result.error)
     assert "abcdefgh12345678" not in str(result.error)
     assert cassette_of(recording, trial).read_bytes() == before

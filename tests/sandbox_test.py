@@ -559,3 +559,19 @@ def test_without_namespaces_the_group_is_killed(monkeypatch):
     deadline = time.monotonic() + 5
     while sys.platform == "linux" and still_there(marker):
         assert time.monotonic() < deadline, "the process outlived its run"
+
+
+@pytest.mark.skipif(not protections()["read-only disk"], reason="this machine cannot make the disk read-only")
+def test_code_cannot_write_elsewhere(tmp_path):
+    """Nothing outside the run's own folder can be written, made or removed."""
+    (tmp_path / "here").write_text("x", encoding="utf-8")
+    test = (
+        "import os, pytest\n"
+        f"@pytest.mark.parametrize('do', [lambda: open({str(tmp_path / 'new')!r}, 'w'),"
+        f" lambda: os.remove({str(tmp_path / 'here')!r}), lambda: os.mkdir({str(tmp_path / 'd')!r})])\n"
+        "def test_a(do):\n    with pytest.raises(OSError): do()\n"
+        "def test_b(tmp_path):\n    (tmp_path / 'mine').write_text('x')\n    open('mine', 'w').close()\n"
+    )
+    assert run(test).status == "passed"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert ("here" in names, names & {"new", "d"}) == (True, set())

@@ -376,3 +376,33 @@ def test_latest_points_at_the_newest_run(recorded) -> None:
     second = Path(os.readlink(recorded.path / "reports/latest"))
     assert str(second) != first
     assert (recorded.path / "reports" / second / "pairs.csv").is_file()
+
+
+def test_a_key_in_an_unexpected_error_is_not_printed(recorded, monkeypatch) -> None:
+    """A bug in the harness shows its traceback without a key, and what a model raised without escapes."""
+    monkeypatch.setenv("MY_API_KEY", "abcdefgh12345678")
+    recorded.makeconftest(
+        """
+        import os
+        from harness import verdict
+
+        def boom(self, *args, **kwargs):
+            key = os.environ["MY_API_KEY"]
+            raise ZeroDivisionError(f"a bug with {key} and \\x1b[31m")
+
+        verdict.Grader.verdict = boom
+        """
+    )
+    result = run(recorded, "-k", "two", "-l", "--junitxml=junit.xml")
+    shown = result.stdout.str() + (recorded.path / "junit.xml").read_text()
+    shown += (recorded.path / "reports/latest/trials.jsonl").read_text()
+    assert "a bug with <secret>" in shown
+    assert "abcdefgh12345678" not in shown
+    assert "\x1b[31m and" not in shown
+
+
+def test_reports_that_cannot_be_written(recorded) -> None:
+    """Where no report can be written, the table is printed all the same, and the reason with it."""
+    (recorded.path / "reports").write_text("a file")
+    result = run(recorded, "-k", "two")
+    result.stdout.fnmatch_lines(["*= pairs =*", "report: not written to *reports*", "*1 solved*"])

@@ -87,7 +87,18 @@ def test_the_same_stem_twice(folder) -> None:
         twice.task(folder / "deep" / "add.yaml")
 
 
-@pytest.mark.parametrize("line", ["id: other", "id: 'other'", 'id: "other" # why', "id:    other"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "id: other",
+        "id: 'other'",
+        'id: "other" # why',
+        "id:    other",
+        '"id": other',
+        "id : other",
+        "id: >-\n  other",
+    ],
+)
 def test_an_id_of_its_own(line, folder) -> None:
     """The id in the file counts, however it is quoted."""
     (folder / "deep" / "add.yaml").write_text(f"{line}\n{TASK}")
@@ -99,3 +110,17 @@ def test_no_pairs_file(folder) -> None:
     (folder / "pairs.yaml").unlink()
     with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml"):
         _ = suite(folder).pairs
+
+
+def test_the_same_pair_twice_is_one(folder) -> None:
+    """A pair or model that is named twice is run once."""
+    assert slugs(suite(folder, pairs=("two", "two"))) == ["two/add/1"]
+    assert len(suite(folder, orchestrators=("o", "o"), coders=("c", "c")).pairs) == 1
+
+
+def test_what_is_no_file_is_no_task(folder) -> None:
+    """A folder or a dangling link that is called like a task file disturbs nothing."""
+    (folder / "folder.yaml").mkdir()
+    (folder / "link.yaml").symlink_to(folder / "nowhere.yaml")
+    assert [path.name for path in suite(folder).files()] == ["add.yaml"]
+    assert suite(folder).task(folder / "add.yaml").id == "add"
