@@ -47,12 +47,16 @@ class RunFolder:
         return self.reports / self.name
 
     def add(self, luggage: dict[str, Any]) -> None:
-        """Append a record, as one whole line, and keep its conversation."""
-        if not self.rows:
+        """Append a record, as one whole line, and keep its conversation.
+
+        Raises:
+            OSError: It cannot be written; it counts in the tables all the same.
+        """
+        row, is_first = luggage["record"], not self.rows
+        self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
+        if is_first:
             self.path.mkdir(parents=True)
             _point(self.reports / LATEST, self.name)
-        row = luggage["record"]
-        self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         write_whole(
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(luggage["conversation"], ensure_ascii=False, indent=1) + "\n",
