@@ -6,6 +6,7 @@ nothing that they answered is ever committed as a cassette.
 
 from __future__ import annotations
 
+import abc
 import itertools
 import json
 import threading
@@ -46,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _go  # noqa: N815
 
 
-class Fake:
+class Fake(abc.ABC):
     """A loopback server. ``faults`` answers the next requests in place of the real thing."""
 
     def __init__(self) -> None:
@@ -62,8 +63,9 @@ class Fake:
             return self.faults.pop(0)[1]
         return self.answer(method, path, body)
 
+    @abc.abstractmethod
     def answer(self, method: str, path: str, body: Any) -> Any:
-        raise NotImplementedError
+        """Status and JSON body, and perhaps headers."""
 
     @contextmanager
     def running(self) -> Iterator[Any]:
