@@ -81,12 +81,17 @@ class MessagesApi:
             raise ApiError(
                 f"Claude ({model} at {self._shown_url}): {_reason(error)}", remedy=_remedy(status, str(error))
             ) from None
+        except ValueError:  # said to be JSON, and is none
+            raise self._no_api() from None
         try:
             return _answer(message, model)
         except (AttributeError, TypeError):
-            raise ApiError(
-                f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
-            ) from None
+            raise self._no_api() from None
+
+    def _no_api(self) -> ApiError:
+        return ApiError(
+            f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
+        )
 
 
 def _answer(message: Message, model: str) -> Answer:

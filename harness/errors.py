@@ -6,6 +6,7 @@
     ├── CassetteError            a cassette cannot be read or must not be written
     │   ├── MissingCassette      nothing was recorded for this trial
     │   ├── StaleCassette        the recording no longer fits what the harness asks
+    │   ├── EditedCassette       it is not what was recorded: its digest differs
     │   └── UnsafeCassette       it would hold a secret, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
     ├── SandboxError             model-written code could not be run at all
@@ -73,6 +74,10 @@ class MissingCassette(CassetteError):
 
 class StaleCassette(CassetteError):
     """The recording no longer fits what the harness asks."""
+
+
+class EditedCassette(CassetteError):
+    """It was changed after it was recorded: its digest is another."""
 
 
 class UnsafeCassette(CassetteError):

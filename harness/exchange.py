@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,21 +39,54 @@ class Exchange:
     response_body: bytes
 
 
-def parse_body(raw: bytes) -> tuple[bool, Any]:
-    """Whether a body is a JSON object or list that can be walked, and its value."""
+def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
+    """Whether a body is a JSON object or list that can be walked, and its value.
+
+    Args:
+        raw: The body.
+        strictly: Refuse what Python reads and JSON does not know (see ``strict_json``).
+    """
     if raw[:1] not in (b"{", b"["):
         return False, None
     try:
-        value = json.loads(raw)
+        value = strict_json(raw.decode("utf-8", "surrogatepass")) if strictly else json.loads(raw)
     except (ValueError, RecursionError):
         return False, None
-    return (True, value) if _is_shallow(value) else (False, None)
+    return (True, value) if is_shallow(value) else (False, None)
 
 
-def _is_shallow(value: Any) -> bool:
+def strict_json(text: str) -> Any:
+    """The value of a JSON text, without what Python's parser lets pass.
+
+    Raises:
+        ValueError: It is no JSON, or holds a key twice in one object, NaN or an infinite number.
+        RecursionError: It is nested beyond what can be read.
+    """
+    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
+    return values
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text[:20])
+
+
+def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Whether nothing in a JSON value lies deeper than what recursion can follow."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
         level = [
             item
             for each in level

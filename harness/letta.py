@@ -122,6 +122,8 @@ class Server:
             ),
             about=f"the model {orchestrator.model}",
         )
+        if not isinstance(getattr(state, "id", None), str):
+            raise _no_letta(self.base_url)
         try:
             yield Agent(self._send, self._client, state.id)
         except Exception:
@@ -148,6 +150,8 @@ class Server:
             return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
+        except ValueError:  # said to be JSON, and is none
+            raise _no_letta(self.base_url) from None
 
 
 class Agent:
@@ -219,8 +223,14 @@ def _turn(response: LettaResponse) -> Turn:
             cache_read=read,
             output=usage.completion_tokens or 0,
         ),
-        steps=usage.step_count or 0,
+        steps=_count(usage.step_count),
     )
+
+
+def _count(value: Any) -> int:
+    if value is not None and type(value) is not int:
+        raise TypeError("expected a whole number")
+    return value or 0
 
 
 def _text(content: Any) -> str:

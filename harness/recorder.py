@@ -21,16 +21,22 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness import scrub
-from harness.exchange import Exchange, parse_body
-
-AROUND = 60
+from harness.difference import difference
+from harness.exchange import Exchange, compact, parse_body
 
 
 class ReplayMiss(BaseException):
-    """A request that the cassette does not hold.
+    """A request that the cassette does not hold, or not once more.
 
     Not an ``Exception``: SDKs retry those and wrap them into a vague "Connection error".
+
+    Attributes:
+        again: Whether it was recorded, and played as often as that already.
     """
+
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class Player:
@@ -40,15 +46,19 @@ class Player:
         self._cassette = cassette
 
     @property
-    def misses(self) -> list[str]:
+    def misses(self) -> list[ReplayMiss]:
         """What was asked for and not found, also when somebody swallowed the exception."""
         return self._cassette.misses
 
     @property
     def unplayed(self) -> list[str]:
-        """Recorded requests that nobody asked for."""
-        counts = self._cassette.play_counts
-        return [f"{r.method} {r.uri}" for i, (r, _) in enumerate(self._cassette.data) if not counts[i]]
+        """Recorded requests that nobody asked for, each with its number."""
+        counts, data = self._cassette.play_counts, self._cassette.data
+        return [
+            f"{r.method} {r.uri} (exchange {i + 1} of {len(data)})"
+            for i, (r, _) in enumerate(data)
+            if not counts[i]
+        ]
 
 
 class Tape:
@@ -126,25 +136,37 @@ class _Strict(VcrCassette):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.misses: list[str] = []
+        self.misses: list[ReplayMiss] = []
 
     def find_requests_with_most_matches(self, request: Request) -> None:
         """The hook that vcrpy calls on a miss, before it raises an error of its own."""
-        self.misses.append(self._explain(self.filter_request(request)))
-        raise ReplayMiss(self.misses[-1])
+        miss = self._explained(self.filter_request(request))
+        self.misses.append(miss)
+        raise miss
 
-    def _explain(self, request: Request) -> str:
+    def _explained(self, request: Request) -> ReplayMiss:
+        asked, count = f"{request.method} {request.uri}", len(self.data)
         left = [r for i, (r, _) in enumerate(self.data) if not self.play_counts[i]]
-        asked = f"{request.method} {request.uri}"
-        played = f"exchange {len(self.data) - len(left) + 1} of {len(self.data)}"
+        alike = [i for i, (r, _) in enumerate(self.data, start=1) if r.harness_key == request.harness_key]
+        if alike:
+            times = "once" if len(alike) == 1 else f"{len(alike)} times"
+            said = f"{asked}: asked for again, but recorded only {times}: "
+            said += f"exchange {alike[-1]} of {count} was played already"
+            due = f"; exchange {count - len(left) + 1} was due: {_unlike(request, left)}" if left else ""
+            return ReplayMiss(said + due, again=True)
         if not left:
-            return f"{asked}: asked for after all {len(self.data)} recorded exchanges were played"
-        for recorded in left:
-            if (recorded.method, recorded.path) == (request.method, request.path):
-                if recorded.uri != request.uri:
-                    return f"{asked} ({played}): recorded was {recorded.uri}"
-                return f"{asked} ({played}): {difference(recorded.body, request.body)}"
-        return f"{asked} ({played}): next recorded is {left[0].method} {left[0].uri}"
+            return ReplayMiss(f"{asked}: asked for after all {count} recorded exchanges were played")
+        return ReplayMiss(f"{asked} (exchange {count - len(left) + 1} of {count}): {_unlike(request, left)}")
+
+
+def _unlike(request: Request, left: list[Request]) -> str:
+    """How a request differs from the one of its kind that was due."""
+    due = next((r for r in left if (r.method, r.path) == (request.method, request.path)), None)
+    if due is None:
+        return f"next recorded is {left[0].method} {left[0].uri}"
+    if due.uri != request.uri:
+        return f"recorded was {due.uri}"
+    return difference(due.body, request.body)
 
 
 def _options(services: Mapping[str, str]) -> dict[str, Any]:
@@ -152,8 +174,8 @@ def _options(services: Mapping[str, str]) -> dict[str, Any]:
         if getattr(request, "harness_key", None) is None:
             request.uri = service_url(request.uri, services)
             request.headers = scrub.headers(request.headers, scrub.REQUEST_HEADERS)
-            request.body = _scrubbed(_raw(request.body))
-            request.harness_key = _key(request)
+            request.body, value = _scrubbed(_raw(request.body))
+            request.harness_key = _key(request, value)
         return request
 
     return {"path": "trial", "match_on": (_same,), "before_record_request": canonical}
@@ -163,22 +185,19 @@ def _same(one: Any, other: Any) -> None:
     assert one.harness_key == other.harness_key  # the way in which vcrpy wants to be told
 
 
-def _key(request: Any) -> bytes:
+def _key(request: Any, value: Any) -> bytes:
+    """Hash of method, address and body: of its value in a canonical form, or of its bytes."""
     head = f"{request.method} {request.uri}\n".encode()
-    return hashlib.sha256(head + _canonical(request.body)).digest()
+    known = value is not None
+    body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() if known else request.body
+    return hashlib.sha256(head + body).digest()
 
 
-def _canonical(raw: bytes) -> bytes:
-    known, value = parse_body(raw)
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() if known else raw
-
-
-def _scrubbed(raw: bytes) -> bytes:
+def _scrubbed(raw: bytes) -> tuple[bytes, Any]:
+    """A body without its secrets, and its value; None if it is no JSON object or list."""
     known, value = parse_body(raw)
     clean = scrub.body(value) if known else None
-    if clean == value:
-        return raw
-    return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return (raw if clean == value else compact(clean)), clean
 
 
 def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
@@ -196,7 +215,7 @@ def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
         request_body=request.body,
         status=response["status"]["code"],
         response_headers=scrub.headers(response["headers"], scrub.RESPONSE_HEADERS),
-        response_body=_scrubbed(_raw(response["body"]["string"])),
+        response_body=_scrubbed(_raw(response["body"]["string"]))[0],
     )
 
 
@@ -213,49 +232,3 @@ def _raw(body: Any) -> bytes:
     if body is None:
         return b""
     return body.encode() if isinstance(body, str) else bytes(body)
-
-
-def difference(recorded: bytes, now: bytes) -> str:
-    """The first place where two bodies differ: its JSON path, with a little text of both."""
-    (was_json, old), (is_json, new) = parse_body(recorded), parse_body(now)
-    if not (was_json and is_json):
-        old, new = recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace")
-    return _first_difference(old, new, "$") or "sent once more than it was recorded"
-
-
-def _first_difference(old: Any, new: Any, path: str) -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            where = f"{path}.{_cut(key)}"
-            if key not in new:
-                return f"{where} was recorded and is not sent now"
-            if key not in old:
-                return f"{where} is sent now and was not recorded"
-            found = _first_difference(old[key], new[key], where)
-            if found:
-                return found
-        return ""
-    if isinstance(old, list) and isinstance(new, list):
-        for index, (a, b) in enumerate(zip(old, new, strict=False)):
-            found = _first_difference(a, b, f"{path}[{index}]")
-            if found:
-                return found
-        return "" if len(old) == len(new) else f"{path}: {len(old)} items recorded, {len(new)} now"
-    if old == new and type(old) is type(new):
-        return ""
-    if isinstance(old, str) and isinstance(new, str):
-        return f"{path}: recorded {_around(old, new)}, now {_around(new, old)}"
-    return f"{path}: recorded {_cut(json.dumps(old))}, now {_cut(json.dumps(new))}"
-
-
-def _around(text: str, other: str) -> str:
-    """The text about the first character in which it differs from the other, from a word's start."""
-    at = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), None)
-    at = min(len(text), len(other)) if at is None else at
-    start = max(text.rfind(" ", 0, max(0, at - AROUND // 3)) + 1, at - AROUND, 0)
-    piece = text[start : at + AROUND]
-    return repr(("…" if start else "") + piece + ("…" if at + AROUND < len(text) else ""))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 2 * AROUND else text[: 2 * AROUND] + "…"

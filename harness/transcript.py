@@ -21,6 +21,11 @@ class Usage:
     cache_read: int = 0
     output: int = 0
 
+    def __post_init__(self) -> None:
+        counts = (self.input, self.cache_write, self.cache_read, self.output)
+        if not all(type(count) is int for count in counts):
+            raise TypeError("expected whole numbers of tokens")
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input + other.input,

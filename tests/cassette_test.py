@@ -3,14 +3,18 @@
 import difflib
 import json
 import os
+import stat
+import subprocess  # noqa: TID251  (a bound of memory holds for a whole process)
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 
 from harness import cassette
 from harness.atomic import write_whole
 from harness.cassette import Cassette, dumps, load, save
-from harness.errors import CassetteError, MissingCassette, StaleCassette
+from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette
 from harness.exchange import Exchange
 
 URL = "http://letta/v1/agents/"
@@ -201,13 +205,13 @@ def test_a_long_conversation_is_stored_once(round_trip):
 
 
 def test_a_changed_word_is_a_changed_line():
-    """One word of the system prompt of 60 turns shows in a review as one line out, one line in."""
+    """One word of the system prompt of 60 turns shows as one line out, one in, besides the digest."""
     before = dumps(a_cassette(*a_conversation(60, SYSTEM)))
     after = dumps(a_cassette(*a_conversation(60, SYSTEM.replace("careful", "careless"))))
     changed = [
         line
         for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=0)
-        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+        if line[:1] in "+-" and line[:3] not in ("+++", "---") and '"digest"' not in line
     ]
     assert len(changed) == 2
 
@@ -416,6 +420,174 @@ def test_a_file_that_is_no_cassette_is_an_error_of_the_harness(tmp_path, content
     assert "RECORD-WITH" in refused(tmp_path, content).remedy
 
 
+ODD_JSON = {
+    "key-twice": b'{"format": 1, "format": 1, "trial": "t"}',
+    "key-twice-deep": json.dumps(a_file(a_row(response={"json": {"b": 1, "c": 2}})))
+    .encode()
+    .replace(b'"c"', b'"b"'),
+    "nan": json.dumps(a_file(recorded={"a": float("nan")})).encode(),
+    "infinity": json.dumps(a_file(recorded={"a": float("-inf")})).encode(),
+    "infinite": json.dumps(a_file(recorded={"a": 57})).encode().replace(b"57", b"1e999"),
+    "utf-16": json.dumps(a_file(a_row())).encode("utf-16"),
+    "not-utf-8": json.dumps(a_file(a_row())).encode().replace(b"POST", b"P\xffST"),
+    "nested": json.dumps(a_file(a_row(response={"json": json.loads("[" * 300 + "]" * 300)}))).encode(),
+    "more-after-it": json.dumps(a_file(a_row())).encode() + b"{}",
+}
+
+
+@pytest.mark.parametrize("name", ODD_JSON)
+def test_what_only_some_parsers_read_is_refused(tmp_path, name):
+    """A key that stands twice, a number that is none, another encoding: no reader may see another file."""
+    refused(tmp_path, ODD_JSON[name])
+
+
+@pytest.mark.parametrize("trap", ["pipe", "device", "link-to-a-device", "socket"])
+def test_what_is_no_file_is_not_read(tmp_path, trap):
+    """A pipe with nobody at its other end would block for ever, a device never end: one line each."""
+    path = tmp_path / "c.json"
+    if trap == "pipe":
+        os.mkfifo(path)
+    elif trap == "socket":
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    elif trap == "link-to-a-device":
+        path.symlink_to("/dev/zero")
+    else:
+        path = Path("/dev/zero")
+    with pytest.raises(CassetteError, match=r"cassettes/c\.json: cannot be read: ") as caught:
+        load(path, "cassettes/c.json", record_with="RECORD")
+    assert "RECORD" in caught.value.remedy
+
+
+BOMB = """
+import json, resource, sys
+from pathlib import Path
+from harness.cassette import load
+from harness.errors import CassetteError
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+try:
+    load(Path(sys.argv[1]), "c.json")
+except CassetteError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "delta"),
+    [
+        ("x" * 5_000_000, {"$same": 1}),
+        (["x" * 100] * 50_000, {"$prefix": 50_000, "back": 1, "then": []}),
+    ],
+    ids=["same", "prefix"],
+)
+def test_a_small_file_cannot_unfold_into_a_large_one(tmp_path, first, delta):
+    """References to one long text, thousands of times, end at a bound, within 1.5 GB of address space."""
+    path = tmp_path / "c.json"
+    rows = [a_row({"json": {"a": first}}), *[a_row({"json": {"a": delta}})] * 20_000]
+    path.write_text(json.dumps(a_file(*rows)), encoding="utf-8")
+    assert path.stat().st_size < cassette.MAX_BYTES
+    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True)
+    assert "unfold to over" in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
+def test_damage_is_told_in_plain_words(tmp_path):
+    """The message names the exchange and what is wrong with it, not an exception of Python."""
+    said = refused(tmp_path, a_file(a_row(), a_row(response={"status": "ok"}))).message
+    assert said == ("cassettes/c.json: not a whole cassette (exchange 2: expected a whole number, got text)")
+    said = refused(tmp_path, {"format": 1, "exchanges": []}).message
+    assert said == "cassettes/c.json: not a whole cassette ('trial' is missing)"
+
+
+def test_a_newer_format_may_also_be_mended_by_a_newer_harness(tmp_path):
+    """A file from the future is told from one of the past."""
+    assert refused(tmp_path, a_file(format=2)).remedy.startswith("update the harness, or record it again")
+    assert refused(tmp_path, a_file(format=0)).remedy.startswith("record it again")
+
+
+# --- digests ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A saved cassette: its path, and its content as JSON."""
+    path = tmp_path / "c.json"
+    kept = a_cassette(*a_conversation(3, SYSTEM), recorded={"at": "2026-01-02", "outcome": "solved"})
+    save(kept, path, "c.json")
+    return path, json.loads(path.read_bytes())
+
+
+def edited(data, *keys, value):
+    """The content with another value at a place."""
+    *way, last = keys
+    inner = data
+    for key in way:
+        inner = inner[key]
+    inner[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("exchanges", 1, "response", "json", "content", 0, "content"), "better"),
+        (("exchanges", 0, "request", "json", "model"), "another"),
+        (("exchanges", 0, "response", "status"), 201),
+        (("exchanges", 0, "response", "headers"), {}),
+        (("exchanges", 2, "request", "method"), "PUT"),
+        (("exchanges",), []),
+        (("recorded", "outcome"), "wrong"),
+        (("task",), "another"),
+        (("trial",), "p/t/2"),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_an_edit_is_noticed(tmp_path, recorded, keys, value):
+    """Whatever of a recording is changed by hand: its digest no longer fits."""
+    error = refused(tmp_path, edited(recorded[1], *keys, value=value))
+    assert type(error) is EditedCassette
+    assert "edited after it was recorded" in error.message
+    assert "RECORD-WITH" in error.remedy
+    assert error.outcome == "stale_cassette"
+
+
+def test_another_layout_of_the_file_is_no_edit(recorded):
+    """A formatter may indent it otherwise: the digest is of the values."""
+    path, data = recorded
+    kept = load(path, "c")
+    path.write_text(json.dumps(data, indent=4), encoding="utf-8")
+    assert load(path, "c") == kept
+
+
+def test_a_cassette_without_a_digest_is_read_and_known_as_that(recorded):
+    """Recordings from before there were digests still play."""
+    path, data = recorded
+    kept = load(path, "c")
+    del data["digest"]
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert load(path, "c") == kept
+    assert (kept.has_digest, load(path, "c").has_digest) == (True, False)
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path):
+    """A recording beyond the bounds is refused when it is made, with what to do, not when it is played."""
+    body = sent({"a": "x" * cassette.MAX_BYTES})
+    with pytest.raises(CassetteError, match="not written: larger than") as caught:
+        save(a_cassette(an_exchange(body)), tmp_path / "c.json", "c.json")
+    assert caught.value.remedy == "lower the task's limits"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_is_strict_json(tmp_path):
+    """Bodies with numbers that JSON does not know are kept as text: every parser reads the file."""
+    path = tmp_path / "c.json"
+    save(a_cassette(an_exchange(b'{"a":NaN}', b'[1e999,{"b":-Infinity}]')), path, "c")
+    json.loads(path.read_bytes(), parse_constant=pytest.fail)
+    assert load(path, "c").exchanges[0].request_body == b'{"a":NaN}'
+
+
+# --- damaged structures -----------------------------------------------------------------------------
+
+
 HOSTILE = {
     "same-too-far": a_file(a_row({"json": {"a": {"$same": 99}}})),
     "same-at-first": a_file(a_row({"json": {"a": {"$same": 1}}})),
@@ -473,6 +645,41 @@ HOSTILE = {
     "trial-number": a_file(trial=5),
     "task-none": a_file(task=None),
     "no-trial": {"format": 1, "exchanges": []},
+    "format-true": a_file(format=True),
+    "format-float": a_file(format=1.0),
+    "unknown-key": a_file(comment="x"),
+    "unknown-key-in-a-row": a_file({**a_row(), "comment": "x"}),
+    "unknown-key-in-a-request": a_file(a_row({"comment": "x"})),
+    "unknown-key-in-a-response": a_file(a_row(response={"comment": "x"})),
+    "unknown-reference": a_file(a_row(response={"json": {"$include": "/etc/passwd"}})),
+    "unknown-reference-in-a-request": a_file(a_row({"json": {"$include": "/etc/passwd"}})),
+    "lines-and-more": a_file(a_row(response={"json": {"a": {"$lines": [], "b": 1}}})),
+    "same-and-more": a_file(a_row({"json": {"a": "x"}}), a_row({"json": {"a": {"$same": 1, "b": 1}}})),
+    "prefix-and-more": a_file(
+        a_row({"json": {"a": [1]}}), a_row({"json": {"a": {"$prefix": 1, "back": 1, "then": [], "b": 1}}})
+    ),
+    "two-bodies": a_file(a_row(response={"json": {}, "text": ["x"]})),
+    "base64-with-blanks": a_file(a_row(response={"base64": "eA = ="})),
+    "status-true": a_file(a_row(response={"status": True})),
+    "status-zero": a_file(a_row(response={"status": 0})),
+    "status-huge": a_file(a_row(response={"status": 10**30})),
+    "method-two-lines": a_file(a_row({"method": "GET\r\nX: y"})),
+    "method-none": a_file(a_row({"method": None})),
+    "url-control": a_file(a_row({"url": "http://letta/\x1b[2J"})),
+    "url-surrogate": a_file(a_row({"url": "http://letta/\ud800"})),
+    "url-port": a_file(a_row({"url": "http://letta:port/"})),
+    "header-two-lines": a_file(a_row(response={"headers": {"content-type": "a\r\nb: c"}})),
+    "header-not-ascii": a_file(a_row(response={"headers": {"content-type": "é"}})),
+    "digest-number": a_file(digest=5),
+    "digest-none": a_file(digest=None),
+    "digest-wrong": a_file(digest="0" * 64),
+    "facts-at": a_file(recorded={"at": 5}),
+    "facts-wall": a_file(recorded={"wall_s": "long"}),
+    "facts-wall-true": a_file(recorded={"wall_s": True}),
+    "facts-retries": a_file(recorded={"transport_retries": [1]}),
+    "facts-retries-texts": a_file(recorded={"transport_retries": {"coder": "1"}}),
+    "facts-versions": a_file(recorded={"versions": "1"}),
+    "facts-versions-numbers": a_file(recorded={"versions": {"letta": 1}}),
 }
 
 

@@ -1,7 +1,7 @@
 """Deterministic stand-ins for Letta and Claude on loopback, for tests that record.
 
-They answer as the real servers do (shapes taken from recordings); they are no part of any benchmark, and
-nothing that they answered is ever committed as a cassette.
+They answer as the real servers do (shapes taken from recordings), and the same every time but for Letta's
+ids and dates; they are no part of any benchmark, and nothing of theirs is ever committed as a cassette.
 """
 
 from __future__ import annotations
@@ -9,12 +9,19 @@ from __future__ import annotations
 import abc
 import itertools
 import json
+import os
+import socket
+import struct
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
+
+from harness.sandbox import Test, TestRun
 
 CODE = "def add(a: int, b: int) -> int:\n    return a + b\n"
 TESTS = "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
@@ -23,6 +30,7 @@ Answer = tuple[int, Any]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves in one piece: two would wait for each other
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -30,16 +38,22 @@ class Handler(BaseHTTPRequestHandler):
     def _go(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         body = json.loads(raw) if raw else None
-        status, answer, *headers = self.server.fake.respond(self.command, self.path, body, dict(self.headers))
-        if status == 0:  # drop the connection without an answer
-            self.connection.close()
+        answer = self.server.fake.respond(self.command, self.path, body, dict(self.headers))
+        if callable(answer):  # a fault below HTTP
             self.close_connection = True
-            return
+            answer(self)
+        elif answer[0] == 0:  # drop the connection without an answer
+            self.close_connection = True
+            self.connection.close()
+        else:
+            self._send(*answer)
+
+    def _send(self, status: int, answer: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
-        for name, value in headers[0].items() if headers else ():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
@@ -47,8 +61,46 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _go  # noqa: N815
 
 
+def reset(handler: Handler) -> None:
+    """A fault: the connection is reset, as by a server that died."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(handler.connection.detach())  # at once, before socketserver says a polite goodbye
+
+
+def half_a_body(handler: Handler) -> None:
+    """A fault: fewer bytes than the answer's head promised."""
+    handler.send_response(200)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"id": "msg_1", "content": [{"type": "te')
+
+
+def half_a_stream(handler: Handler) -> None:
+    """A fault: a chunked answer without its last chunks."""
+    handler.send_response(200)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("transfer-encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b'9\r\n{"id": "m\r\n9\r\nsg_1", ')
+
+
+class Never:
+    """A fault: no answer for as long as the test runs. ``over`` ends the wait."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def __call__(self, _: Handler) -> None:
+        self.over.wait(60)
+
+
 class Fake(abc.ABC):
-    """A loopback server. ``faults`` answers the next requests in place of the real thing."""
+    """A loopback server. ``faults`` answers the next requests in place of the real thing.
+
+    A fault is a pair: how the path ends, and an answer, or a function that does worse to the connection, or
+    None for one right answer in between.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Any]] = []
@@ -57,10 +109,13 @@ class Fake(abc.ABC):
         self.url = ""
 
     def respond(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        """What to answer, after the request was noted."""
         self.requests.append((method, path, body))
         self.headers.append(headers)
         if self.faults and path.endswith(self.faults[0][0]):
-            return self.faults.pop(0)[1]
+            fault = self.faults.pop(0)[1]
+            if fault is not None:
+                return fault
         return self.answer(method, path, body)
 
     @abc.abstractmethod
@@ -80,6 +135,11 @@ class Fake(abc.ABC):
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+def now() -> str:
+    """A date as Letta writes it."""
+    return datetime.now(UTC).isoformat()
 
 
 def call(tool: str, **arguments: Any) -> tuple[str, str, str]:
@@ -107,6 +167,7 @@ class FakeLetta(Fake):
         self.agents: dict[str, str] = {}
         self._script: Callable[[], Iterator[Any]] = lambda: itertools.cycle(steps)
         self._playing: dict[str, Iterator[Any]] = {}
+        self._calls = itertools.count()
 
     def answer(self, method: str, path: str, body: Any) -> Any:
         if path == "/v1/health/":
@@ -129,7 +190,7 @@ class FakeLetta(Fake):
             "name": body["name"],
             "agent_type": "letta_v1_agent",
             "system": body["system"],
-            "created_at": "2026-11-22T10:00:00.123+00:00",
+            "created_at": now(),
             "blocks": [],
             "llm_config": {"model": "m", "model_endpoint_type": "openai", "context_window": 30000},
             "memory": {"blocks": []},
@@ -141,9 +202,9 @@ class FakeLetta(Fake):
 
     def _step(self, agent: str) -> Any:
         kind, what, rest = next(self._playing[agent])
-        message: dict[str, Any] = {"id": f"message-{uuid.uuid4()}", "date": "2026-11-22T10:00:00+00:00"}
+        message: dict[str, Any] = {"id": f"message-{uuid.uuid4()}", "date": now()}
         if kind == "call":
-            asked = {"name": what, "arguments": rest, "tool_call_id": f"call_{uuid.uuid4().hex[:8]}"}
+            asked = {"name": what, "arguments": rest, "tool_call_id": f"call_{next(self._calls):08x}"}
             message |= {"message_type": "approval_request_message", "tool_call": asked, "tool_calls": [asked]}
         else:
             message |= {"message_type": "assistant_message", "content": what}
@@ -164,6 +225,13 @@ class FakeLetta(Fake):
         }
 
 
+class FakeSandbox:
+    """Every test passes: for tests in which it is not the matter what code does."""
+
+    def run(self, _files: Any, _test_path: str, _limits: Any) -> TestRun:
+        return TestRun("passed", (Test("test_it", "passed"),))
+
+
 class FakeClaude(Fake):
     """Answers the coder with ``code`` and the tester with ``tests``, each in a fence."""
 
@@ -177,7 +245,7 @@ class FakeClaude(Fake):
         assert (method, path) == ("POST", "/v1/messages"), (method, path)
         text = self.tests if "pytest" in body["system"] else self.code
         return 200, {
-            "id": f"msg_{uuid.uuid4().hex}",
+            "id": f"msg_{len(self.requests):032x}",
             "type": "message",
             "role": "assistant",
             "model": body["model"],

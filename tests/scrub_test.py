@@ -161,6 +161,14 @@ FORMS = {
     "base64url": base64.urlsafe_b64encode(KEY.encode()).decode(),
     "base64-unpadded": base64.urlsafe_b64encode(KEY.encode()).decode().rstrip("="),
     "percent": quote(KEY, safe=""),
+    "percent-lower": quote(KEY, safe="")
+    .replace("%2F", "%2f")
+    .replace("%2B", "%2b")
+    .replace("%3D", "%3d")
+    .replace("%C3%B5", "%c3%b5"),
+    "percent-twice": quote(quote(KEY, safe=""), safe=""),
+    "hex": KEY.encode().hex(),
+    "hex-upper": KEY.encode().hex().upper(),
 }
 
 
@@ -209,6 +217,22 @@ def test_a_secret_in_a_json_text_inside_json_is_found():
         ("AIza" + "b" * 35, "a Google key"),
         ("-----BEGIN RSA " + "PRIVATE KEY-----", "a private key"),
         ("-----BEGIN " + "PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN OPENSSH " + "PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN PGP " + "PRIVATE KEY BLOCK-----", "a private key"),
+        ("ASIA" + "IOSFODNN7EXAMPLE", "an AWS key"),
+        ("hf_" + "aBcD" * 8 + "eF", "a Hugging Face token"),
+        ("xoxb-" + "123456789012-abcdefABCDEF", "a Slack token"),
+        ("xoxp-" + "123456789012-abcdefABCDEF", "a Slack token"),
+        ("sk_" + "live_" + "a1B2" * 6, "a Stripe key"),
+        ("rk_" + "live_" + "a1B2" * 6, "a Stripe key"),
+        ("Authorization: Basic " + "dXNlcjpodW50ZXIy", "a basic authorization"),
+        ('"authorization": "Basic ' + 'dXNlcjpodW50ZXI=="', "a basic authorization"),
+        ('\\"Authorization\\": \\"basic ' + 'dXNlcjpodW50ZXI\\"', "a basic authorization"),
+        ("postgresql://user:" + "pw@host", "a password in a URL"),
+        ("postgresql+asyncpg://app:" + "hunter2@db.internal:5432/x", "a password in a URL"),
+        ("redis://:" + "hunter2@cache:6379/0", "a password in a URL"),
+        ("see https://me:" + "p@ss@host/x for more", "a password in a URL"),
+        ("amqp://me:" + "hunter2@[::1]:5672", "a password in a URL"),
     ],
 )
 def test_a_known_shape_is_found_without_any_environment(text, kind):
@@ -243,6 +267,22 @@ def test_a_secret_that_is_a_key_is_not_told_by_the_path():
         "toolu_01A09q90qw90lq917835lq9",
         "/home/somebody-or-other",
         "eyJhbGciOiJIUzI1NiJ9",
+        "hf_hub_download_and_cache_the_file_for_me",
+        "Basic understanding of authorization",
+        "authorization: basic",
+        "pk_live_ is public",
+        "postgresql://letta:letta@localhost:5432/letta",
+        "postgresql://user:password@localhost/db",
+        "postgresql://{user}:{password}@{host}/db",
+        "postgres://$USER:$PASSWORD@localhost",
+        "mysql://user:%s@localhost",
+        "https://<user>:<token>@host",
+        "redis://user:***@host",
+        "http://localhost:8283/v1/agents/",
+        "http://[::1]:8283/x@y",
+        "https://host/path:with@sign",
+        "git+ssh://git@host/repo.git",
+        "the PUBLIC KEY and the PRIVATE KEY of a pair",
     ],
 )
 def test_an_ordinary_text_is_no_leak(text):
@@ -258,6 +298,12 @@ def test_an_ordinary_text_is_no_leak(text):
         ("A_TOKEN", "   "),
         ("EDITOR", "a-long-enough-value"),
         ("USE_KEYRING", "false"),
+        ("PWD", "/home/somebody-or-other"),
+        ("SSH_AUTH_SOCK", "/run/user/1000/keyring"),
+        ("COMPASS", "a-long-enough-value"),
+        ("LETTA_PG_URI", "postgresql://letta:letta@localhost:5432/letta"),
+        ("DATABASE_URL", "postgresql://user:password@localhost/db"),
+        ("DATABASE_URL", "postgresql://localhost:5432/database"),
     ],
 )
 def test_short_or_plain_variables_are_no_secrets(name, value):
@@ -275,11 +321,42 @@ def test_short_or_plain_variables_are_no_secrets(name, value):
         "DB_PASSWORD",
         "PGPASSWD",
         "AWS_CREDENTIALS",
+        "SIGNING_PASSPHRASE",
+        "DB_PASS",
+        "DB_PWD",
+        "NPM_AUTH",
+        "SESSION_COOKIE",
     ],
 )
 def test_a_telling_name_makes_a_secret(name):
     """The usual names of keys are all known."""
     assert list(scrub.leaks("x s3cret-value y", {name: " s3cret-value\n"})) == [f"$: the value of {name}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:{}@db.internal:5432/x",
+        "postgresql+asyncpg://app:{}@db.internal/x",
+        "redis://:{}@cache",
+        "primary=https://me:{}@one.internal/ fallback=none",
+        "none,mongodb://me:{}@one,two/x",
+    ],
+)
+@pytest.mark.parametrize("password", ["hunter2-hunter2", "hunter2$hunter2", "hunter2@hunter2"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "PG_URI", "ANY_NAME"])
+def test_the_password_of_a_url_in_the_environment_is_a_secret(name, url, password):
+    """Wherever the URL stands in its variable, and whatever that is called: the password alone is found."""
+    environment = {name: url.format(password)}
+    assert list(scrub.leaks(f"x {password} y", environment)) == [f"$: the value of {name}"]
+    assert list(scrub.leaks("the db.internal host, app", environment)) == []
+
+
+def test_a_quoted_password_of_a_url_is_found_as_the_server_knows_it():
+    """What is percent-encoded in the URL is plain elsewhere."""
+    environment = {"DATABASE_URL": "postgresql://app:hunter2%2Fhunter2@host"}
+    for text in ("hunter2/hunter2", "hunter2%2Fhunter2"):
+        assert list(scrub.leaks(text, environment)) == ["$: the value of DATABASE_URL"]
 
 
 def test_a_variable_that_is_not_text_is_a_secret_like_any_other():
@@ -311,6 +388,26 @@ def test_a_redacted_text_holds_nothing_that_the_scan_would_name(form):
     assert text.endswith(" end")
     assert list(scrub.leaks(text, ENVIRONMENT)) == []
     assert ANTHROPIC not in text
+
+
+@pytest.mark.parametrize("end", ["\n-----END RSA " + "PRIVATE KEY-----\n", ""])
+@pytest.mark.parametrize("line", ["\n", "\\n", "\r\n"])
+def test_a_private_key_is_redacted_with_its_lines(line, end):
+    """Not its first line alone; also where it is cut off, or escaped as in JSON."""
+    lines = ["-----BEGIN RSA " + "PRIVATE KEY-----", *["MIIEowIBAAKCAQEA" * 4] * 20]
+    text = scrub.redact(f"see: {line.join(lines)}{end.replace(chr(10), line)}", {})
+    assert text.startswith("see: ")
+    assert "MIIE" not in text
+
+
+def test_the_scan_reads_a_long_conversation_in_no_time():
+    """What an agent says again with every request is looked at once: 450 MB of it, 3 MB of text."""
+    import time
+
+    messages = [f"message {n}: " + "an ordinary line of a conversation\n" * 300 for n in range(300)]
+    began = time.process_time()
+    assert list(scrub.leaks([messages[:n] for n in range(300)], {"A_KEY": KEY, "B_TOKEN": KEY + "2"})) == []
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("names", [("A_KEY", "B_KEY"), ("B_KEY", "A_KEY")])

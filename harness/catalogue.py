@@ -1,0 +1,91 @@
+"""Which trials a suite has, to hold cassettes against: without a pytest run, and without its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import shelf, spec
+from harness.errors import SpecError, UsageError
+from harness.suite import Selection, Suite
+from harness.trial import Pair, Task, Trial
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The trials of a suite, to hold cassettes against.
+
+    Attributes:
+        trials: By slug: those that a plain ``pytest benchmarks`` runs.
+        tasks: By id, each with its file as messages name it.
+        pairs: By name: those of the pairs file.
+        broken: What is wrong with task files that could not be read, one line each.
+    """
+
+    trials: Mapping[str, Trial]
+    tasks: Mapping[str, tuple[Task, str]]
+    pairs: Mapping[str, Pair]
+    broken: tuple[str, ...] = ()
+
+    def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
+        """The trial that a cassette belongs to, also of a pair that options made, not the pairs file."""
+        pair_name, task_id, epoch = slug.split("/")
+        if slug in self.trials or task_id not in self.tasks:
+            return self.trials.get(slug)
+        pair = _crossed(recorded)
+        if pair is None or pair.name != pair_name or pair_name in self.pairs:
+            return None
+        task, source = self.tasks[task_id]
+        return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
+
+    def why_none(self, slug: str) -> str:
+        """Why a cassette has no trial; empty if a task file that cannot be read may be its task's."""
+        pair_name, task_id, _ = slug.split("/")
+        if task_id not in self.tasks:
+            return "" if self.broken else f"the suite has no task {task_id!r}"
+        if pair_name not in self.pairs:
+            return f"the suite has no pair {pair_name!r}"
+        return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
+
+
+def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
+    """The trials of a benchmarks folder. A pairs file comes before what the environment names.
+
+    Raises:
+        UsageError: There is no such folder, or no task in it.
+        SpecError: The pairs file is wrong.
+    """
+    if not benchmarks.is_dir():
+        raise UsageError(f"{shelf.shown(benchmarks)}: no such folder", remedy="name it: --benchmarks FOLDER")
+    named = {} if (benchmarks / spec.PAIRS_FILE).is_file() else environment
+    suite = Suite(benchmarks.resolve(), root, Selection(), named)
+    try:
+        pairs = suite.pairs
+    except UsageError:
+        pairs = []  # all trials are made by options
+    tasks: dict[str, tuple[Task, str]] = {}
+    broken: list[str] = []
+    for path in suite.files():
+        try:
+            tasks[suite.task(path).id] = suite.task(path), suite.shown(path)
+        except SpecError as error:
+            broken += error.problems
+    if not tasks and not broken:
+        raise UsageError(f"no task files in {shelf.shown(benchmarks)}", remedy="name it: --benchmarks FOLDER")
+    trials = [
+        Trial(task=task, pair=pair, epoch=epoch, source=source)
+        for pair in pairs
+        for task, source in tasks.values()
+        for epoch in range(1, pair.epochs + 1)
+    ]
+    return Catalogue(
+        {trial.slug: trial for trial in trials}, tasks, {pair.name: pair for pair in pairs}, tuple(broken)
+    )
+
+
+def _crossed(recorded: Mapping[str, Any]) -> Pair | None:
+    """The pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
+    orchestrator, coder = recorded.get("orchestrator"), recorded.get("coder")
+    return Pair.of_models(orchestrator, coder) if orchestrator and coder else None

@@ -1,0 +1,103 @@
+"""Why a cassette no longer fits its trial, in words of its own for each cause, and what to do about it.
+
+Two questions: what has changed since it was recorded (``changes``: decided from digests, without running
+anything), and in which way its replay failed (``stale``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+from typing import Literal
+
+from harness import prompts
+from harness.cassette import Cassette
+from harness.errors import StaleCassette
+from harness.trial import Pair, Trial, digest
+
+Way = Literal["unmatched", "again", "unplayed", "unplayable"]
+WAYS: dict[Way, str] = {
+    "unmatched": "undo what makes the harness ask otherwise, or record it again",
+    "again": "look for a retry or a loop that asks the same twice, or record it again",
+    "unplayed": "undo what makes the harness ask for less, or record it again",
+    "unplayable": "restore the file, or record it again",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not what it was when a cassette was recorded.
+
+    Attributes:
+        what: One word: ``task``, ``prompts``, ``pair`` or ``trial``.
+        says: It, as part of a sentence.
+        remedy: What to do, as an instruction.
+    """
+
+    what: Literal["trial", "task", "prompts", "pair"]
+    says: str
+    remedy: str
+
+
+def changes(cassette: Cassette, trial: Trial) -> list[Change]:
+    """What has changed since a cassette was recorded for a trial, or at least its own name for it."""
+    again = f"record it again: {command(trial, 'all')}"
+    found = []
+    if cassette.trial != trial.slug:
+        says = f"it was recorded for another trial, {cassette.trial[:160]!r}"
+        found.append(Change("trial", says, f"move it back, or {again}"))
+    if cassette.task != trial.task.digest:
+        says = "the task changed since (what models see of it, or its limits)"
+        found.append(Change("task", says, f"restore {trial.source}, or {again}"))
+    if cassette.prompts != prompts.prompts_digest():
+        everything = "every cassette of that time is concerned: pytest benchmarks --record=all"
+        says = "the harness's prompts changed since"
+        found.append(Change("prompts", says, f"{again} ({everything})"))
+    if cassette.recorded.get("pair") != pair_digest(trial.pair):
+        remedy = f"restore the pair {trial.pair.name}, or {again}"
+        found.append(Change("pair", f"the pair changed since{_models(cassette, trial.pair)}", remedy))
+    return found
+
+
+def _models(cassette: Cassette, pair: Pair) -> str:
+    """Which model is another, if one is."""
+    now = {"orchestrator": pair.orchestrator.model, "coder": pair.coder, "tester": pair.tester}
+    for role, model in {**now, "backend": pair.backend}.items():
+        was = cassette.recorded.get(role, model)
+        if was != model:
+            return f" ({role} was {str(was)[:80]!r}, is {model!r})"
+    return " (its settings)"
+
+
+def stale(way: Way, cassette: Cassette, trial: Trial, shown: str, what: str) -> StaleCassette:
+    """The error of a replay that failed.
+
+    Args:
+        way: How: a request that was not recorded, one that was played already, recorded exchanges that
+            nobody asked for, or an answer that is of no use.
+        cassette: What was played.
+        trial: For which trial.
+        shown: What to call the file.
+        what: The exchange, and how it differs.
+    """
+    found = changes(cassette, trial)
+    because = f" ({'; '.join(each.says for each in found)})" if found else ""
+    remedy = found[0].remedy if found else f"{WAYS[way]}: {command(trial, 'all')}"
+    return StaleCassette(f"{shown}{because}: {what}", remedy=remedy)
+
+
+def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
+    """What records just this trial, to be pasted into a shell."""
+    pair = trial.pair
+    models = (pair.orchestrator.model, pair.coder)
+    options = f" --record={mode}"
+    if pair.name == Pair.of_models(*models).name:
+        options += f" --orchestrator {quote(models[0])} --coder {quote(models[1])}"
+    if trial.epoch > 1:
+        options += f" --epochs {trial.epoch}"
+    return f"pytest {quote(f'{trial.source}::{pair.name}[{trial.epoch}]')}{options}"
+
+
+def pair_digest(pair: Pair) -> str:
+    """Hash of a pair's models and settings, kept in each cassette."""
+    return digest(pair.model_dump(mode="json", exclude={"epochs"}))

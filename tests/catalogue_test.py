@@ -1,0 +1,60 @@
+"""harness/catalogue.py: which trials a suite has, without a pytest run."""
+
+import pytest
+from shelves import shelf_at
+
+from harness.catalogue import catalogue
+from harness.errors import SpecError, UsageError
+from harness.trial import Pair
+
+CROSSED = Pair.of_models("openai/gpt-5", "claude-opus-5-5")
+MODELS = {"orchestrator": "openai/gpt-5", "coder": "claude-opus-5-5"}
+
+
+@pytest.fixture
+def benchmarks(tmp_path, monkeypatch):
+    """A folder with one task, and one pair of two epochs."""
+    monkeypatch.chdir(tmp_path)
+    return shelf_at(tmp_path).root / "benchmarks"
+
+
+def test_the_trials_of_a_folder(benchmarks):
+    """Each task by each pair of the pairs file, as often as the pair says, with the task's file."""
+    suite = catalogue(benchmarks, benchmarks.parent, {"ORCH_MODEL": "another"})
+    assert list(suite.trials) == ["gpt+haiku/add/1", "gpt+haiku/add/2"]
+    assert suite.trials["gpt+haiku/add/1"].source == "benchmarks/add.yaml"
+
+
+def test_without_a_pairs_file(benchmarks):
+    """The environment's models make the pair; without them, all trials are made by options."""
+    (benchmarks / "pairs.yaml").unlink()
+    suite = catalogue(benchmarks, benchmarks.parent, {"ORCH_MODEL": "a", "CLAUDE_MODEL": "b"})
+    assert list(suite.trials) == ["a+b/add/1"]
+    assert catalogue(benchmarks, benchmarks.parent, {}).trials == {}
+
+
+def test_a_trial_made_by_options(benchmarks):
+    """It is known by the models in its recording, if they make its pair's name."""
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    slug = f"{CROSSED.name}/add/4"
+    trial = suite.trial_of(slug, MODELS)
+    assert trial is not None
+    assert (trial.slug, trial.pair) == (slug, CROSSED)
+    assert suite.trial_of("other/add/4", MODELS) is None
+    assert suite.trial_of(slug, {}) is None
+    assert suite.trial_of(slug, {"orchestrator": "", "coder": ""}) is None
+    assert suite.trial_of(f"{CROSSED.name}/gone/4", MODELS) is None
+
+
+def test_what_is_wrong_is_told(benchmarks):
+    """A broken task is kept for later, a broken pairs file and an empty folder are errors."""
+    (benchmarks / "b.yaml").write_text("acceptance: 5\n")
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert suite.broken[0].startswith("benchmarks/b.yaml:1: ")
+    assert suite.why_none("gpt+haiku/b/1") == ""
+    (benchmarks / "pairs.yaml").write_text("pairs: 5\n")
+    with pytest.raises(SpecError, match="pairs.yaml"):
+        catalogue(benchmarks, benchmarks.parent, {})
+    (benchmarks.parent / "empty").mkdir()
+    with pytest.raises(UsageError, match="no task files in empty"):
+        catalogue(benchmarks.parent / "empty", benchmarks.parent, {})
