@@ -1,8 +1,9 @@
-"""The pair table for people: in the terminal (rich) and in Markdown. The figures come from ``table.py``."""
+"""The tables for people: in the terminal (rich) and in Markdown. The figures come from ``table.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from harness.transcript import ROLES
@@ -10,7 +11,7 @@ from harness.transcript import ROLES
 Row = dict[str, Any]
 NARROWEST = 100
 WIDEST_NAME = 30
-TEXTS = ("pair", "role", "model")
+TEXTS = ("pair", "role", "model", "tester")
 Columns = list[tuple[str, Callable[[Row], str]]]
 
 
@@ -43,6 +44,20 @@ RESULTS: Columns = [
     ("tool\nerrors", _plain("tool_errors")),
     ("http\nretries", _plain("transport_retries")),
     ("infra\nerrors", _plain("infra_errors")),
+]
+
+
+def _share(part: str, whole: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[part]} of {row[whole]}" if row[whole] else "-"
+
+
+TESTERS: Columns = [
+    ("tester", _plain("tester")),
+    ("test\nfiles", _plain("test_files")),
+    ("false\nalarm %", _percent("false_alarm_pct")),
+    ("false\npass %", _percent("false_pass_pct")),
+    ("bugs\ncaught", _share("bugs_caught", "bugs_total")),
+    ("mutants\ncaught", _share("mutants_caught", "mutants_total")),
 ]
 
 
@@ -90,9 +105,21 @@ def spending_rows(rows: list[Row]) -> list[Row]:
     return result
 
 
-def markdown(rows: list[Row], note: str) -> str:
-    """Both tables in Markdown, and a line on what they are."""
-    return "\n\n".join([_markdown(RESULTS, rows), _markdown(_spending(), spending_rows(rows)), note]) + "\n"
+@dataclass(frozen=True)
+class Tables:
+    """What a run shows: rows of ``table.by_pair`` and ``table.by_tester``, and a line on what they are."""
+
+    pairs: list[Row]
+    testers: list[Row]
+    note: str
+
+
+def markdown(tables: Tables) -> str:
+    """All tables in Markdown."""
+    parts = [_markdown(RESULTS, tables.pairs)]
+    if tables.testers:
+        parts.append(_markdown(TESTERS, tables.testers))
+    return "\n\n".join([*parts, _markdown(_spending(), spending_rows(tables.pairs)), tables.note]) + "\n"
 
 
 def _markdown(columns: Columns, rows: list[Row]) -> str:
@@ -104,8 +131,8 @@ def _markdown(columns: Columns, rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def print_tables(rows: list[Row], note: str, writer: Any) -> None:
-    """Both tables to pytest's terminal."""
+def print_tables(tables: Tables, writer: Any) -> None:
+    """All tables to pytest's terminal."""
     from rich.console import Console
 
     console = Console(
@@ -115,12 +142,15 @@ def print_tables(rows: list[Row], note: str, writer: Any) -> None:
         no_color=not writer.hasmarkup,
         highlight=False,
     )
-    console.print(_rich("", RESULTS, rows))
+    console.print(_rich("", RESULTS, tables.pairs))
     console.print()
+    if tables.testers:
+        console.print(_rich("testers", TESTERS, tables.testers))
+        console.print()
     spending = [column for column in _spending() if column[0] != "model"]
-    console.print(_rich("tokens and cost", spending, spending_rows(rows)))
+    console.print(_rich("tokens and cost", spending, spending_rows(tables.pairs)))
     console.print()
-    console.print(note, markup=False, soft_wrap=True)
+    console.print(tables.note, markup=False, soft_wrap=True)
 
 
 def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
@@ -129,9 +159,10 @@ def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=0, show_edge=False)
-    longest = max((len(str(row["pair"])) for row in rows), default=0)
+    first = columns[0][0]
+    longest = max((len(str(row[first])) for row in rows), default=0)
     for name, _ in columns:
-        least = min(longest, WIDEST_NAME) if name == "pair" else None
+        least = min(longest, WIDEST_NAME) if name == first else None
         table.add_column(name, justify="left" if name in TEXTS else "right", overflow="fold", min_width=least)
     last = None
     for row in rows:

@@ -43,7 +43,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="none",
         help="none: replay only (default); once: record live what is missing; all: record everything anew",
     )
+    add(
+        "--mutants",
+        type=int,
+        default=0,
+        metavar="N",
+        help="grade testers on up to N further bugs for each task, derived from its reference",
+    )
     add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
+    add(
+        "--require-sandbox",
+        action="store_true",
+        help="refuse to run model-written code where this machine cannot enforce every protection",
+    )
     parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
 
 

@@ -30,6 +30,11 @@ class Record:
         detail: One line: why it is not solved.
         solved_at: The first attempt whose code passed acceptance.
         generated_passed: The generated tests pass on the generated code.
+        tests_valid: The generated tests pass on the reference; None where there are none.
+        bugs_caught: Known bugs that valid generated tests fail on.
+        bugs_accepted: Known bugs that the generated tests pass on, valid or not.
+        acceptance_fraction: Share of the acceptance tests that passed, 0 to 1: partial credit, which
+            never counts as solved.
         recorded: Facts of the recording: ``at``, ``wall_s``, ``versions``.
         tokens: ``<role>_<input|cache_write|cache_read|output>`` -> tokens.
     """
@@ -53,8 +58,15 @@ class Record:
     solved_at: int | None = None
     generated_passed: bool | None = None
     generated_tests: int | None = None
+    tests_valid: bool | None = None
+    bugs_caught: int | None = None
+    bugs_accepted: int | None = None
+    bugs_total: int | None = None
+    mutants_caught: int | None = None
+    mutants_total: int | None = None
     acceptance_passed: int | None = None
     acceptance_tests: int | None = None
+    acceptance_fraction: float | None = None
     attempts: int | None = None
     repairs: int | None = None
     steps: int | None = None
@@ -87,7 +99,8 @@ def measured(
     trial: Trial, transcript: Transcript, verdict: Verdict, *, mode: str, recorded: dict[str, Any]
 ) -> Record:
     """The record of a trial that says something about its models."""
-    accepted, generated = verdict.acceptance, verdict.generated
+    accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
+    tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
     return Record(
         **_head(trial, mode),
         kind="model",
@@ -96,8 +109,15 @@ def measured(
         solved_at=verdict.solved_at,
         generated_passed=bool(generated and generated.passed),
         generated_tests=len(generated.tests) if generated else 0,
+        tests_valid=tester.valid if tester else None,
+        bugs_caught=tester.bugs_caught if tester else None,
+        bugs_accepted=tester.bugs_accepted if tester else None,
+        bugs_total=tester.bugs_total if tester else None,
+        mutants_caught=tester.mutants_caught if tester else None,
+        mutants_total=tester.mutants_total if tester else None,
         acceptance_passed=accepted.passes if accepted else 0,
-        acceptance_tests=len(accepted.tests) if accepted else None,
+        acceptance_tests=tests if accepted else None,
+        acceptance_fraction=round(accepted.passes / tests, 4) if accepted and tests else 0.0,
         attempts=transcript.attempts,
         repairs=max(0, transcript.attempts - 1),
         steps=transcript.steps,

@@ -17,6 +17,7 @@ from typing import Any
 from harness import layout, spec, table
 from harness.atomic import write_whole
 from harness.errors import UsageError
+from harness.layout import Tables
 from harness.pricing import Prices
 from harness.record import read_rows
 from harness.scrub import redact_json
@@ -68,17 +69,16 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def tables(self, prices: Prices) -> list[dict[str, Any]]:
-        """The rows of the pair table, from what was added so far."""
-        return table.rows_of(table.by_pair(table.frame(self.rows), prices))
-
-    def finish(self, prices: Prices) -> list[dict[str, Any]]:
-        """Write the tables; gives the rows of the pair table."""
-        pairs = table.by_pair(table.frame(self.rows), prices)
-        rows = table.rows_of(pairs)
-        write_whole(self.path / "pairs.csv", table.to_csv(pairs))
-        write_whole(self.path / "pairs.md", layout.markdown(rows, note(self.rows)))
-        return rows
+    def tables(self, prices: Prices, *, write: bool) -> Tables:
+        """The tables of what was added so far; written into the folder, too, if asked for."""
+        trials = table.frame(self.rows)
+        pairs, testers = table.by_pair(trials, prices), table.by_tester(trials)
+        tables = Tables(table.rows_of(pairs), table.rows_of(testers), note(self.rows))
+        if write:
+            write_whole(self.path / "pairs.csv", table.to_csv(pairs))
+            write_whole(self.path / "testers.csv", table.to_csv(testers))
+            write_whole(self.path / "pairs.md", layout.markdown(tables))
+        return tables
 
 
 def note(rows: list[dict[str, Any]]) -> str:

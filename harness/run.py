@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import cassette as cassettes
-from harness import endpoints, prompts, record, recorder
+from harness import endpoints, offline, prompts, record, recorder, scrub, staleness
 from harness.cassette import Cassette
 from harness.claude import MessagesApi
 from harness.endpoints import Endpoints
@@ -27,11 +27,11 @@ from harness.letta import Server
 from harness.orchestrator import Check, Loop
 from harness.record import Record
 from harness.roles import Tools
-from harness.sandbox import Sandbox, SubprocessSandbox
+from harness.sandbox import Sandbox
 from harness.transcript import Event, Transcript, Watch
 from harness.transport import Transport
-from harness.trial import Pair, Trial, digest
-from harness.verdict import Grader
+from harness.trial import Trial
+from harness.verdict import Grader, Mutants, no_mutants
 from harness.workspace import Workspace
 
 Mode = Literal["none", "once", "all"]
@@ -47,19 +47,21 @@ class Setup:
 
     Attributes:
         root: The folder that holds ``cassettes/``.
-        mode: ``none``: replay only. ``once``: record what is missing. ``all``: record everything.
         sandbox: Where generated code runs.
+        mode: ``none``: replay only. ``once``: record what is missing. ``all``: record everything.
         environment: The variables that name endpoints and keys.
         now: The clock that dates a recording.
         transport: Makes what sends a trial's requests.
+        mutants: Gives further known bugs of a task, to grade testers on.
     """
 
     root: Path
+    sandbox: Sandbox
     mode: Mode = "none"
-    sandbox: Sandbox = field(default_factory=SubprocessSandbox)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], datetime] = _today
     transport: Callable[[], Transport] = Transport
+    mutants: Mutants = no_mutants
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
         setup: How.
         watch: Told of each event as it happens.
     """
-    return _Run(trial, setup, watch or (lambda _: None)).result()
+    with scrub.unlogged():
+        return _Run(trial, setup, watch or (lambda _: None)).result()
 
 
 class _Run:
@@ -110,7 +113,7 @@ class _Run:
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Mapping[str, str]] = []
-        self.grader = Grader(trial.task, setup.sandbox)
+        self.grader = Grader(trial.task, setup.sandbox, setup.mutants)
         self.transport = setup.transport()
 
     def result(self) -> Result:
@@ -133,45 +136,33 @@ class _Run:
 
     def _replayed(self) -> tuple[Transcript, dict[str, Any]]:
         tape = cassettes.load(
-            self.path, self.shown, record_with=self._command(), again_with=self._command("all")
+            self.path,
+            self.shown,
+            record_with=staleness.command(self.trial),
+            again_with=staleness.command(self.trial, "all"),
         )
-        with recorder.replaying(tape.exchanges) as player:
+        with offline.offline(), recorder.replaying(tape.exchanges) as player:
             try:
                 transcript = self._converse(endpoints.replayed(self.trial.pair))
-            except recorder.ReplayMiss as miss:
-                raise self._stale(tape, str(miss)) from None
-            except ApiError as error:
-                raise self._stale(tape, player.misses[0] if player.misses else str(error)) from None
-        if player.misses or player.unplayed:
+            except (Exception, recorder.ReplayMiss) as error:
+                # Whatever it ended with: a miss that somebody swallowed comes before what came of it.
+                if player.misses:
+                    raise self._missed(tape, player.misses[0]) from None
+                if isinstance(error, ApiError):
+                    what = f"a recorded answer cannot be used: {error.message}"
+                    raise staleness.stale("unplayable", tape, self.trial, self.shown, what) from None
+                raise
+        if player.misses:
+            raise self._missed(tape, player.misses[0])
+        if player.unplayed:
             left = player.unplayed
-            raise self._stale(
-                tape, player.misses[0] if player.misses else f"{len(left)} not asked for: {left[0]}"
-            )
+            what = f"{len(left)} recorded not asked for: {left[0]}"
+            raise staleness.stale("unplayed", tape, self.trial, self.shown, what)
         return transcript, tape.recorded
 
-    def _stale(self, tape: Cassette, what: str) -> StaleCassette:
-        causes = []
-        if tape.task != self.trial.task.digest:
-            causes.append("the task changed since")
-        if tape.prompts != prompts.prompts_digest():
-            causes.append("the harness's prompts changed since")
-        if tape.recorded.get("pair") != digest(self.trial.pair.model_dump(mode="json", exclude={"epochs"})):
-            causes.append("the pair changed since")
-        because = f" ({', '.join(causes)})" if causes else ""
-        return StaleCassette(
-            f"{self.shown}{because}: {what}", remedy=f"record it again: {self._command('all')}"
-        )
-
-    def _command(self, mode: str = "once") -> str:
-        """What records just this trial."""
-        trial, pair = self.trial, self.trial.pair
-        models = (pair.orchestrator.model, pair.coder)
-        options = f" --record={mode}"
-        if pair.name == Pair.of_models(*models).name:
-            options += " --orchestrator {} --coder {}".format(*models)
-        if trial.epoch > 1:
-            options += f" --epochs {trial.epoch}"
-        return f"pytest '{trial.source}::{pair.name}[{trial.epoch}]'{options}"
+    def _missed(self, tape: Cassette, miss: recorder.ReplayMiss) -> StaleCassette:
+        way: staleness.Way = "again" if miss.again else "unmatched"
+        return staleness.stale(way, tape, self.trial, self.shown, str(miss))
 
     # --- record -----------------------------------------------------------------------------
 
@@ -201,7 +192,7 @@ class _Run:
             "at": self.setup.now().date().isoformat(),
             "wall_s": round(seconds, 1),
             "transport_retries": dict(self.transport.retries),
-            "pair": digest(pair.model_dump(mode="json", exclude={"epochs"})),
+            "pair": staleness.pair_digest(pair),
             "orchestrator": pair.orchestrator.model,
             "coder": pair.coder,
             "tester": pair.tester,

@@ -17,12 +17,13 @@ import pytest
 
 from harness import record, reports
 from harness.errors import HarnessError
+from harness.sandbox import fork_server
 from harness.scrub import redact, redact_json
 from harness.show import visible
 from harness.spec import PAIRS_FILE, looks_like_a_task
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript, from_json, to_json
-from harness.trial import Trial
+from harness.trial import Bug, Task, Trial
 
 if TYPE_CHECKING:
     from harness.run import Mode, Result
@@ -61,6 +62,7 @@ class BenchmarkSession:
         )
         self.mode: Mode = option("record")
         self.unwritten = ""
+        self._mutants: dict[str, tuple[Bug, ...]] = {}
         self.folder = reports.RunFolder(self.root / "reports", datetime.now(UTC))
 
     # --- collection -------------------------------------------------------------------------
@@ -72,6 +74,8 @@ class BenchmarkSession:
             try:
                 assert self.suite.pairs
                 reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
+                if self.config.getoption("require_sandbox") and not self.is_worker:
+                    fork_server.require_all()
             except HarnessError as error:
                 raise pytest.UsageError(*str(error).splitlines()) from None
 
@@ -102,7 +106,27 @@ class BenchmarkSession:
         # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
         from harness.run import Setup, run_trial
 
-        return run_trial(trial, Setup(root=self.root, mode=self.mode), self._narrator())
+        setup = Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of)
+        return run_trial(trial, setup, self._narrator())
+
+    @cached_property
+    def sandbox(self) -> fork_server.ForkServer:
+        """Where all trials of this process run their code."""
+        return fork_server.ForkServer(hidden=(self.root, Path.home()))
+
+    def mutants_of(self, task: Task) -> tuple[Bug, ...]:
+        """Further known bugs of a task, as many as asked for; made once for all its trials."""
+        from harness.verdict import known_mutants
+
+        wanted = self.config.getoption("mutants")
+        if task.id not in self._mutants:
+            self._mutants[task.id] = known_mutants(task, self.sandbox, wanted) if wanted else ()
+        return self._mutants[task.id]
+
+    def pytest_unconfigure(self) -> None:
+        """End the sandbox's process."""
+        if "sandbox" in self.__dict__:
+            self.sandbox.close()
 
     def _narrator(self) -> Callable[[Event], None] | None:
         if self.is_worker or self.config.getoption("capture") != "no" or self.config.option.verbose < 1:
@@ -135,8 +159,8 @@ class BenchmarkSession:
 
     # --- reporting --------------------------------------------------------------------------
 
-    def pytest_report_header(self) -> str | None:
-        """Say whether requests can leave this machine."""
+    def pytest_report_header(self) -> list[str] | None:
+        """Say whether requests can leave this machine, and what holds back model-written code."""
         if not self._asked_for:
             return None
         mode = {
@@ -144,7 +168,8 @@ class BenchmarkSession:
             "once": "recording live what has no cassette",
             "all": "recording everything live",
         }[self.mode]
-        return f"harness: {mode}; pairs: {', '.join(pair.name for pair in self.suite.pairs)}"
+        pairs = ", ".join(pair.name for pair in self.suite.pairs)
+        return [f"harness: {mode}; pairs: {pairs}", f"sandbox: {fork_server.in_words()}"]
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """A word and a letter for each outcome; infra outcomes are errors."""
@@ -179,10 +204,10 @@ class BenchmarkSession:
 
         shown = self.suite.shown(self.suite.folder / "prices.yaml")
         prices = reports.load_prices(self.suite.folder, shown)
-        rows = self.folder.tables(prices) if self.unwritten else self.folder.finish(prices)
+        tables = self.folder.tables(prices, write=not self.unwritten)
         writer = terminalreporter._tw  # noqa: SLF001  (pytest offers no other way to its file)
         terminalreporter.section("pairs")
-        print_tables(rows, reports.note(self.folder.rows), writer)
+        print_tables(tables, writer)
         terminalreporter.write_line(f"report: {self.unwritten or self.suite.shown(self.folder.path)}")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KINDS = ("input", "cache_write", "cache_read", "output")
 SUMS = ("attempts", "repairs", "tool_calls", "tool_errors", "transport_retries")
+GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
 NAMES = ("orchestrator", "coder", "tester", "flow", "tools", "backend")
 
 
@@ -28,9 +29,10 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame.from_records(list(rows))
     if table.empty:
         return table
-    numbers = [c for c in (*SUMS, "solved_at", "steps", "generated_tests") if c in table]
+    numbers = [c for c in (*SUMS, "solved_at", "steps", "generated_tests", *GRADES) if c in table]
     numbers += [f"{role}_{kind}" for role in ROLES for kind in KINDS]
-    table = table.astype(dict.fromkeys(numbers, "Int64") | {"generated_passed": "boolean"})
+    truths = [c for c in ("generated_passed", "tests_valid") if c in table]
+    table = table.astype(dict.fromkeys(numbers, "Int64") | dict.fromkeys(truths, "boolean"))
     return table.sort_values(["pair", "task", "epoch"], ignore_index=True)
 
 
@@ -83,6 +85,36 @@ def _pair_row(name: str, group: pd.DataFrame) -> dict[str, Any]:
     row["cost"] = None if None in costs else sum(costs)
     row["cost_per_solved"] = row["cost"] / solved if solved and row["cost"] is not None else None
     return row
+
+
+def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row for each tester model, over all trials in which it wrote a test file.
+
+    Args:
+        trials: From ``frame``.
+
+    Returns:
+        Columns: ``tester``, ``test_files``, ``tests_valid``, ``false_alarm_pct`` (test files that reject the
+        reference), ``false_pass_pct`` (known bugs that test files accept), and the sums of ``GRADES``.
+    """
+    import pandas as pd
+
+    graded = trials[trials["tests_valid"].notna()] if "tests_valid" in trials else trials.head(0)
+    rows = []
+    for name, group in graded.groupby("tester", sort=True) if len(graded) else ():
+        sums = {column: int(group[column].sum()) for column in GRADES}
+        valid = int(group["tests_valid"].sum())
+        rows.append(
+            {
+                "tester": str(name),
+                "test_files": len(group),
+                "tests_valid": valid,
+                "false_alarm_pct": _percent(len(group) - valid, len(group)),
+                "false_pass_pct": _percent(sums["bugs_accepted"], sums["bugs_total"]),
+                **sums,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> pd.Series[float]:

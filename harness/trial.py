@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 MAX_NAME = 120
+TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"}
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
@@ -65,6 +67,9 @@ class Task(Value):
     def _is_a_python_file(cls, name: str) -> str:
         if not is_safe_path(name) or not name.endswith(".py"):
             raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
+        module = PurePosixPath(name).parts[0].removesuffix(".py")
+        if module in TAKEN:
+            raise ValueError(f"expected another name: {module!r} is a module of Python or pytest")
         return name
 
     @field_validator("files")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness import spec
 from harness.errors import SpecError, UsageError
-from harness.sandbox import Sandbox, SubprocessSandbox, TestRun
+from harness.sandbox import Sandbox, TestRun
+from harness.sandbox.fork_server import ForkServer
 from harness.suite import Selection, Suite
 from harness.trial import Task
 from harness.verdict import Grader, accepted, syntax_problem
@@ -36,14 +37,15 @@ def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
     paths = [path for path in paths if path.is_relative_to(given)]
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
-    for path in paths:
-        try:
-            yield suite.shown(path), _problems_of(path, suite)
-        except SpecError as error:
-            yield suite.shown(path), error.problems
+    with ForkServer(hidden=(root, Path.home())) as sandbox:
+        for path in paths:
+            try:
+                yield suite.shown(path), _problems_of(path, suite, sandbox)
+            except SpecError as error:
+                yield suite.shown(path), error.problems
 
 
-def _problems_of(path: Path, suite: Suite) -> list[str]:
+def _problems_of(path: Path, suite: Suite, sandbox: Sandbox) -> list[str]:
     shown = suite.shown(path)
     if path.name == spec.PAIRS_FILE:
         spec.load_pairs(path, shown)
@@ -51,7 +53,7 @@ def _problems_of(path: Path, suite: Suite) -> list[str]:
     if path.name == spec.PRICES_FILE:
         spec.load_prices(path, shown)
         return []
-    return [f"{shown}: {line}" for line in problems(suite.task(path), SubprocessSandbox())]
+    return [f"{shown}: {line}" for line in problems(suite.task(path), sandbox)]
 
 
 def problems(task: Task, sandbox: Sandbox) -> list[str]:

@@ -1,20 +1,20 @@
 """What running the code showed: from test runs to one outcome for the trial.
 
-Two agents, two grades: hidden acceptance tests grade the code; the generated tests are graded by
-whether they pass on the generated code (and, later, on the reference and the known bugs). The
-transcript is not consulted here, but for why it stopped and whether the coder was called.
+Two agents, two grades. Hidden acceptance tests grade the coder. The tester is graded by running its tests
+on the reference, which they should accept, and on known bugs, which they should catch. The transcript is
+not consulted here, but for why it stopped and whether the coder was called.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from harness.sandbox import Sandbox, Status, TestRun
 from harness.transcript import Stop
-from harness.trial import Task
+from harness.trial import Bug, Limits, Task
 
 ModelOutcome = Literal["solved", "wrong", "no_code", "syntax_error", "timeout", "crashed", "gave_up", "limit"]
 InfraOutcome = Literal[
@@ -46,7 +46,31 @@ WITHOUT_DETAIL: dict[Status, str] = {
     "memory": "the acceptance tests ran out of memory",
     "crashed": "the acceptance tests ended before they were done",
 }
+MUTANT_TIMEOUT_S = 2.0
 Files = Mapping[str, str]
+Mutants = Callable[[Task], tuple[Bug, ...]]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a file of generated tests is worth, apart from the code that it was written for.
+
+    Attributes:
+        valid: It passes on the reference; if not, it raises a false alarm.
+        bugs_caught: Known bugs on which it fails. A file that rejects the reference, too, catches none:
+            it cannot tell right from wrong.
+        bugs_accepted: Known bugs on which it passes, valid or not: false passes.
+        bugs_total: Known bugs of the task.
+        mutants_caught: As ``bugs_caught``, of bugs derived from the reference.
+        mutants_total: How many of those there were.
+    """
+
+    valid: bool
+    bugs_caught: int
+    bugs_accepted: int
+    bugs_total: int
+    mutants_caught: int = 0
+    mutants_total: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +83,7 @@ class Verdict:
         solved_at: The first attempt whose code passes acceptance, or None.
         acceptance: The run on the last attempt's code; None where nothing could be run.
         generated: The generated tests on the last attempt's code; None where one of them is missing.
+        tester: The grade of the generated tests; None where there are none.
     """
 
     outcome: ModelOutcome
@@ -66,14 +91,27 @@ class Verdict:
     solved_at: int | None
     acceptance: TestRun | None
     generated: TestRun | None
+    tester: Grade | None
+
+
+def no_mutants(_: Task) -> tuple[Bug, ...]:
+    """None."""
+    return ()
 
 
 class Grader:
-    """Grades the files of one task. Running the same files twice gives the first result again."""
+    """Grades the files of one task. Running the same files twice gives the first result again.
 
-    def __init__(self, task: Task, sandbox: Sandbox) -> None:
+    Args:
+        task: The task.
+        sandbox: Where everything runs.
+        mutants: Gives further known bugs, derived from the reference; asked when a tester is graded.
+    """
+
+    def __init__(self, task: Task, sandbox: Sandbox, mutants: Mutants = no_mutants) -> None:
         self._task = task
         self._sandbox = sandbox
+        self._mutants = mutants
         self._runs: dict[tuple[object, ...], TestRun] = {}
 
     def generated(self, files: Files) -> TestRun | None:
@@ -92,17 +130,44 @@ class Grader:
         """The grades of a trial, from the files as each attempt left them."""
         last = attempts[-1]
         generated = self.generated(last)
+        tester = self.tester(last)
         blocked = self._blocked(last, coder_called=coder_called)
         acceptance = None if blocked else self.acceptance(last)
         tried = enumerate(attempts, start=1) if coder_called else ()
         solved_at = next((n for n, files in tried if self._solves(files)), None)
         if acceptance and accepted(acceptance):
-            return Verdict("solved", "", solved_at, acceptance, generated)
+            return Verdict("solved", "", solved_at, acceptance, generated, tester)
         outcome, detail = blocked or _failed(acceptance)
         if stop != "done":
             limit = stop.replace("_limit", " limit").replace("_", " ")
             outcome, detail = "limit", f"the {limit} was reached; {detail}"
-        return Verdict(outcome, detail, solved_at, acceptance, generated)
+        return Verdict(outcome, detail, solved_at, acceptance, generated, tester)
+
+    def tester(self, files: Files) -> Grade | None:
+        """The grade of the generated tests in these files; None if there are none.
+
+        Tests that do not even finish on the reference are not tried on the bugs.
+        """
+        task = self._task
+        if task.test_file not in files:
+            return None
+        on_reference = self._generated_on(task.reference, files)
+        mutants = self._mutants(task)
+        valid, finished = on_reference.passed, on_reference.status in ("passed", "failed")
+        on_bugs = [self._generated_on(bug.code, files) for bug in task.bugs] if finished else []
+        brief = task.limits.model_copy(update={"timeout_s": min(task.limits.timeout_s, MUTANT_TIMEOUT_S)})
+        on_mutants = [self._generated_on(each.code, files, brief) for each in mutants] if valid else []
+        return Grade(
+            valid=valid,
+            bugs_caught=sum(not run.passed for run in on_bugs) if valid else 0,
+            bugs_accepted=sum(run.passed for run in on_bugs),
+            bugs_total=len(task.bugs),
+            mutants_caught=sum(not run.passed for run in on_mutants),
+            mutants_total=len(mutants),
+        )
+
+    def _generated_on(self, code: str, files: Files, limits: Limits | None = None) -> TestRun:
+        return self._run({**files, self._task.code_file: code}, self._task.test_file, limits)
 
     def _solves(self, files: Files) -> bool:
         return not self._blocked(files, coder_called=True) and accepted(self.acceptance(files))
@@ -117,11 +182,28 @@ class Grader:
         problem = syntax_problem(files[path], path)
         return ("syntax_error", problem) if problem else None
 
-    def _run(self, files: Files, test_path: str) -> TestRun:
-        key = (test_path, *sorted(files.items()))
+    def _run(self, files: Files, test_path: str, limits: Limits | None = None) -> TestRun:
+        limits = limits or self._task.limits
+        key = (limits, test_path, *sorted(files.items()))
         if key not in self._runs:
-            self._runs[key] = self._sandbox.run(files, test_path, self._task.limits)
+            self._runs[key] = self._sandbox.run(files, test_path, limits)
         return self._runs[key]
+
+
+def known_mutants(task: Task, sandbox: Sandbox, wanted: int, *, seed: int = 0) -> tuple[Bug, ...]:
+    """Up to so many mutants of the reference that acceptance rejects: those that it accepts may be right.
+
+    Raises:
+        UsageError: The library that makes them is not installed.
+    """
+    from harness.mutants import proven
+
+    grader = Grader(task, sandbox)
+
+    def fails(bug: Bug) -> bool:
+        return not grader.acceptance({**task.files, task.code_file: bug.code}).passed
+
+    return proven(task, wanted, fails, seed=seed)
 
 
 def accepted(run: TestRun) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from fakes import FakeClaude, FakeLetta
 
 from harness.run import Setup
+from harness.sandbox.fork_server import ForkServer
 from harness.transport import Transport
 from harness.trial import Orchestrator, Pair, Task, Trial
 
@@ -58,11 +59,19 @@ def claude() -> Iterator[FakeClaude]:
         yield fake
 
 
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[ForkServer]:
+    """Where code runs in tests, too."""
+    with ForkServer() as server:
+        yield server
+
+
 @pytest.fixture
-def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude) -> Setup:
+def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude, sandbox: ForkServer) -> Setup:
     """A setup that records everything on the stand-ins."""
     return Setup(
         root=tmp_path,
+        sandbox=sandbox,
         mode="all",
         environment={
             "LETTA_BASE_URL": letta.url,
@@ -77,4 +86,4 @@ def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude) -> Setup:
 @pytest.fixture
 def replaying(recording: Setup) -> Setup:
     """A setup that replays what ``recording`` wrote, with no service to reach."""
-    return Setup(root=recording.root, mode="none", environment={})
+    return Setup(root=recording.root, sandbox=recording.sandbox, mode="none", environment={})

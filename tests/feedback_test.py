@@ -3,7 +3,7 @@
 import pytest
 
 from harness.feedback import MAX_CHARS, MAX_FAILURES, feedback
-from harness.sandbox import SubprocessSandbox, Test, TestRun
+from harness.sandbox import Test, TestRun
 from harness.trial import Limits, Task
 from harness.verdict import Grader
 
@@ -126,13 +126,13 @@ def test_the_output_is_bounded(run):
     assert len(check(run).output) <= MAX_CHARS
 
 
-def test_nothing_of_the_hidden_tests_is_told():
+def test_nothing_of_the_hidden_tests_is_told(sandbox):
     """With right or wrong code, the words come from the generated tests alone."""
     files = {
         "add.py": "def add(a, b):\n    return a - b\n",
         "test_add.py": "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n",
     }
-    grader = Grader(a_task(), SubprocessSandbox())
+    grader = Grader(a_task(), sandbox)
     assert not grader.acceptance(files).passed
     result = feedback(a_task(), files, grader.generated(files))
     assert result.output.startswith("assert -1 == 3\n")

@@ -1,4 +1,4 @@
-"""harness/layout.py: the pair table for people."""
+"""harness/layout.py: the tables for people."""
 
 import io
 
@@ -46,29 +46,62 @@ def cells(text):
     ]
 
 
-def printed(rows, note="a note", *, width=80):
+def a_tester(**changes):
+    """A row of the testers' table."""
+    row = {
+        "tester": "claude-y",
+        "test_files": 4,
+        "tests_valid": 3,
+        "false_alarm_pct": 25.0,
+        "false_pass_pct": 12.5,
+        "bugs_caught": 6,
+        "bugs_accepted": 1,
+        "bugs_total": 8,
+        "mutants_caught": 0,
+        "mutants_total": 0,
+    }
+    return {**row, **changes}
+
+
+def in_markdown(pairs, testers=(), *, note="n"):
+    """What stands in pairs.md."""
+    return layout.markdown(layout.Tables(pairs, list(testers), note))
+
+
+def printed(rows, testers=(), *, note="n", width=80):
     """What appears in a terminal without colours."""
     stream = io.StringIO()
     writer = TerminalWriter(stream)
     writer.fullwidth = width
-    layout.print_tables(rows, note, writer)
+    layout.print_tables(layout.Tables(rows, list(testers), note), writer)
     return stream.getvalue()
 
 
 def test_the_markdown_holds_both_tables_and_the_note():
     """Results first, then tokens and cost by role, then a line on what the figures are."""
-    lines = cells(layout.markdown([a_row()], "4 trials, replayed."))
+    lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
     assert lines[2] == ["p", "4", "50.0", "25.0", "33.3", "6", "2", "1", "3", "1"]
     spent = {line[1]: line[2:] for line in lines[5:]}
     assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", ""]
     assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62"]
     assert list(spent) == [*ROLES, "all"]
-    assert layout.markdown([a_row()], "4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
+    assert in_markdown([a_row()], note="4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
+
+
+def test_testers_have_a_table_of_their_own():
+    """False alarms and false passes stand side by side, bugs and mutants apart; without testers, no table."""
+    text = in_markdown([a_row()], [a_tester(mutants_caught=2, mutants_total=5)])
+    assert ["claude-y", "4", "25.0", "12.5", "6 of 8", "2 of 5"] in cells(text)
+    assert "false alarm" not in in_markdown([a_row()])
+    (shown,) = [line for line in printed([a_row()], [a_tester()]).splitlines() if line[:8] == "claude-y"]
+    assert "6 of 8" in shown
+    assert shown.split()[-1] == "-"
 
 
 def test_every_line_of_a_markdown_table_has_as_many_cells():
     """A renderer sees a table, whatever the rows hold."""
-    for table in layout.markdown([a_row(), a_row(pair="q", coder="a|b")], "n").split("\n\n")[:2]:
+    rows = [a_row(), a_row(pair="q", coder="a|b")]
+    for table in in_markdown(rows, [a_tester(tester="a|b")]).split("\n\n")[:3]:
         counts = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(counts) == 1
 
@@ -86,20 +119,20 @@ def test_every_line_of_a_markdown_table_has_as_many_cells():
 )
 def test_money_is_shown_as_known_unknown_or_not_applicable(change, cost, per_solved):
     """Nothing is not unknown, and unknown is not nothing."""
-    assert cells(layout.markdown([a_row(**change)], "n"))[-1][-2:] == [cost, per_solved]
+    assert cells(in_markdown([a_row(**change)], note="n"))[-1][-2:] == [cost, per_solved]
 
 
 @pytest.mark.parametrize("cost", [0.00004, 1e-9])
 def test_a_small_cost_does_not_look_like_none(cost):
     """What cost something is not shown as zero dollars."""
-    shown = cells(layout.markdown([a_row(cost=cost)], "n"))[-1][-2]
+    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][-2]
     assert any(digit in shown for digit in "123456789")
 
 
 def test_a_pair_without_measurements_has_no_percentages():
     """There is no rate of nothing."""
     row = a_row(trials=0, solved=0, solved_pct=None, solved_at_1_pct=None, generated_passed_pct=None)
-    assert cells(layout.markdown([row], "n"))[2][2:5] == ["-", "-", "-"]
+    assert cells(in_markdown([row], note="n"))[2][2:5] == ["-", "-", "-"]
 
 
 def test_the_rows_of_the_spending_table_add_up():
@@ -113,14 +146,14 @@ def test_the_rows_of_the_spending_table_add_up():
 
 def test_the_terminal_shows_the_same_figures():
     """Each figure of the results stands in the terminal's table, and so does the note."""
-    text = printed([a_row()], "4 trials, replayed.")
+    text = printed([a_row()], note="4 trials, replayed.")
     for part in ("50.0", "25.0", "33.3", "2,000", "$0.5", "$1.23", "4 trials, replayed."):
         assert part in text
 
 
 def test_a_name_is_text_and_no_markup():
     """Brackets in names and notes are shown as they are, and nothing is coloured by them."""
-    text = printed([a_row(pair="[red]x[/red]")], "[bold]note[/bold] [/]", width=200)
+    text = printed([a_row(pair="[red]x[/red]")], note="[bold]note[/bold] [/]", width=200)
     assert "[red]x[/red]" in text
     assert "[bold]note[/bold] [/]" in text
     assert "\x1b" not in text
@@ -137,5 +170,5 @@ def test_a_long_name_is_shown_whole_in_any_terminal(width):
 
 def test_no_rows_are_two_empty_tables():
     """Nothing was run, and nothing breaks."""
-    assert len(cells(layout.markdown([], "n"))) == 4
+    assert len(cells(in_markdown([], note="n"))) == 4
     assert "n" in printed([])

@@ -1,6 +1,7 @@
 """harness/record.py: one flat row for each trial, and the file in which they stand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from harness.errors import ApiError, MissingCassette, SandboxError, SpecError, S
 from harness.sandbox import Test, TestRun
 from harness.transcript import Called, Returned, Said, Spent, Transcript, Usage
 from harness.trial import Orchestrator, Pair, Task, Trial
-from harness.verdict import INFRA_OUTCOMES, MODEL_OUTCOMES, Verdict
+from harness.verdict import INFRA_OUTCOMES, MODEL_OUTCOMES, Grade, Verdict
 
 RECORDED = {
     "at": "2026-01-02",
@@ -51,6 +52,7 @@ VERDICT = Verdict(
     None,
     TestRun("failed", (Test("a", "passed"), Test("b", "failed"))),
     TestRun("passed", (Test("c", "passed"),)),
+    Grade(True, bugs_caught=2, bugs_accepted=1, bugs_total=3, mutants_caught=4, mutants_total=5),
 )
 
 
@@ -80,8 +82,15 @@ def test_the_row_of_a_measured_trial():
         "solved_at": None,
         "generated_passed": True,
         "generated_tests": 1,
+        "tests_valid": True,
+        "bugs_caught": 2,
+        "bugs_accepted": 1,
+        "bugs_total": 3,
+        "mutants_caught": 4,
+        "mutants_total": 5,
         "acceptance_passed": 1,
         "acceptance_tests": 2,
+        "acceptance_fraction": 0.5,
         "attempts": 2,
         "repairs": 1,
         "steps": 2,
@@ -156,10 +165,38 @@ def test_only_the_models_outcomes_count(outcome, counts):
     assert record.is_measurement({"outcome": outcome}) is counts
 
 
+@pytest.mark.parametrize(
+    ("run", "passed", "tests", "fraction"),
+    [
+        (TestRun("passed", (Test("a", "passed"),) * 3, collected=3), 3, 3, 1.0),
+        (TestRun("timeout", (Test("a", "passed"),), "late", collected=4), 1, 4, 0.25),
+        (TestRun("crashed", (), "signal 9", collected=4), 0, 4, 0.0),
+        (TestRun("failed", (Test("a", "passed"), Test("b", "skipped"), Test("c", "failed"))), 1, 3, 0.3333),
+        (TestRun("crashed"), 0, 0, 0.0),
+    ],
+)
+def test_partial_credit_is_the_share_of_all_tests_that_were_found(run, passed, tests, fraction):
+    """A run that was cut short counts what passed, out of what there was to pass; it is never solved."""
+    row = record.measured(
+        a_trial(), TRANSCRIPT, replace(VERDICT, acceptance=run), mode="replay", recorded={}
+    ).row()
+    found = (row["acceptance_passed"], row["acceptance_tests"], row["acceptance_fraction"])
+    assert found == (passed, tests, fraction)
+    assert row["outcome"] == VERDICT.outcome
+
+
+def test_without_generated_tests_the_tester_has_no_grade():
+    """Nobody knows whether tests that were not written are valid."""
+    row = record.measured(
+        a_trial(), TRANSCRIPT, replace(VERDICT, tester=None), mode="replay", recorded={}
+    ).row()
+    assert {row[key] for key in ("tests_valid", "bugs_caught", "bugs_accepted", "bugs_total")} == {None}
+
+
 def test_nothing_could_be_run_is_no_tests_known():
     """Without an acceptance run the number of its tests is unknown."""
     row = record.measured(
-        a_trial(), TRANSCRIPT, Verdict("no_code", "d", None, None, None), mode="replay", recorded={}
+        a_trial(), TRANSCRIPT, Verdict("no_code", "d", None, None, None, None), mode="replay", recorded={}
     ).row()
     assert (row["acceptance_passed"], row["acceptance_tests"]) == (0, None)
     assert (row["generated_passed"], row["generated_tests"]) == (False, 0)

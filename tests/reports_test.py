@@ -65,7 +65,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     """A finished trial's transcript, files and row are read back whole."""
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
-    run.finish(Prices())
+    run.tables(Prices(), write=True)
     (found,) = find(tmp_path, run.name, "add")
     assert found.row == carried["record"]
     assert luggage(found.row, found.transcript, found.files) == carried
@@ -88,9 +88,9 @@ def test_no_half_written_files(carried, tmp_path: Path) -> None:
     """A finished run holds no temporary file."""
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
-    run.finish(Prices())
+    run.tables(Prices(), write=True)
     names = {path.name for path in run.path.rglob("*") if path.is_file()}
-    assert names == {"trials.jsonl", "pairs.csv", "pairs.md", "1.json"}
+    assert names == {"trials.jsonl", "pairs.csv", "testers.csv", "pairs.md", "1.json"}
 
 
 def test_no_secret_travels(trial, recording, claude, monkeypatch) -> None:
@@ -114,4 +114,4 @@ def test_the_same_trial_counts_once(carried, tmp_path) -> None:
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
     run.add(carried)
-    assert run.finish(Prices())[0]["trials"] == 1
+    assert run.tables(Prices(), write=False).pairs[0]["trials"] == 1

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import CODE, FakeLetta, call, claude_error, say
+from fakes import CODE, CODER_THEN_TESTER, FakeLetta, call, claude_error, say
 
 from harness import prompts
-from harness.errors import ApiError, MissingCassette, StaleCassette
+from harness.cassette import load, save
+from harness.claude import Answer, MessagesApi
+from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette
 from harness.run import Setup, cassette_path, run_trial
 from harness.transcript import Said, Tested, Usage
+from harness.transport import Transport
 from harness.trial import Trial
 
 OVERLOADED = claude_error(529, "overloaded_error", "Overloaded")
@@ -134,16 +137,111 @@ def test_a_changed_model_is_stale(trial, recording, replaying) -> None:
     assert "claude-opus-5-5" in str(result.error)
 
 
+def recorded_otherwise(setup: Setup, trial: Trial, change) -> None:
+    """As if the trial had been recorded with other exchanges."""
+    path = cassette_of(setup, trial)
+    tape = load(path, "it")
+    save(replace(tape, exchanges=tuple(change(list(tape.exchanges)))), path, "it")
+
+
 def test_unplayed_exchanges_are_stale(trial, recording, replaying) -> None:
-    """A replay that asks for less than was recorded is stale: two files are no longer written."""
+    """A replay that asks for less than was recorded is stale, in words and with a remedy of its own."""
     run_trial(trial, recording)
-    path = cassette_of(recording, trial)
-    data = json.loads(path.read_text())
-    data["exchanges"].insert(-1, data["exchanges"][2])
-    path.write_text(json.dumps(data))
+    recorded_otherwise(recording, trial, lambda all_: [*all_[:-1], all_[2], all_[-1]])
     result = run_trial(trial, replaying)
     assert isinstance(result.error, StaleCassette)
-    assert "not asked for" in str(result.error)
+    assert "1 recorded not asked for: POST http://anthropic/v1/messages (exchange 7 of 8)" in str(
+        result.error
+    )
+    assert "ask for less" in result.error.remedy
+
+
+def test_an_exchange_that_is_asked_for_twice_is_stale(trial, recording, replaying) -> None:
+    """A request that equals one that was played is told from one that was never recorded."""
+    with FakeLetta((CODER_THEN_TESTER[0], CODER_THEN_TESTER[0], say("done"))).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        run_trial(trial, setup)
+    coded = [2, 4]
+    recorded_otherwise(recording, trial, lambda all_: [e for i, e in enumerate(all_) if i != coded[1]])
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "asked for again" in str(result.error)
+    assert "asks the same twice" in result.error.remedy
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"messages":[],"content":[],"stop_reason":null}',
+        b'{"messages":[],"content":[],"usage":{"completion_tokens":"many","output_tokens":"many"}}',
+        b'{"messages":[],"content":[],"usage":{"step_count":"many","input_tokens":1,"output_tokens":1.5}}',
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_stale(number, answer, trial, recording, replaying) -> None:
+    """A recorded answer that is none of the service's is told as that, without a traceback."""
+    run_trial(trial, recording)
+
+    def spoiled(exchanges):
+        return [replace(e, response_body=answer) if i == number else e for i, e in enumerate(exchanges)]
+
+    recorded_otherwise(recording, trial, spoiled)
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "a recorded answer cannot be used: " in str(result.error) or "exchange" in str(result.error)
+    assert result.error.remedy.startswith(("restore the file", "undo what"))
+
+
+def test_an_edited_answer_is_noticed(trial, recording, replaying) -> None:
+    """A cassette whose recorded answer somebody changed is refused before it is played."""
+    run_trial(trial, recording)
+    path = cassette_of(recording, trial)
+    path.write_text(path.read_text().replace("return a + b", "return b + a"))
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, EditedCassette)
+    assert result.record.outcome == "stale_cassette"
+    assert result.transcript.events == ()
+
+
+@pytest.mark.parametrize("then", [None, ValueError("stumbled"), ApiError("no answer")], ids=repr)
+def test_code_that_swallows_a_miss_cannot_hide_it(then, trial, recording, replaying, monkeypatch) -> None:
+    """Whoever catches everything, and goes on or fails with something else: the miss is what is reported."""
+    run_trial(trial, recording)
+    monkeypatch.setattr(prompts, "CODER", prompts.CODER.replace("complete", "entire"))
+    ask = MessagesApi.ask
+
+    def swallowing(*args, **options):
+        try:
+            return ask(*args, **options)
+        except BaseException:  # noqa: BLE001
+            if then is not None:
+                raise then from None
+            return Answer(f"```python\n{CODE}```", "a-model", Usage(), cut_off=False)
+
+    monkeypatch.setattr(MessagesApi, "ask", swallowing)
+    result = run_trial(trial, replaying)
+    assert isinstance(result.error, StaleCassette)
+    assert "$.system" in str(result.error)
+
+
+def test_a_miss_costs_no_retry_and_no_wait(trial, recording, replaying, monkeypatch) -> None:
+    """A stale replay asks once and sleeps never."""
+    run_trial(trial, recording)
+    monkeypatch.setattr(prompts, "CODER", "other words")
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"slept {seconds} s"))
+    used = []
+
+    def transport() -> Transport:
+        used.append(Transport())
+        return used[-1]
+
+    result = run_trial(trial, replace(replaying, transport=transport))
+    assert isinstance(result.error, StaleCassette)
+    assert [sum(each.retries.values()) for each in used] == [0]
 
 
 def test_a_stale_replay_keeps_the_conversation_so_far(trial, recording, replaying, monkeypatch) -> None:
@@ -317,6 +415,7 @@ def test_two_recordings_are_the_same(trial, recording) -> None:
         run_trial(trial, recording)
         data = json.loads(cassette_of(recording, trial).read_text())
         data["recorded"].pop("wall_s")
+        data.pop("digest")
         for exchange in data["exchanges"]:
             exchange["response"]["json"].pop("id", None)
         texts.append(json.dumps(data))

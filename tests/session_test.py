@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeClaude, FakeLetta
 
 from harness.run import Setup, run_trial
+from harness.sandbox.fork_server import ForkServer, protections
 from harness.suite import Selection, Suite
 
 TASK = """\
@@ -61,7 +62,7 @@ def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
 
 
 @pytest.fixture(scope="session")
-def cassettes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cassettes(tmp_path_factory: pytest.TempPathFactory, sandbox: ForkServer) -> Path:
     """The cassettes of all trials of that repository, recorded on the stand-ins, which are then gone."""
     root = tmp_path_factory.mktemp("recorded")
     (root / "benchmarks").mkdir()
@@ -71,6 +72,7 @@ def cassettes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FakeLetta().running() as letta, FakeClaude().running() as claude:
         setup = Setup(
             root=root,
+            sandbox=sandbox,
             mode="all",
             environment={
                 "LETTA_BASE_URL": letta.url,
@@ -137,6 +139,49 @@ def test_only_the_controller_writes(recorded) -> None:
     run(recorded, "-n", "2")
     assert len(os.listdir(recorded.path / "reports")) == len(["the run", "latest"])
     assert [row["trial"] for row in rows(recorded)] == ["one/add/1", "one/add/2", "two/add/1"]
+
+
+def test_the_sandbox_says_what_holds(recorded) -> None:
+    """The header names what this machine enforces; with --require-sandbox nothing less will do."""
+    missing = [name for name, holds in protections().items() if not holds]
+    result = run(recorded, "--require-sandbox")
+    if missing:
+        result.stderr.fnmatch_lines([f"ERROR: --require-sandbox: *{missing[0]}*"])
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+    else:
+        result.stdout.fnmatch_lines(["sandbox: *no network, own processes, hidden files*"])
+        assert result.ret == 0
+
+
+def test_a_missing_protection_is_said_once_and_can_be_refused(recorded) -> None:
+    """Where a machine forbids namespaces the run goes on and says so; with --require-sandbox it does not."""
+    (recorded.path / "conftest.py").write_text(
+        "from harness.sandbox import fork_server\n"
+        "fork_server.protections = lambda: {'group kill': True, 'no network': False}\n"
+    )
+    result = run(recorded)
+    result.stdout.fnmatch_lines(["sandbox: group kill; NOT here: no network (--require-sandbox*"])
+    assert result.parseoutcomes() == {"solved": 3}
+    refused = run(recorded, "--require-sandbox", "-n", "1")
+    refused.stderr.fnmatch_lines(["ERROR: --require-sandbox: this machine does not enforce: no network -> *"])
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_testers_are_graded_on_mutants_too(recorded) -> None:
+    """--mutants N adds bugs made from the reference, apart from the task's own."""
+    task = recorded.path / "benchmarks" / "add.yaml"
+    longer = "total = a\n      total += b\n      return total"
+    task.write_text(task.read_text().replace("return a + b", longer))
+    assert {row["mutants_total"] for row in rows_after(recorded)} == {0}
+    graded = rows_after(recorded, "--mutants", "2")
+    assert {row["mutants_total"] for row in graded} == {2}
+    assert {row["mutants_caught"] for row in graded} == {2}
+    assert graded == rows_after(recorded, "--mutants", "2", "-n", "2")
+
+
+def rows_after(repo: pytest.Pytester, *args: str) -> list[dict[str, object]]:
+    assert run(repo, *args).parseoutcomes() == {"solved": 3}
+    return rows(repo)
 
 
 def test_the_files_of_a_run(recorded) -> None:

@@ -38,6 +38,12 @@ def a_row(pair="p", outcome="solved", **changes):
         "solved_at": 1 if outcome == "solved" else None,
         "generated_passed": outcome == "solved",
         "generated_tests": 2,
+        "tests_valid": outcome == "solved",
+        "bugs_caught": 2,
+        "bugs_accepted": 1,
+        "bugs_total": 4,
+        "mutants_caught": 0,
+        "mutants_total": 0,
         "attempts": 1,
         "repairs": 0,
         "steps": 2,
@@ -61,6 +67,38 @@ def an_infra_row(pair="p", outcome="stale_cassette", **changes):
 
 def pairs_of(*rows, prices=OWN, on=None):
     return table.rows_of(table.by_pair(table.frame(rows), prices, on))
+
+
+def graded(*rows):
+    return table.rows_of(table.by_tester(table.frame(rows)))
+
+
+def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
+    """False alarms are of test files, false passes of known bugs; who wrote none has no row."""
+    none = {"tests_valid": None, "bugs_caught": None, "bugs_accepted": None, "bugs_total": None}
+    rows = [
+        a_row("p", tester="x", tests_valid=True, bugs_caught=3, bugs_accepted=0, bugs_total=3),
+        a_row("q", tester="x", tests_valid=True, bugs_caught=1, bugs_accepted=2, bugs_total=3),
+        a_row("q", task="u", tester="x", tests_valid=False, bugs_caught=0, bugs_accepted=0, bugs_total=3),
+        a_row("q", task="v", tester="x", outcome="wrong", **none),
+        a_row("q", task="w", tester="y", outcome="gave_up", **none),
+        an_infra_row("q", task="z", tester="x"),
+    ]
+    assert graded(*rows) == [
+        {
+            "tester": "x",
+            "test_files": 3,
+            "tests_valid": 2,
+            "false_alarm_pct": 33.3,
+            "false_pass_pct": 22.2,
+            "bugs_caught": 4,
+            "bugs_accepted": 2,
+            "bugs_total": 9,
+            "mutants_caught": 0,
+            "mutants_total": 0,
+        }
+    ]
+    assert graded(rows[4]) == graded(rows[5]) == graded() == []
 
 
 ROWS = (

@@ -1,18 +1,23 @@
 """harness/verdict.py: from test runs to one outcome."""
 
 import typing
+from pathlib import Path
 
 import pytest
 
-from harness.sandbox import SubprocessSandbox, Test, TestRun
-from harness.trial import Limits, Task
+from harness.sandbox import Test, TestRun
+from harness.sandbox.fork_server import ForkServer
+from harness.spec import load_task
+from harness.trial import Bug, Limits, Task
 from harness.verdict import (
     ACCEPTANCE_FILE,
     INFRA_OUTCOMES,
     MODEL_OUTCOMES,
     OF_STATUS,
+    Grade,
     Grader,
     ModelOutcome,
+    known_mutants,
     syntax_problem,
 )
 
@@ -184,6 +189,93 @@ def test_generated_tests_are_graded_beside_the_code():
     assert judged({"test_add.py": TESTS}).generated is None
 
 
+# --- the tester -------------------------------------------------------------------------------------
+
+SHARP = "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n    assert add(-1, 1) == 0\n"
+BUGS = (
+    Bug(name="subtracts", code=BAD),
+    Bug(name="forgets the sign", code="def add(a, b):\n    return abs(a) + b\n"),
+)
+GRADES = {
+    "sharp": (SHARP, Grade(True, 2, 0, 2, 1, 1)),
+    "blunt": (TESTS, Grade(True, 1, 1, 2, 0, 1)),
+    "trivially-true": ("def test_a(): assert True\n", Grade(True, 0, 2, 2, 0, 1)),
+    "empty": ("", Grade(False, 0, 0, 2, 0, 1)),
+    "all-skipped": (
+        "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n",
+        Grade(False, 0, 0, 2, 0, 1),
+    ),
+    "rejects-all": ("def test_a(): assert False\n", Grade(False, 0, 0, 2, 0, 1)),
+    "upside-down": (
+        "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == -1\n",
+        Grade(False, 0, 1, 2, 0, 1),
+    ),
+    "does-not-compile": ("def test_a(:\n", Grade(False, 0, 0, 2, 0, 1)),
+    "never-ends": ("while True: pass\n", Grade(False, 0, 0, 2, 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", GRADES)
+def test_a_tester_is_graded_on_right_and_on_wrong_code(name, sandbox):
+    """Good tests accept the reference and catch the bugs; tests that reject everything catch nothing."""
+    tests, grade = GRADES[name]
+    task = a_task(bugs=BUGS, limits=Limits(timeout_s=1))
+    mutant = Bug(name="m", code="def add(a, b):\n    return max(a, 0) + b\n")
+    grader = Grader(task, sandbox, lambda _: (mutant,))
+    verdict = grader.verdict([{"add.py": GOOD, "test_add.py": tests}], "done", coder_called=True)
+    assert verdict.tester == grade
+
+
+def test_a_tester_that_wrote_nothing_has_no_grade():
+    """It may never have been called: that is no fault of its tests."""
+    assert judged({"add.py": GOOD}).tester is None
+
+
+def test_a_tester_is_graded_even_where_the_code_is_missing():
+    """Its tests stand on their own."""
+    assert judged({"test_add.py": TESTS}, task=a_task(bugs=BUGS[:1])).tester == Grade(True, 1, 0, 1)
+
+
+def test_tests_that_do_not_finish_on_the_reference_meet_no_bug():
+    """What takes all its time on right code is not run again and again on wrong code."""
+    sandbox = ScriptedSandbox({GOOD: TestRun("timeout", detail="late")})
+    grader = Grader(a_task(bugs=BUGS), sandbox)
+    assert grader.tester({"test_add.py": TESTS}) == Grade(False, 0, 0, 2)
+    assert len(sandbox.given) == 1
+
+
+def test_mutants_that_may_be_right_are_no_bugs(sandbox):
+    """Only what acceptance rejects is a known bug; the same seed gives the same ones."""
+    task = a_task(reference="def add(a, b):\n    total = a\n    total += b\n    return total\n")
+    found = known_mutants(task, sandbox, 3)
+    assert 1 <= len(found) <= 3
+    grader = Grader(task, sandbox)
+    assert not any(grader.acceptance({"add.py": each.code}).passed for each in found)
+    assert known_mutants(task, sandbox, 3) == found
+
+
+SHIPPED = sorted(Path(__file__).parent.parent.glob("benchmarks/**/*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SHIPPED if path.name not in ("pairs.yaml", "prices.yaml")], ids=lambda p: p.stem
+)
+def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
+    """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester."""
+    task = load_task(path, path.name)
+    fresh = ForkServer(warm=False)
+    for code, solved in [(task.reference, True), *((bug.code, False) for bug in task.bugs)]:
+        grader = Grader(task, sandbox)
+        files = {**task.files, task.code_file: code, task.test_file: task.acceptance}
+        verdict = grader.verdict([files], "done", coder_called=True)
+        assert (verdict.outcome == "solved") == solved
+        assert verdict.tester == Grade(True, len(task.bugs), 0, len(task.bugs))
+        assert Grader(task, fresh).acceptance(files) == verdict.acceptance
+    for tests, valid in [("", False), ("def test_a(): pass\n", True)]:
+        grade = Grader(task, sandbox).tester({**task.files, task.test_file: tests})
+        assert (grade.valid, grade.bugs_caught) == (valid, 0)
+
+
 # --- what runs --------------------------------------------------------------------------------------
 
 
@@ -212,7 +304,7 @@ def test_the_same_files_run_once():
     assert grader.generated(files) is grader.generated(dict(reversed(files.items())))
     assert len(sandbox.given) == 1
     grader.verdict([files, files], "done", coder_called=True)
-    assert len(sandbox.given) == 2
+    assert len(sandbox.given) == 2  # acceptance; the reference is this very code
     grader.generated({**files, "add.py": BAD})
     assert len(sandbox.given) == 3
 
@@ -238,9 +330,9 @@ def test_code_that_does_not_compile_is_not_run_for_acceptance():
     ],
     ids=["good", "bad", "os-exit", "sys-exit", "skips-the-tests"],
 )
-def test_real_code_in_the_real_sandbox(code, outcome):
+def test_real_code_in_the_real_sandbox(code, outcome, sandbox):
     """Code cannot leave early, or skip its tests, into being solved."""
-    verdict = Grader(a_task(), SubprocessSandbox()).verdict([{"add.py": code}], "done", coder_called=True)
+    verdict = Grader(a_task(), sandbox).verdict([{"add.py": code}], "done", coder_called=True)
     assert verdict.outcome == outcome
     assert (verdict.detail == "") == (outcome == "solved")
 

@@ -1,0 +1,90 @@
+"""Runs pytest on model-written code, in a process that can do little harm and is always ended.
+
+The pieces: ``ForkServer`` (``fork_server.py``) keeps one warm process, in which each run is a fork;
+``inner/`` is what that process executes; ``report.py`` reads what a run reported.
+
+Covered on Linux, where the kernel allows user namespaces (``ForkServer.protections`` tells what this
+machine gives):
+
+- *no network*: not even loopback;
+- *own processes*: a process tree that sees nothing else of this machine and cannot outlive the run;
+- *hidden files*: the disk holds Python, pytest and the system's libraries, and neither the repository nor
+  the home folder, other packages, cassettes or other tasks;
+- *read-only disk*: but for 64 MB in memory, new for each run;
+- *no privileges*: no capability, and no way to gain one; as root, another user;
+- *process limit*: 64 at once.
+
+Covered everywhere: a fresh copy of the files; a session of its own, killed as a group; an environment
+without keys; no standard input, no output; limits on wall time, CPU time, memory of each process (Linux),
+file size and open files.
+
+A result needs the runner's own report, complete, with every collected test in it, and a test that must
+fail (a tripwire) reported as failed.
+
+**Not** covered: code under test shares a process with its tests. Who knows pytest and this harness can
+still forge a result, and a value that equals everything passes any ``==``. The memory of all processes of
+a run together is not limited, nor is what the kernel itself lets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from harness.trial import Limits
+
+Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed"]
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test of a run. ``text`` says why it did not pass: the assertion first."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    name: str
+    outcome: Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """What one pytest run showed.
+
+    Attributes:
+        status: ``passed`` only if the runner reported, at least one test ran and passed, none failed,
+            and every collected test is accounted for. ``no_tests``: none ran, or only skips and xfails.
+            ``crashed``: the runner died without its report.
+        tests: In the order in which they ran; those that ended, where the run did not.
+        detail: One line about a run that did not finish.
+        collected: How many tests pytest found; 0 where it did not come so far.
+    """
+
+    __test__ = False
+
+    status: Status
+    tests: tuple[Test, ...] = ()
+    detail: str = ""
+    collected: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the status is ``passed``."""
+        return self.status == "passed"
+
+    @property
+    def passes(self) -> int:
+        """Tests that passed."""
+        return sum(test.outcome == "passed" for test in self.tests)
+
+
+class Sandbox(Protocol):
+    """Runs tests on files."""
+
+    def run(self, files: Mapping[str, str], test_path: str, limits: Limits) -> TestRun:
+        """Run one test file over a fresh copy of ``files`` (relative POSIX path -> text).
+
+        Raises:
+            SandboxError: Nothing could be run; the code is not to blame.
+        """

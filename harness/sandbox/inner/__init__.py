@@ -1,0 +1,1 @@
+"""What the sandbox's own process executes. Imports nothing of ``harness`` but its siblings in this folder."""

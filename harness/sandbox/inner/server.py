@@ -1,0 +1,218 @@
+"""The fork server in which model-written code runs. Started by ``fork_server.py``.
+
+Messages are JSON behind four bytes of length, over a socket. The first is the plan; the answer says which
+protections hold. Then each order (files and limits) is answered by what its run reported and how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any, NoReturn
+
+from . import runner, walls
+
+MAX_REPORT = 8_000_000
+
+
+def main(fd: int) -> None:
+    """Serve until the other side of the socket has gone."""
+    line = socket.socket(fileno=fd)
+    line.set_inheritable(False)
+    plan = receive(line)
+    if plan is None:
+        return
+    held = {}
+    if plan["walls"] == "namespaces":
+        held = walls.build(plan)
+    elif plan["walls"] == "bubblewrap":
+        held = walls.built_by_bubblewrap()
+    if plan["probe"]:
+        send(line, held)
+        return
+    server = Server(line, plan, held)
+    send(line, held)
+    while (order := receive(line)) is not None:
+        send(line, server.run(order))
+
+
+def send(line: socket.socket, message: dict[str, Any]) -> None:
+    """A message."""
+    data = json.dumps(message).encode()
+    line.sendall(struct.pack("!I", len(data)) + data)
+
+
+def receive(line: socket.socket) -> dict[str, Any] | None:
+    """The next message; None when the other side has gone."""
+    head = receive_bytes(line, 4)
+    data = receive_bytes(line, struct.unpack("!I", head)[0]) if head else b""
+    return dict(json.loads(data)) if data else None
+
+
+def receive_bytes(line: socket.socket, size: int) -> bytes:
+    """So many bytes; none when the other side has gone."""
+    data = b""
+    while len(data) < size:
+        piece = line.recv(size - len(data))
+        if not piece:
+            return b""
+        data += piece
+    return data
+
+
+class Server:
+    """Runs orders one after another, each in a fork of its own."""
+
+    def __init__(self, line: socket.socket, plan: dict[str, Any], held: dict[str, bool]) -> None:
+        self.line = line
+        self.mounts = plan["walls"] == "namespaces"
+        self.walled = plan["walls"] != "none"
+        self.other_user = held.get("other_user", False)
+        self.counted = held.get("process limit", False)
+        sys.path[:] = [path for path in sys.path[1:] if os.path.isdir(path)]
+        if self.mounts:
+            walls.fresh_box(other_user=False)
+        if self.walled:
+            os.chdir(f"{walls.BOX}/work")
+        self.runner = runner.Runner(f"{walls.BOX}/work", warm=self.walled and plan["warm"])
+        if self.walled:
+            self.clear()
+        # A byte comes through when a child ends, whoever still holds the pipe of its report.
+        self.ended, wake = socket.socketpair()
+        self.ended.setblocking(False)
+        wake.setblocking(False)
+        self.wake = wake
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+
+    def run(self, order: dict[str, Any]) -> dict[str, Any]:
+        """What the run of an order reported, and how it ended."""
+        if self.mounts:
+            walls.fresh_box(other_user=self.other_user)
+        reader, writer = os.pipe()
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            self.be_the_run(order, writer)
+        os.close(writer)
+        watch = Watch(self, child, reader, began + order["timeout_s"])
+        watch.until_its_end()
+        self.kill(child, watch)
+        watch.drain()
+        os.close(reader)
+        if self.walled:
+            self.clear()
+        report = watch.report.decode("utf-8", "replace")
+        return {"report": report, "code": watch.code, "late": watch.late, "seconds": time.monotonic() - began}
+
+    def be_the_run(self, order: dict[str, Any], writer: int) -> NoReturn:
+        """Never returns: this process is the run."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            os.dup2(1, 2)  # nobody reads what the code says
+            for each in (self.line, self.ended, self.wake):
+                each.close()
+            if self.mounts:
+                walls.give_up(other_user=self.other_user)
+            os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
+            try:
+                runner.lay(order["files"], order["folder"])
+            except OSError as error:
+                os.write(writer, f"its copy of the files cannot be written: {error.strerror}".encode())
+                os._exit(1)
+            runner.limit(order, processes=self.counted)
+            self.runner.run(order, writer)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def kill(self, child: int, watch: Watch) -> None:
+        """End the run and all that it started, and wait until none of it is left."""
+        while True:
+            try:
+                # As process 1 this is all the others; without walls, all that stayed in the run's session.
+                os.kill(-1 if self.walled else -child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            if not self.walled and watch.code is not None:
+                return
+            try:
+                pid, status = os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            if pid == child:
+                watch.code = os.waitstatus_to_exitcode(status)
+
+    def clear(self) -> None:
+        """Leave and forget the run's files."""
+        os.chdir("/")
+        walls.remove_box() if self.mounts else walls.clean_box()
+
+
+class Watch:
+    """What one run reports, until it ends, is late or says too much."""
+
+    def __init__(self, server: Server, child: int, reader: int, deadline: float) -> None:
+        self.server = server
+        self.child = child
+        self.reader = reader
+        self.deadline = deadline
+        self.report = b""
+        self.code: int | None = None
+        self.late = False
+        os.set_blocking(reader, False)
+
+    def until_its_end(self) -> None:
+        """Read on while the run may go on."""
+        ended, line = self.server.ended, self.server.line
+        waiting = select.poll()
+        for each in (self.reader, ended.fileno()):
+            waiting.register(each, select.POLLIN)
+        waiting.register(line.fileno(), select.POLLHUP | getattr(select, "POLLRDHUP", 0))
+        while self.code is None and len(self.report) < MAX_REPORT:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                self.late = True
+                return
+            for found, _ in waiting.poll(left * 1000):
+                if found == line.fileno():
+                    self.server.kill(self.child, self)  # nobody waits for an answer
+                    os._exit(1)
+                elif found == self.reader and not self.read():
+                    waiting.unregister(self.reader)
+                elif found == ended.fileno():
+                    ended.recv(4096)
+                    self.look()
+
+    def look(self) -> None:
+        """Whether the run has ended by itself."""
+        try:
+            pid, status = os.waitpid(self.child, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == self.child:
+            self.code = os.waitstatus_to_exitcode(status)
+
+    def read(self) -> bytes:
+        """The next piece, kept in ``report``."""
+        piece = os.read(self.reader, 65536)
+        self.report += piece
+        return piece
+
+    def drain(self) -> None:
+        """What was reported last, all that could write being dead."""
+        while len(self.report) < MAX_REPORT:
+            try:
+                if not self.read():
+                    return
+            except BlockingIOError:
+                return
