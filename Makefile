@@ -32,6 +32,7 @@ record: live  ## record the shipped set again on the embedded stack
 
 check: lint types  ## all that CI checks besides tests
 	$(BIN)/harness validate
+	$(BIN)/harness cassettes check
 
 lint: env
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ loopback server and played back to a plain ``httpx.Client``:
 - kB: the file's size;
 - diff: lines added + removed in ``git diff --numstat`` after one word of the system prompt changed.
 
-"ours" is ``cassette.load`` and ``recorder.replaying``; "stock" is vcrpy's YAML (libyaml where PyYAML has it)
+"ours" is ``file.load`` and ``recorder.replaying``; "stock" is vcrpy's YAML (libyaml where PyYAML has it)
 with ``body`` among its matchers; "floor" is httpx with an answer from memory.
 
 Not measured: the SDKs above httpx, streams, recording, saving, memory, misses, and any real model's
@@ -39,8 +39,8 @@ import httpx
 import vcr
 import yaml
 
-from harness import cassette, recorder
-from harness.cassette import Cassette
+from harness.cassette import recorder
+from harness.cassette.file import Cassette, load, save
 
 TURNS = (10, 30, 60, 100)
 RUNS = 3
@@ -143,7 +143,7 @@ def record_ours(url: str, path: Path, turns: int, word: str) -> None:
     with recorder.recording({url: "anthropic"}) as tape, httpx.Client() as client:
         converse(client, url, turns, word)
     whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=tape.exchanges)
-    cassette.save(whole, path, path.name)
+    save(whole, path, path.name)
 
 
 def record_stock(url: str, path: Path, turns: int, word: str) -> None:
@@ -170,7 +170,7 @@ class Memory(httpx.BaseTransport):
 @contextmanager
 def ours(path: Path) -> Iterator[None]:
     """Our player over our file."""
-    exchanges = cassette.load(path, path.name, record_with="").exchanges
+    exchanges = load(path, path.name, record_with="").exchanges
     with recorder.replaying(exchanges) as player:
         yield
     assert not player.misses

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import cassette as cassettes
-from harness import endpoints, offline, prompts, record, recorder, scrub, staleness
-from harness.cassette import Cassette
+from harness import endpoints, prompts, record, scrub
+from harness.cassette import offline, recorder, staleness
+from harness.cassette.file import Cassette, load, save
 from harness.claude import MessagesApi
 from harness.endpoints import Endpoints
 from harness.errors import ApiError, HarnessError, StaleCassette
@@ -135,7 +135,7 @@ class _Run:
     # --- replay -----------------------------------------------------------------------------
 
     def _replayed(self) -> tuple[Transcript, dict[str, Any]]:
-        tape = cassettes.load(
+        tape = load(
             self.path,
             self.shown,
             record_with=staleness.command(self.trial),
@@ -183,7 +183,7 @@ class _Run:
             recorded={**recorded, "outcome": graded.outcome},
             exchanges=tape.exchanges,
         )
-        cassettes.save(whole, self.path, self.shown)
+        save(whole, self.path, self.shown)
         return transcript, whole.recorded
 
     def _facts(self, letta_version: str, seconds: float) -> dict[str, Any]:

@@ -105,3 +105,8 @@ def _arguments(text: str) -> str:
     return "\n".join(
         f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()
     )
+
+
+def one_line(text: str) -> str:
+    """A text without anything that a terminal acts on, line ends included."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from shelves import TALK, asked, shelf_at, tape
 
 from harness import __version__
-from harness.cassette import dumps
+from harness.cassette.file import dumps
 from harness.cli import main
 from harness.reports import RunFolder, luggage
 from harness.run import Setup, run_trial

@@ -11,7 +11,7 @@ import pytest
 from fakes import CODE, CODER_THEN_TESTER, FakeLetta, call, claude_error, say
 
 from harness import prompts
-from harness.cassette import load, save
+from harness.cassette.file import load, save
 from harness.claude import Answer, MessagesApi
 from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette
 from harness.run import Setup, cassette_path, run_trial

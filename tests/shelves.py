@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cassette import Cassette, save
-from harness.catalogue import Catalogue, catalogue
-from harness.exchange import Exchange
+from harness.cassette.catalogue import Catalogue, catalogue
+from harness.cassette.exchange import Exchange
+from harness.cassette.file import Cassette, save
+from harness.cassette.staleness import pair_digest
 from harness.prompts import prompts_digest
-from harness.staleness import pair_digest
 from harness.trial import Trial
 
 TASK = Path(__file__).parent.parent / "benchmarks" / "add.yaml"

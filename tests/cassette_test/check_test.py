@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from shelves import PAIRS, TALK, asked, shelf_at, tape
 
-from harness import cassette, prompts
-from harness.cassettes import check, entry, named, one, prunable
+from harness import prompts
+from harness.cassette import file
+from harness.cassette.check import check, entry, named, one, prunable
+from harness.cassette.shelf import found
 from harness.errors import SpecError, UsageError
-from harness.shelf import found
 from harness.trial import Pair, Trial
 
 SECRET = "sk-ant-" + "abcdefgh12345678"
@@ -20,7 +21,7 @@ SECRET = "sk-ant-" + "abcdefgh12345678"
 def _no_secrets_of_this_machine(monkeypatch):
     """What happens to be set here must not decide a test."""
     for name in list(os.environ):
-        if cassette.scrub.TELLING_NAME.search(name):
+        if file.scrub.TELLING_NAME.search(name):
             monkeypatch.delenv(name)
 
 
@@ -161,7 +162,7 @@ def test_all_that_changed_is_told(shelf, monkeypatch):
 def smuggled(shelf, change):
     """A cassette with a secret in it, as an older harness or an editor may have left it."""
     kept = tape(shelf.trial(), asked("Write.", "a text"))
-    text = cassette.dumps(change(kept))
+    text = file.dumps(change(kept))
     shelf.path().write_text(text)
 
 
@@ -383,7 +384,7 @@ def test_what_can_go(shelf):
 
 def test_models_of_the_environment_make_no_orphans(shelf):
     """ORCH_MODEL and CLAUDE_MODEL choose what pytest runs, not which recordings are worth keeping."""
-    from harness.catalogue import catalogue
+    from harness.cassette.catalogue import catalogue
 
     suite = catalogue(shelf.root / "benchmarks", shelf.root, {"ORCH_MODEL": "a", "CLAUDE_MODEL": "b"})
     assert prunable(shelf.cassettes, suite) == []

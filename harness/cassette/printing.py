@@ -10,11 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.cassette import Cassette
-from harness.cassette_show import Part, conversation
+from harness.cassette.file import Cassette
+from harness.cassette.show import Part, conversation
 from harness.scrub import redact_json
-from harness.shelf import one_line
-from harness.show import visible
+from harness.show import one_line, visible
 
 WIDTH = 100
 STYLES = {"title": "bold", "exchange": "bold cyan", "sent": "magenta", "got": "green", "note": "dim"}

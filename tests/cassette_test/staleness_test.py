@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from shelves import tape
 
-from harness.staleness import WAYS, changes, command, stale
+from harness.cassette.staleness import WAYS, changes, command, stale
 from harness.trial import Pair
 
 

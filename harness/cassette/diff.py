@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.cassette import Cassette
-from harness.cassette_show import total
-from harness.difference import comparable, first_difference
-from harness.exchange import BARE_ID, LETTA_ID, Exchange, compact, parse_body
+from harness.cassette.difference import comparable, first_difference
+from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, compact, parse_body
+from harness.cassette.file import Cassette
+from harness.cassette.show import total
 from harness.letta import NOT_IN_NAMES
 from harness.transcript import Usage
 

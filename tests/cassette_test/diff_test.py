@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from shelves import TALK, asked, exchange
 
-from harness.cassette import Cassette
-from harness.cassette_diff import compared, heads
+from harness.cassette.diff import compared, heads
+from harness.cassette.file import Cassette
 
 ONE, TWO = TALK
 

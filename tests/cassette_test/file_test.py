@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import cassette
 from harness.atomic import write_whole
-from harness.cassette import Cassette, dumps, load, save
+from harness.cassette import file
+from harness.cassette.exchange import Exchange
+from harness.cassette.file import MAX_BYTES, Cassette, dumps, load, save
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette
-from harness.exchange import Exchange
 
 URL = "http://letta/v1/agents/"
 LONG = "a text that is long enough to be worth sharing between two requests, " * 3
@@ -26,7 +26,7 @@ KEY = "hunter2-hunter2-hunter2"
 def _no_secrets_of_this_machine(monkeypatch):
     """What happens to be set here must not decide a test."""
     for name in list(os.environ):
-        if cassette.scrub.TELLING_NAME.search(name):
+        if file.scrub.TELLING_NAME.search(name):
             monkeypatch.delenv(name)
 
 
@@ -461,7 +461,7 @@ def test_what_is_no_file_is_not_read(tmp_path, trap):
 BOMB = """
 import json, resource, sys
 from pathlib import Path
-from harness.cassette import load
+from harness.cassette.file import load
 from harness.errors import CassetteError
 resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
 try:
@@ -484,7 +484,7 @@ def test_a_small_file_cannot_unfold_into_a_large_one(tmp_path, first, delta):
     path = tmp_path / "c.json"
     rows = [a_row({"json": {"a": first}}), *[a_row({"json": {"a": delta}})] * 20_000]
     path.write_text(json.dumps(a_file(*rows)), encoding="utf-8")
-    assert path.stat().st_size < cassette.MAX_BYTES
+    assert path.stat().st_size < MAX_BYTES
     done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True)
     assert "unfold to over" in done.stdout
     assert done.stdout.count("\n") == 1
@@ -570,7 +570,7 @@ def test_a_cassette_without_a_digest_is_read_and_known_as_that(recorded):
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path):
     """A recording beyond the bounds is refused when it is made, with what to do, not when it is played."""
-    body = sent({"a": "x" * cassette.MAX_BYTES})
+    body = sent({"a": "x" * MAX_BYTES})
     with pytest.raises(CassetteError, match="not written: larger than") as caught:
         save(a_cassette(an_exchange(body)), tmp_path / "c.json", "c.json")
     assert caught.value.remedy == "lower the task's limits"
@@ -693,7 +693,7 @@ def test_a_cassette_that_is_too_large_is_not_read(tmp_path):
     """Size is looked at before the content."""
     path = tmp_path / "c.json"
     with path.open("wb") as file:
-        file.truncate(cassette.MAX_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     with pytest.raises(CassetteError, match="larger than"):
         load(path, "c.json", record_with="x")
 

@@ -11,7 +11,7 @@ from shlex import quote
 from typing import Literal
 
 from harness import prompts
-from harness.cassette import Cassette
+from harness.cassette.file import Cassette
 from harness.errors import StaleCassette
 from harness.trial import Pair, Trial, digest
 

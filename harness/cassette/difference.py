@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from harness.exchange import parse_body
+from harness.cassette.exchange import parse_body
 
 AROUND = 60
 LONGEST_PATH = 240

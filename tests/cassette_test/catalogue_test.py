@@ -3,7 +3,7 @@
 import pytest
 from shelves import shelf_at
 
-from harness.catalogue import catalogue
+from harness.cassette.catalogue import catalogue
 from harness.errors import SpecError, UsageError
 from harness.trial import Pair
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from harness.exchange import Exchange, compact, parse_body
+from harness.cassette.exchange import Exchange, compact, parse_body
 
 T = TypeVar("T")
 WORTH_SHARING = 60

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import CassetteError, UsageError
-from harness.show import visible
+from harness.show import one_line
 
 SLUG = re.compile(r"(?:[A-Za-z0-9%][A-Za-z0-9._+~%-]{0,119}/){2}[1-9]\d{0,5}")
 # What repositories keep in such a folder, and nobody wants pruned.
@@ -130,8 +130,3 @@ def shown(path: Path) -> str:
     here = Path.cwd()
     path = path.relative_to(here) if path.is_relative_to(here) else path
     return one_line(path.as_posix())
-
-
-def one_line(text: str) -> str:
-    """A text without anything that a terminal acts on, line ends included."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -18,8 +18,8 @@ import httpx2
 import letta_client  # noqa: TID251  (the other one)
 import pytest
 
-from harness.exchange import Exchange
-from harness.recorder import ReplayMiss, recording, replaying, service_url
+from harness.cassette.exchange import Exchange
+from harness.cassette.recorder import ReplayMiss, recording, replaying, service_url
 
 ORIGIN = "http://localhost:8283"
 SERVICES = {ORIGIN: "letta", "http://localhost:9999/claude": "anthropic"}

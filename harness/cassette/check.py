@@ -13,11 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness import cassette, scrub, shelf, staleness
-from harness.cassette import Cassette
-from harness.catalogue import Catalogue
+from harness import scrub
+from harness.cassette import shelf, staleness
+from harness.cassette.catalogue import Catalogue
+from harness.cassette.file import FORMAT, MAX_LEAKS, Cassette, leaks, load, read
+from harness.cassette.shelf import Found, found
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
-from harness.shelf import Found, found
+from harness.show import one_line
 from harness.trial import Trial
 
 PRUNE = "harness cassettes prune --delete"
@@ -78,7 +80,7 @@ class Entry:
             "bytes": self.file.size,
             "exchanges": self.exchanges,
             "versions": dict(self.recorded.get("versions", {})),
-            "format": None if self.exchanges is None else cassette.FORMAT,
+            "format": None if self.exchanges is None else FORMAT,
             "digest": self.has_digest,
         }
 
@@ -94,17 +96,17 @@ def entry(file: Found, suite: Catalogue | None) -> Entry:
     trial = suite.trials.get(file.slug) if suite else None
     again_with = staleness.command(trial, "all") if trial else ""
     try:
-        tape = cassette.load(file.path, shown, record_with=again_with)
+        tape = load(file.path, shown, record_with=again_with)
     except CassetteError as error:
         return _unread(file, error, suite)
-    problems = _unsafe(cassette.leaks(tape), shown, again_with)
+    problems = _unsafe(leaks(tape), shown, again_with)
     trial = suite.trial_of(file.slug, tape.recorded) if suite else None
     if trial is not None:
         problems += _changed(tape, trial, shown)
     elif suite is not None and suite.why_none(file.slug):
         problems += [_orphan(file, suite)]
     elif tape.trial != file.slug:
-        says = f"{shown}: it holds the trial {shelf.one_line(tape.trial)[:160]!r}"
+        says = f"{shown}: it holds the trial {one_line(tape.trial)[:160]!r}"
         problems.append(Problem("misnamed", says, "move it back, or record its trial again"))
     return Entry(
         file,
@@ -128,10 +130,10 @@ def _unread(file: Found, error: CassetteError, suite: Catalogue | None) -> Entry
     problems = [Problem(state, error.message, error.remedy)]
     shown = shelf.shown(file.path)
     try:
-        text = cassette.read(file.path).decode("utf-8", "replace")
+        text = read(file.path).decode("utf-8", "replace")
     except OSError:
         text = ""
-    problems += _unsafe(list(islice(scrub.leaks(text, os.environ), cassette.MAX_LEAKS)), shown, "")
+    problems += _unsafe(list(islice(scrub.leaks(text, os.environ), MAX_LEAKS)), shown, "")
     lost = suite is not None and file.slug.split("/")[1] not in suite.tasks and suite.why_none(file.slug)
     if suite is not None and lost:
         return Entry(file, (_orphan(file, suite), *problems), has_trial=False)
@@ -148,7 +150,7 @@ def _unsafe(leaks: list[str], shown: str, again_with: str) -> list[Problem]:
     if not leaks:
         return []
     more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
-    places = "; ".join(shelf.one_line(leak)[-200:] for leak in leaks[:3])
+    places = "; ".join(one_line(leak)[-200:] for leak in leaks[:3])
     again = f"record it again: {again_with}" if again_with else "record its trial again"
     remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
     return [Problem("secret", f"{shown}: it holds {places}{more}", remedy)]
@@ -158,7 +160,7 @@ def _changed(tape: Cassette, trial: Trial, shown: str) -> list[Problem]:
     return [
         Problem(
             "misnamed" if change.what == "trial" else f"stale: {change.what} changed",
-            f"{shown}: {shelf.one_line(change.says)}",
+            f"{shown}: {one_line(change.says)}",
             change.remedy,
         )
         for change in staleness.changes(tape, trial)
@@ -255,7 +257,7 @@ def named(files: Iterable[Found], names: Iterable[str], folder: Path) -> list[Fo
         if not matching:
             known = ", ".join(each.slug for each in files if each.slug) or "none yet"
             raise UsageError(
-                f"no cassette {shelf.one_line(name)!r} in {shelf.shown(folder)}",
+                f"no cassette {one_line(name)!r} in {shelf.shown(folder)}",
                 remedy=f"use a part of: {known[:400]}",
             )
         chosen += [each for each in matching if each not in chosen]
@@ -275,7 +277,7 @@ def one(name: str, folder: Path) -> Path:
     exact = [each for each in matching if each.slug == _part(name, folder)]
     if len(exact or matching) != 1:
         choice = ", ".join(each.slug for each in matching[:8])
-        raise UsageError(f"{shelf.one_line(name)!r} is the name of several", remedy=f"use one of: {choice}")
+        raise UsageError(f"{one_line(name)!r} is the name of several", remedy=f"use one of: {choice}")
     return (exact or matching)[0].path
 
 

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
+from harness.cassette.shelf import Found, found, remove, shown
 from harness.errors import CassetteError, UsageError
-from harness.shelf import Found, found, remove, shown
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness import scrub
-from harness.difference import difference
-from harness.exchange import Exchange, compact, parse_body
+from harness.cassette.difference import difference
+from harness.cassette.exchange import Exchange, compact, parse_body
 
 
 class ReplayMiss(BaseException):

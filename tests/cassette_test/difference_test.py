@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.difference import difference
+from harness.cassette.difference import difference
 
 
 def body(value):

@@ -14,12 +14,12 @@ from fakes import CODE, FakeSandbox
 
 from harness import claude as claude_module
 from harness import letta as letta_module
-from harness.offline import WentOnline, offline
+from harness.cassette.offline import WentOnline, offline
 from harness.run import Setup, run_trial
 from harness.suite import Selection, Suite
 from harness.trial import Trial
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

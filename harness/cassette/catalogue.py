@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import shelf, spec
+from harness import spec
+from harness.cassette import shelf
 from harness.errors import SpecError, UsageError
 from harness.suite import Selection, Suite
 from harness.trial import Pair, Task, Trial

@@ -24,9 +24,9 @@ from typing import Any
 
 from harness import scrub
 from harness.atomic import write_whole
-from harness.delta import DAMAGE, decoded, encoded, is_a, only, plainly
+from harness.cassette.delta import DAMAGE, decoded, encoded, is_a, only, plainly
+from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, levelled, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
-from harness.exchange import MAX_DEPTH, Exchange, is_shallow, levelled, parse_body, strict_json
 
 FORMAT = 1
 MAX_BYTES = 16_000_000  # a 60-turn loop takes 0.4 million

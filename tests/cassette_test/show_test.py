@@ -3,8 +3,8 @@
 import pytest
 from shelves import TALK, asked, exchange
 
-from harness.cassette import Cassette
-from harness.cassette_show import conversation, total, usage
+from harness.cassette.file import Cassette
+from harness.cassette.show import conversation, total, usage
 from harness.transcript import Usage
 
 LETTA = "http://letta/v1/agents/agent-1/messages"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from harness.cassette import Cassette
-from harness.exchange import Exchange, parse_body
+from harness.cassette.exchange import Exchange, parse_body
+from harness.cassette.file import Cassette
 from harness.transcript import Usage
 
 Kind = Literal["title", "exchange", "sent", "got", "note"]
