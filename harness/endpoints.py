@@ -7,7 +7,8 @@
     ORCH_MODEL          orchestrator of the pair that is made without a pairs file
     CLAUDE_MODEL        its coder
 
-The backend ``local`` is the embedded stack's own endpoint: it gets no key of yours.
+The backend ``local`` is the embedded stack's own endpoint: it gets no key of yours. The backend ``mock``
+has no endpoint; its Letta is the embedded stack's, if that runs and LETTA_BASE_URL is not set.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from harness.trial import Pair
 ORCH_MODEL = "openai/gpt-5-mini"
 CLAUDE_MODEL = "claude-haiku-5-5"
 NO_KEY = "no-key"
+NOWHERE = "http://mock.invalid"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     if pair.backend == "local":
         letta_url = letta_url or _local(pair, "letta_base_url")
         claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
+    elif pair.backend == "mock":
+        letta_url = letta_url or _embedded("letta_base_url")
+        claude_url, claude_key = NOWHERE, NO_KEY
     else:
         claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
         claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
@@ -90,10 +95,15 @@ def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
     return orchestrator or ORCH_MODEL, coder or CLAUDE_MODEL
 
 
-def _local(pair: Pair, name: str) -> str:
+def _embedded(name: str) -> str:
+    """An address of the embedded stack; empty if it does not run."""
     from harness.local.stack import status
 
-    url = str(getattr(status(), name))
+    return str(getattr(status(), name))
+
+
+def _local(pair: Pair, name: str) -> str:
+    url = _embedded(name)
     if not url:
         raise ApiError(
             f"the pair {pair.name} needs the embedded stack, which does not run", remedy="harness up"

@@ -93,6 +93,8 @@ def note(rows: list[dict[str, Any]]) -> str:
         parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     if any(row["backend"] == "local" for row in rows):
         parts.append("backend local: a small local model stands in for Claude")
+    if any(row["backend"] == "mock" for row in rows):
+        parts.append("backend mock: no model wrote code or tests, but the task file did")
     return "; ".join(parts) + "."
 
 

@@ -19,11 +19,12 @@ from typing import Any, Literal
 from harness import endpoints, prompts, record, scrub
 from harness.cassette import offline, recorder, staleness
 from harness.cassette.file import Cassette, load, save
-from harness.claude import MessagesApi
+from harness.claude import Claude, MessagesApi
 from harness.endpoints import Endpoints
 from harness.errors import ApiError, HarnessError, StaleCassette
 from harness.feedback import feedback
 from harness.letta import Server
+from harness.mock import Mock
 from harness.orchestrator import Check, Loop
 from harness.record import Record
 from harness.roles import Tools
@@ -211,7 +212,7 @@ class _Run:
         tools = Tools(
             task=self.trial.task,
             pair=self.trial.pair,
-            claude=MessagesApi(where.claude_url, where.claude_key, self.transport),
+            claude=self._claude(where),
             workspace=self.workspace,
             note=self._note,
         )
@@ -241,6 +242,11 @@ class _Run:
     def _note(self, event: Event) -> None:
         self.events.append(event)
         self.watch(event)
+
+    def _claude(self, where: Endpoints) -> Claude:
+        if self.trial.pair.backend == "mock":
+            return Mock(self.trial.task)
+        return MessagesApi(where.claude_url, where.claude_key, self.transport)
 
     def _server(self, where: Endpoints) -> Server:
         return Server(where.letta_url, where.letta_key, self.transport)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 MAX_NAME = 120
 TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"}
+MOCK_CODER, MOCK_TESTER = re.compile(r"oracle|bug|bug:.+"), re.compile(r"oracle|trivial")
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
@@ -123,9 +124,11 @@ class Pair(Value):
         "only for a spec: the files are the task's.",
     )
     tools: Literal["client"] = Field("client", description="client: the harness runs the tools itself.")
-    backend: Literal["anthropic", "local"] = Field(
+    backend: Literal["anthropic", "local", "mock"] = Field(
         "anthropic",
-        description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude.",
+        description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude. "
+        "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
+        "the tester `oracle` (the acceptance tests, default) or `trivial`.",
     )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
 
@@ -133,8 +136,19 @@ class Pair(Value):
     @classmethod
     def _tester_is_the_coder(cls, data: object) -> object:
         if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
-            return {**data, "tester": data["coder"]}
+            return {**data, "tester": "oracle" if data.get("backend") == "mock" else data["coder"]}
         return data
+
+    @model_validator(mode="after")
+    def _mocks_are_known(self) -> Pair:
+        if self.backend == "mock":
+            if not MOCK_CODER.fullmatch(self.coder):
+                raise ValueError(
+                    f"expected coder oracle, bug or bug:NAME with backend mock, got {self.coder!r}"
+                )
+            if not MOCK_TESTER.fullmatch(self.tester):
+                raise ValueError(f"expected tester oracle or trivial with backend mock, got {self.tester!r}")
+        return self
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
