@@ -50,17 +50,17 @@ def test_a_bug_that_the_task_does_not_have_is_the_pairs_mistake(task, pair, reco
 
 
 @pytest.mark.parametrize(
-    ("coder", "tester", "graded"),
+    ("models", "graded"),
     [
-        ("oracle", "oracle", ("solved", True, 2)),
-        ("oracle", "trivial", ("solved", True, 0)),
-        ("bug", "oracle", ("wrong", False, 2)),
-        ("bug", "trivial", ("wrong", True, 0)),
+        (("oracle", "oracle"), ("solved", True, 2)),
+        (("oracle", "trivial"), ("solved", True, 0)),
+        (("bug", "oracle"), ("wrong", False, 2)),
+        (("bug", "trivial"), ("wrong", True, 0)),
     ],
 )
-def test_with_stand_ins_a_trial_measures_everything_else(coder, tester, graded, trial, recording, replaying):
+def test_with_stand_ins_a_trial_measures_everything_else(models, graded, trial, recording, replaying):
     """Recorded and replayed through Letta alone: oracles are solved and catch bugs, bugs are not solved."""
-    mock = trial.model_copy(update={"pair": mocked(trial.pair, coder=coder, tester=tester)})
+    mock = trial.model_copy(update={"pair": mocked(trial.pair, coder=models[0], tester=models[1])})
     live, replay = run_trial(mock, recording).record, run_trial(mock, replaying).record
     assert live.row() | {"mode": ""} == replay.row() | {"mode": ""}
     assert (replay.outcome, replay.generated_passed, replay.bugs_caught) == graded
