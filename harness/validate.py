@@ -1,17 +1,27 @@
-"""Is a task right, before a model sees it: its reference passes acceptance, each known bug fails it."""
+"""Is a task right, before a model sees it.
+
+Its reference passes acceptance, each known bug fails it, both alike in several runs with other seeds; and
+acceptance asks for no name that the specification keeps to itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness import spec
 from harness.errors import SpecError, UsageError
+from harness.roles import module_of
 from harness.sandbox import Sandbox, TestRun
 from harness.sandbox.fork_server import ForkServer
 from harness.suite import Selection, Suite
 from harness.trial import Task
 from harness.verdict import Grader, accepted, syntax_problem
+
+RUNS = 5
 
 
 def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
@@ -37,15 +47,17 @@ def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
     paths = [path for path in paths if path.is_relative_to(given)]
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
-    with ForkServer(hidden=(root, Path.home())) as sandbox:
+    with ExitStack() as stack:
+        seeds = [ForkServer(hidden=(root, Path.home()), seed=seed) for seed in range(RUNS)]
+        sandboxes = [stack.enter_context(server) for server in seeds]
         for path in paths:
             try:
-                yield suite.shown(path), _problems_of(path, suite, sandbox)
+                yield suite.shown(path), _problems_of(path, suite, sandboxes)
             except SpecError as error:
                 yield suite.shown(path), error.problems
 
 
-def _problems_of(path: Path, suite: Suite, sandbox: Sandbox) -> list[str]:
+def _problems_of(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> list[str]:
     shown = suite.shown(path)
     if path.name == spec.PAIRS_FILE:
         spec.load_pairs(path, shown)
@@ -53,17 +65,22 @@ def _problems_of(path: Path, suite: Suite, sandbox: Sandbox) -> list[str]:
     if path.name == spec.PRICES_FILE:
         spec.load_prices(path, shown)
         return []
-    return [f"{shown}: {line}" for line in problems(suite.task(path), sandbox)]
+    return [f"{shown}: {line}" for line in problems(suite.task(path), sandboxes)]
 
 
-def problems(task: Task, sandbox: Sandbox) -> list[str]:
+def problems(task: Task, sandboxes: Sequence[Sandbox]) -> list[str]:
     """What is wrong with a task, one line each; empty if nothing is.
+
+    Args:
+        task: The task.
+        sandboxes: Where its tests run, once in each; those differ in their seeds.
 
     Raises:
         SandboxError: Nothing could be run.
     """
-    grader = Grader(task, sandbox)
-    found = []
+    graders = [Grader(task, sandbox) for sandbox in sandboxes]
+    grader = graders[0]
+    found = [f"acceptance: uses {name!r}, which the spec does not name" for name in _unannounced(task)]
     run = grader.acceptance({**task.files, task.code_file: task.reference})
     broken = syntax_problem(task.reference, task.code_file)
     if broken:
@@ -76,7 +93,48 @@ def problems(task: Task, sandbox: Sandbox) -> list[str]:
             found.append(f"{where}: does not compile, so any test catches it; give a plausible bug")
         elif grader.acceptance({**task.files, task.code_file: bug.code}).passed:
             found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
-    return found
+    codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
+    return found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
+
+
+def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:
+    """The tests that do not come out alike in all runs."""
+    runs = [grader.acceptance({**task.files, task.code_file: code}) for grader in graders]
+    outcomes = [{test.name: test.outcome for test in run.tests} for run in runs]
+    names = list(dict.fromkeys(name for each in outcomes for name in each))
+    flaky = [name for name in names if len({each.get(name) for each in outcomes}) > 1]
+    if not flaky and len({run.status for run in runs}) == 1:
+        return []
+    what = flaky[0] if flaky else " or ".join(sorted({run.status for run in runs}))
+    return [
+        f"{where}: not the same in {len(runs)} runs with different seeds: {what}; tests must not be flaky"
+    ]
+
+
+def _unannounced(task: Task) -> list[str]:
+    """Names of the code under test that acceptance uses, and nobody who only reads the spec could know."""
+    told = "\n".join([task.spec, *task.files.values()])
+    words = set(re.findall(r"\w+", told))
+    return sorted(name for name in _used(task) if name not in words)
+
+
+def _used(task: Task) -> set[str]:
+    """What acceptance imports from the code file's module, or takes from it as an attribute."""
+    module = module_of(task.code_file)
+    try:
+        tree = ast.parse(task.acceptance)
+    except SyntaxError:
+        return set()  # the run tells
+    used, aliases = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == module:
+            used |= {alias.name for alias in node.names if alias.name != "*"}
+        elif isinstance(node, ast.Import):
+            aliases |= {alias.asname or alias.name for alias in node.names if alias.name == module}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in aliases:
+            used.add(node.attr)
+    return used
 
 
 def _benchmarks_folder(path: Path) -> Path:

@@ -32,6 +32,14 @@ HERE = Path(__file__).parent
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from inner import server; server.main(int(sys.argv[2]))"
 STARTUP_S = 60.0
 GRACE_S = 30.0  # between a run's own end and the server's answer, on a busy machine
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
+PACKAGES = ("pytest",)  # what the code may import, with what it requires; the same on every machine
 Walls = Literal["namespaces", "bubblewrap", "none"]
 WALLS = ("no network", "own processes", "hidden files", "no privileges")
 
@@ -40,26 +48,26 @@ class ForkServer:
     """A sandbox that forks each run from a warm process. Safe to share between threads: one run at a time.
 
     Args:
-        packages: Installed distributions that the code may import, with what they require.
         hidden: Folders that the code must not read, where they lie inside of what it may.
         warm: False: pytest starts anew for each run, in a new server. Slow; what ``True`` is compared to.
         walls: Which kinds to try, in this order; ``none`` runs without.
         probe: Only find out which protections this machine gives.
+        seed: Of ``random`` and of the hashes that order sets; runs agree where it is the same.
     """
 
     def __init__(
         self,
         *,
-        packages: Iterable[str] = ("pytest",),
         hidden: Iterable[Path] = (),
         warm: bool = True,
         walls: Sequence[Walls] = ("namespaces", "bubblewrap", "none"),
         probe: bool = False,
+        seed: int = 0,
     ) -> None:
-        self._packages = tuple(packages)
         self._hidden = tuple(hidden)
         self._warm = warm
         self._probe = probe
+        self._seed = seed
         self._walls = [each for each in walls if each == "none" or sys.platform == "linux"]
         self._server: _Server | None = None
         self._lock = threading.Lock()
@@ -74,12 +82,12 @@ class ForkServer:
         """Start the server without waiting for it. A run starts it too."""
         if self._server is None:
             kind = self._walls[0]
-            sight = view(self._packages, self._hidden) if kind != "none" else None
+            sight = view(PACKAGES, self._hidden) if kind != "none" else None
             plan = {"walls": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
             command = _program()
             if sight and kind == "bubblewrap":
                 command = [*bubblewrap(sight, HERE / "inner"), *_program(BEHIND)]
-            self._server = _Server(plan, command)
+            self._server = _Server(plan, command, self._seed)
 
     def close(self) -> None:
         """End the server and whatever runs in it."""
@@ -105,6 +113,7 @@ class ForkServer:
             "memory": limits.memory_mb << 20,
             "timeout_s": limits.timeout_s,
             "cpu_s": int(limits.timeout_s) + 2,
+            "seed": self._seed,
         }
         with self._lock:
             for _ in range(2):
@@ -162,7 +171,7 @@ class _Died(Exception):
 class _Server:
     """The process, and the socket to it."""
 
-    def __init__(self, plan: dict[str, Any], command: list[str]) -> None:
+    def __init__(self, plan: dict[str, Any], command: list[str], seed: int) -> None:
         self.protections: dict[str, bool] = {}
         self._is_ready = False
         self._line, theirs = socket.socketpair()
@@ -173,7 +182,7 @@ class _Server:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 cwd="/",
-                env=_environment(),
+                env={**ENVIRONMENT, "PYTHONHASHSEED": str(seed)},
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -257,17 +266,6 @@ class _Server:
         assert self._process.stderr is not None
         lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONHASHSEED": "0",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
 
 
 def _program(place: str = str(HERE)) -> list[str]:

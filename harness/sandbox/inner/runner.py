@@ -212,7 +212,7 @@ class Runner:
             while data:
                 data = data[os.write(writer, data) :]
 
-        random.seed(0)
+        random.seed(order["seed"])
         sys.argv = ["pytest", order["test"]]
         sys.path.append(order["folder"])
         self.collector.start(tell, order["folder"])
