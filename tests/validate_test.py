@@ -10,7 +10,7 @@ USES = "import add\n\n\ndef test_sum():\n    assert add.add(2, 3) == 5\n"
 SETS = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n\n\n{}"
 FLAKY = {
     "chance": "import random\ndef test_a(): assert random.random() < 0.8\n",
-    "order-of-a-set": "def test_a(): assert list({'a', 'b', 'c', 'd'})[0] == list({'d', 'c', 'b', 'a'})[0] == 'a'\n",
+    "order-of-a-set": "def test_a(): assert next(iter({'a', 'b', 'c', 'd'})) == 'a'\n",
     "how-many": "import random, pytest\n@pytest.mark.parametrize('n', range(random.randint(1, 9)))\n"
     "def test_a(n): pass\n",
 }
@@ -45,9 +45,8 @@ def test_a_flaky_acceptance_test_is_named(name, task, sandboxes):
 def test_a_flaky_bug_is_named(task, sandboxes):
     """A known bug that is caught by chance only makes no good bug."""
     code = "import random\n\n\ndef add(a, b):\n    return a + b + random.choice([1, 1, 2])\n"
-    acceptance = (
-        "from add import add\ndef test_a(): assert add(1, 1) == 2\ndef test_b(): assert add(1, 1) != 3\n"
-    )
+    tests = ("def test_a(): assert add(1, 1) == 2\n", "def test_b(): assert add(1, 1) != 3\n")
+    acceptance = "from add import add\n" + "".join(tests)
     (line,) = found(task, sandboxes, acceptance=acceptance, bugs=(Bug(name="chance", code=code),))
     assert line.startswith("bugs: 'chance': not the same in 3 runs")
 
