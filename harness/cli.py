@@ -85,6 +85,32 @@ def show(trial: str, run: str, folder: Path) -> None:
 main.add_command(cassettes)
 
 
+@main.group()
+def new() -> None:
+    """Write a file to start from."""
+
+
+@new.command("task")
+@click.argument("name")
+@click.option(
+    "--in",
+    "folder",
+    default="benchmarks",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default=True,
+)
+@one_line_errors
+def new_task(name: str, folder: Path) -> None:
+    """Write a task file with comments, which validates, for you to change.
+
+    NAME names the task, its file and its function: lower-case, as a module.
+    """
+    from harness.new import write_task
+
+    path = write_task(name, folder)
+    click.echo(f"wrote {path}; change it, then: harness validate {path}")
+
+
 @main.command()
 @click.option("--letta-port", default=8283, show_default=True, help="Port of the Letta server.")
 @click.option("--model-port", default=8284, show_default=True, help="Port of the local model server.")

@@ -38,7 +38,8 @@ RESULTS: Columns = [
     ("trials", _plain("trials")),
     ("solved\n%", _percent("solved_pct")),
     ("at 1st\n%", _percent("solved_at_1_pct")),
-    ("gen.\ntests %", _percent("generated_passed_pct")),
+    ("pass\n@k %", _percent("pass_at_k_pct")),
+    ("pass\n^k %", _percent("pass_hat_k_pct")),
     ("attempts", _plain("attempts")),
     ("repairs", _plain("repairs")),
     ("tool\nerrors", _plain("tool_errors")),
@@ -54,6 +55,7 @@ def _share(part: str, whole: str) -> Callable[[Row], str]:
 TESTERS: Columns = [
     ("tester", _plain("tester")),
     ("test\nfiles", _plain("test_files")),
+    ("passed\n%", _percent("generated_passed_pct")),
     ("false\nalarm %", _percent("false_alarm_pct")),
     ("false\npass %", _percent("false_pass_pct")),
     ("bugs\ncaught", _share("bugs_caught", "bugs_total")),

@@ -73,7 +73,8 @@ class RunFolder:
         """The tables of what was added so far; written into the folder, too, if asked for."""
         trials = table.frame(self.rows)
         pairs, testers = table.by_pair(trials, prices), table.by_tester(trials)
-        tables = Tables(table.rows_of(pairs), table.rows_of(testers), note(self.rows))
+        rows = table.rows_of(pairs)
+        tables = Tables(rows, table.rows_of(testers), note(self.rows, rows))
         if write:
             write_whole(self.path / "pairs.csv", table.to_csv(pairs))
             write_whole(self.path / "testers.csv", table.to_csv(testers))
@@ -81,8 +82,13 @@ class RunFolder:
         return tables
 
 
-def note(rows: list[dict[str, Any]]) -> str:
-    """A line on what the figures are: replayed or live, and what stands in for what."""
+def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
+    """A line on what the figures are: replayed or live, of how many epochs, and what stands in for what.
+
+    Args:
+        rows: Of the trials.
+        pairs: Of the pair table.
+    """
     measured = [row for row in rows if row["kind"] == "model"]
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})
     replayed = sum(row["mode"] == "replay" for row in measured)
@@ -91,6 +97,9 @@ def note(rows: list[dict[str, Any]]) -> str:
         parts.append(f"{len(rows) - len(measured)} infra errors, in no percentage")
     if days:
         parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
+    epochs = sorted({row["k"] for row in pairs if row["k"] > 1})
+    if epochs:
+        parts.append(f"k of pass@k and pass^k is {', '.join(map(str, epochs))}")
     if any(row["backend"] == "local" for row in rows):
         parts.append("backend local: a small local model stands in for Claude")
     if any(row["backend"] == "mock" for row in rows):

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.pricing import Prices
+from harness.stats import pass_at_k, pass_hat_k
 from harness.transcript import ROLES
 from harness.verdict import MODEL_OUTCOMES
 
@@ -45,9 +47,10 @@ def by_pair(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.
         on: The day whose prices count. Default: the day on which each trial was recorded.
 
     Returns:
-        Columns: ``pair``, the pair's models, ``trials`` (measured), ``infra_errors``, counts and
-        percentages of solved trials, sums over trials, ``<role>_<kind>`` tokens, ``<role>_cost``,
-        ``cost`` and ``cost_per_solved`` in US dollars; a cost is missing where a price is unknown.
+        Columns: ``pair``, the pair's models, ``trials`` (measured), ``infra_errors``, counts and percentages
+        of solved trials, ``pass_at_k_pct`` and ``pass_hat_k_pct`` for ``k`` epochs, sums over trials,
+        ``<role>_<kind>`` tokens, ``<role>_cost``, ``cost`` and ``cost_per_solved`` in US dollars; a cost is
+        missing where a price is unknown.
     """
     import pandas as pd
 
@@ -76,6 +79,7 @@ def _pair_row(name: str, group: pd.DataFrame) -> dict[str, Any]:
         generated_passed=passed,
         generated_passed_pct=_percent(passed, count),
     )
+    row.update(_over_epochs(measured))
     row.update({column: int(measured[column].sum()) for column in SUMS})
     for role in ROLES:
         row.update({f"{role}_{kind}": int(measured[f"{role}_{kind}"].sum()) for kind in KINDS})
@@ -87,6 +91,18 @@ def _pair_row(name: str, group: pd.DataFrame) -> dict[str, Any]:
     return row
 
 
+def _over_epochs(measured: pd.DataFrame) -> dict[str, Any]:
+    """pass@k and pass^k, the means over tasks, for as many epochs as every task has; None below two."""
+    solved = (measured["outcome"] == "solved").groupby(measured["task"])
+    counts = list(zip(solved.size(), solved.sum(), strict=True))
+    k = min((int(n) for n, _ in counts), default=0)
+    row: dict[str, Any] = {"k": k, "pass_at_k_pct": None, "pass_hat_k_pct": None}
+    if k > 1:
+        for name, estimate in (("pass_at_k_pct", pass_at_k), ("pass_hat_k_pct", pass_hat_k)):
+            row[name] = round(100 * fmean(estimate(int(n), int(c), k) for n, c in counts), 1)
+    return row
+
+
 def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
     """One row for each tester model, over all trials in which it wrote a test file.
 
@@ -94,7 +110,8 @@ def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
         trials: From ``frame``.
 
     Returns:
-        Columns: ``tester``, ``test_files``, ``tests_valid``, ``false_alarm_pct`` (test files that reject the
+        Columns: ``tester``, ``test_files``, ``generated_passed_pct`` (test files that pass on the code they
+        were written for), ``tests_valid``, ``false_alarm_pct`` (test files that reject the
         reference), ``false_pass_pct`` (known bugs that test files accept), and the sums of ``GRADES``.
     """
     import pandas as pd
@@ -103,11 +120,13 @@ def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, group in graded.groupby("tester", sort=True) if len(graded) else ():
         sums = {column: int(group[column].sum()) for column in GRADES}
+        passed = int(group["generated_passed"].sum())
         valid = int(group["tests_valid"].sum())
         rows.append(
             {
                 "tester": str(name),
                 "test_files": len(group),
+                "generated_passed_pct": _percent(passed, len(group)),
                 "tests_valid": valid,
                 "false_alarm_pct": _percent(len(group) - valid, len(group)),
                 "false_pass_pct": _percent(sums["bugs_accepted"], sums["bugs_total"]),

@@ -23,7 +23,8 @@ def a_row(**changes):
         "solved": 2,
         "solved_pct": 50.0,
         "solved_at_1_pct": 25.0,
-        "generated_passed_pct": 33.3,
+        "pass_at_k_pct": 33.3,
+        "pass_hat_k_pct": None,
         "attempts": 6,
         "repairs": 2,
         "tool_errors": 1,
@@ -51,6 +52,7 @@ def a_tester(**changes):
     row = {
         "tester": "claude-y",
         "test_files": 4,
+        "generated_passed_pct": 75.0,
         "tests_valid": 3,
         "false_alarm_pct": 25.0,
         "false_pass_pct": 12.5,
@@ -80,7 +82,7 @@ def printed(rows, testers=(), *, note="n", width=80):
 def test_the_markdown_holds_both_tables_and_the_note():
     """Results first, then tokens and cost by role, then a line on what the figures are."""
     lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
-    assert lines[2] == ["p", "4", "50.0", "25.0", "33.3", "6", "2", "1", "3", "1"]
+    assert lines[2] == ["p", "4", "50.0", "25.0", "33.3", "-", "6", "2", "1", "3", "1"]
     spent = {line[1]: line[2:] for line in lines[5:]}
     assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", ""]
     assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62"]
@@ -91,7 +93,7 @@ def test_the_markdown_holds_both_tables_and_the_note():
 def test_testers_have_a_table_of_their_own():
     """False alarms and false passes stand side by side, bugs and mutants apart; without testers, no table."""
     text = in_markdown([a_row()], [a_tester(mutants_caught=2, mutants_total=5)])
-    assert ["claude-y", "4", "25.0", "12.5", "6 of 8", "2 of 5"] in cells(text)
+    assert ["claude-y", "4", "75.0", "25.0", "12.5", "6 of 8", "2 of 5"] in cells(text)
     assert "false alarm" not in in_markdown([a_row()])
     (shown,) = [line for line in printed([a_row()], [a_tester()]).splitlines() if line[:8] == "claude-y"]
     assert "6 of 8" in shown
@@ -131,7 +133,7 @@ def test_a_small_cost_does_not_look_like_none(cost):
 
 def test_a_pair_without_measurements_has_no_percentages():
     """There is no rate of nothing."""
-    row = a_row(trials=0, solved=0, solved_pct=None, solved_at_1_pct=None, generated_passed_pct=None)
+    row = a_row(trials=0, solved=0, solved_pct=None, solved_at_1_pct=None, pass_at_k_pct=None)
     assert cells(in_markdown([row], note="n"))[2][2:5] == ["-", "-", "-"]
 
 

@@ -20,10 +20,7 @@ def test_the_table_in_the_readme_is_what_a_replay_gives(sandbox) -> None:
     rows = [run_trial(trial, Setup(ROOT, sandbox)).record.row() for trial in trials]
     prices = reports.load_prices(ROOT / "benchmarks", "benchmarks/prices.yaml")
     trials_table = table.frame(rows)
-    tables = Tables(
-        table.rows_of(table.by_pair(trials_table, prices)),
-        table.rows_of(table.by_tester(trials_table)),
-        reports.note(rows),
-    )
+    pairs = table.rows_of(table.by_pair(trials_table, prices))
+    tables = Tables(pairs, table.rows_of(table.by_tester(trials_table)), reports.note(rows, pairs))
     shown = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
     assert shown.strip() == layout.markdown(tables).strip()

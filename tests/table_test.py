@@ -88,6 +88,7 @@ def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
         {
             "tester": "x",
             "test_files": 3,
+            "generated_passed_pct": 100.0,
             "tests_valid": 2,
             "false_alarm_pct": 33.3,
             "false_pass_pct": 22.2,
@@ -99,6 +100,22 @@ def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
         }
     ]
     assert graded(rows[4]) == graded(rows[5]) == graded() == []
+
+
+def test_pass_at_k_and_pass_hat_k_are_means_over_tasks():
+    """Only epochs that every task has count: solved twice, and once of two, give 100 and 50 percent."""
+    rows = [
+        a_row(task="t", epoch=1),
+        a_row(task="t", epoch=2),
+        a_row(task="u", epoch=1),
+        a_row(task="u", epoch=2, outcome="wrong"),
+    ]
+    (row,) = pairs_of(*rows)
+    assert (row["k"], row["pass_at_k_pct"], row["pass_hat_k_pct"]) == (2, 100.0, 50.0)
+    (row,) = pairs_of(*rows, a_row(task="u", epoch=3, outcome="wrong"))
+    assert (row["k"], row["pass_at_k_pct"], row["pass_hat_k_pct"]) == (2, 83.3, 50.0)
+    (row,) = pairs_of(*rows, a_row(task="v"))
+    assert (row["k"], row["pass_at_k_pct"], row["pass_hat_k_pct"]) == (1, None, None)
 
 
 ROWS = (
@@ -141,6 +158,9 @@ def test_the_figures_of_a_pair():
         "solved_at_1_pct": 25.0,
         "generated_passed": 3,
         "generated_passed_pct": 75.0,
+        "k": 1,
+        "pass_at_k_pct": None,
+        "pass_hat_k_pct": None,
         "attempts": 6,
         "repairs": 2,
         "tool_calls": 16,
