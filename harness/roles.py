@@ -104,12 +104,12 @@ class Tools:
     def _ask(self, attempt: int, role: Author, prompt: str, path: str) -> str:
         coder = role == "coder"
         model, system = (self.pair.coder, prompts.CODER) if coder else (self.pair.tester, prompts.TESTER)
-        answer = self.claude.ask(role, model, system, prompt, self.task.limits.max_tokens)
+        limit = min(self.task.limits.max_tokens, self.pair.max_tokens or self.task.limits.max_tokens)
+        answer = self.claude.ask(role, model, system, prompt, limit)
         self.note(Spent(attempt, role, answer.model, answer.usage))
         self.note(Said(attempt, role, answer.text))
         code = extract_code(answer.text, path, cut_off=answer.cut_off)
         if code is None:
-            limit = self.task.limits.max_tokens
             why = f"was cut off at {limit} tokens before it was whole" if answer.cut_off else "held no code"
             raise ToolError(f"Claude's answer {why}; {path} was not written")
         self.workspace.write(path, code)

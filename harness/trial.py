@@ -50,7 +50,7 @@ class Bug(Value):
 class Task(Value):
     """One thing to build, and how it is judged."""
 
-    id: Name = Field(description="Unique in the suite. Default: the file's stem.")
+    id: Name = Field(description="Unique in the suite.")
     title: Text = Field(description="One line for people.")
     difficulty: Difficulty = Field("easy", description="How hard it is for a person.")
     tags: tuple[Name, ...] = Field((), description="Words to group tasks by.")
@@ -129,6 +129,12 @@ class Pair(Value):
         description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude. "
         "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
         "the tester `oracle` (the acceptance tests, default) or `trivial`.",
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=16,
+        le=64000,
+        description="Output tokens of one answer of coder or tester, where a task allows more.",
     )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
 

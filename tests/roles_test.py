@@ -55,12 +55,13 @@ def a_task(**changes):
 class Desk:
     """Tools with a scripted Claude, and the events that they noted."""
 
-    def __init__(self, *answers, task=None, files=None):
+    def __init__(self, *answers, task=None, files=None, max_tokens=None):
         self.claude = ScriptedClaude(*answers)
         self.task = task or a_task()
         self.workspace = Workspace({**self.task.files, **(files or {})})
         self.events = []
         pair = Pair(name="p", orchestrator=Orchestrator(model="o/x"), coder="claude-c", tester="claude-t")
+        pair = pair.model_copy(update={"max_tokens": max_tokens})
         self.tools = Tools(self.task, pair, self.claude, self.workspace, self.events.append)
 
     def call(self, tool, arguments):
@@ -85,6 +86,15 @@ def test_the_coder_writes_the_file_and_says_so():
         ("coder", "claude-c", prompts.CODER, 77)
     ]
     assert desk.prompt == "Add.\n\nWrite the file add.py."
+
+
+@pytest.mark.parametrize(("pairs", "asked"), [(None, 77), (76, 76), (78, 77)])
+def test_the_lower_limit_of_an_answer_holds(pairs, asked):
+    """A pair may allow less than a task, never more; what was cut off names the limit that cut it."""
+    desk = Desk(an_answer("```python\nx =", cut_off=True), max_tokens=pairs)
+    back = desk.call(CODER, {"spec": "Add.", "file_name": "add.py"})
+    assert desk.claude.asked[0][4] == asked
+    assert f"cut off at {asked} tokens" in back.text
 
 
 def test_the_tester_is_shown_the_code_under_test():

@@ -100,4 +100,5 @@ def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
 
 def pair_digest(pair: Pair) -> str:
     """Hash of a pair's models and settings, kept in each cassette."""
-    return digest(pair.model_dump(mode="json", exclude={"epochs"}))
+    settings = pair.model_dump(mode="json", exclude={"epochs"})
+    return digest({name: value for name, value in settings.items() if value is not None})
