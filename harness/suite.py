@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness import endpoints, spec
-from harness.errors import SpecError, UsageError
+from harness import endpoints, sources, spec
+from harness.errors import HarnessError, SpecError, UsageError
 from harness.trial import Pair, Task, Trial
 
 
@@ -20,12 +20,14 @@ class Selection:
         pairs: Names from the pairs file; empty for all.
         orchestrators, coders: Models to cross in place of the pairs file.
         epochs: In place of each pair's own number.
+        sources: Source files that it names.
     """
 
     pairs: tuple[str, ...] = ()
     orchestrators: tuple[str, ...] = ()
     coders: tuple[str, ...] = ()
     epochs: int | None = None
+    sources: frozenset[Path] = frozenset()
 
 
 class Suite:
@@ -45,19 +47,42 @@ class Suite:
         self._root = root
         self._selection = selection
         self._environment = environment
-        self._tasks: dict[Path, Task] = {}
+        self._tasks: dict[Path, list[Task]] = {}
+        self._are_sources: dict[Path, bool] = {}
 
     def shown(self, path: Path) -> str:
         """A path as messages name it."""
         return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
 
     def holds(self, path: Path) -> bool:
-        """Whether a path is a task file of this suite."""
+        """Whether a path is a task or source file of this suite."""
         return path.is_relative_to(self.folder) and spec.is_task_file(path)
 
+    def is_source(self, path: Path) -> bool:
+        """Whether a path is a source file."""
+        if path not in self._are_sources:
+            self._are_sources[path] = spec.is_source_file(path)
+        return self._are_sources[path]
+
     def files(self) -> list[Path]:
-        """All task files, sorted."""
-        return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path) and path.is_file())
+        """All task files, sorted; source files are none of them."""
+        return [path for path in self._found if not self.is_source(path)]
+
+    def sources(self) -> list[Path]:
+        """All source files, sorted."""
+        return [path for path in self._found if self.is_source(path)]
+
+    def collects(self, path: Path) -> bool:
+        """Whether the tasks of a file take part: those of a source file do if it is named, or says so.
+
+        One that cannot be read takes part, so that what is wrong with it is told.
+        """
+        if path in self._selection.sources or not self.is_source(path):
+            return True
+        try:
+            return spec.load_source(path, self.shown(path)).collect == "always"
+        except SpecError:
+            return True
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -76,45 +101,68 @@ class Suite:
         return [pair.model_copy(update={"epochs": chosen.epochs}) for pair in pairs]
 
     def task(self, path: Path) -> Task:
-        """The task of a file.
-
-        Raises:
-            SpecError: The file is wrong, or its id is taken by another.
-        """
-        task = self._load(path)
-        first = self._first_with_id.get(task.id, path)
-        if first != path:
-            taken = f"{task.id!r} is already used by {self.shown(first)}"
-            raise SpecError([f"{self.shown(path)}:1: id: {taken}; give it another"])
+        """The task of a task file; see ``tasks``."""
+        (task,) = self.tasks(path)
         return task
 
-    def trials(self, path: Path) -> list[Trial]:
-        """The trials of a task file, pair by pair.
+    def tasks(self, path: Path) -> list[Task]:
+        """The tasks of a file: one of a task file, all of a source file.
 
         Raises:
-            SpecError: The file is wrong, or its id is taken by another.
+            SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
+            UsageError: A source is not installed.
         """
-        task = self.task(path)
+        tasks = self._load(path)
+        taken = [task.id for task in tasks if self._first_with_id.get(task.id, path) != path]
+        if taken:
+            more = f" and {len(taken) - 1} more are" if len(taken) > 1 else " is"
+            first = self.shown(self._first_with_id[taken[0]])
+            remedy = "name one of the two files only" if self.is_source(path) else "give it another"
+            raise SpecError(
+                [f"{self.shown(path)}:1: id: {taken[0]!r}{more} already used by {first}; {remedy}"]
+            )
+        return tasks
+
+    def trials(self, path: Path) -> list[Trial]:
+        """The trials of a file, task by task and pair by pair.
+
+        Raises:
+            SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
+            UsageError: A source is not installed.
+        """
         return [
-            Trial(task=task, pair=pair, epoch=epoch, source=self.shown(path))
+            Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
+            for task in self.tasks(path)
             for pair in self.pairs
             for epoch in range(1, pair.epochs + 1)
         ]
 
+    def named(self, path: Path, task: Task) -> str:
+        """What messages and commands call a task: its file, or ``file::id`` if the file has many."""
+        return f"{self.shown(path)}::{task.id}" if self.is_source(path) else self.shown(path)
+
+    @cached_property
+    def _found(self) -> list[Path]:
+        return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path) and path.is_file())
+
     @cached_property
     def _first_with_id(self) -> dict[str, Path]:
-        """Task id -> the first file that has it."""
+        """Task id -> the first file that has it; task files come before source files."""
         first: dict[str, Path] = {}
-        for path in self.files():
+        for path in (*self.files(), *filter(self.collects, self.sources())):
             try:
-                first.setdefault(self._load(path).id, path)
-            except SpecError:
+                for task in self._load(path):
+                    first.setdefault(task.id, path)
+            except HarnessError:
                 continue  # told of where that file is asked for
         return first
 
-    def _load(self, path: Path) -> Task:
+    def _load(self, path: Path) -> list[Task]:
         if path not in self._tasks:
-            self._tasks[path] = spec.load_task(path, self.shown(path))
+            shown = self.shown(path)
+            self._tasks[path] = (
+                sources.load(path, shown) if self.is_source(path) else [spec.load_task(path, shown)]
+            )
         return self._tasks[path]
 
     def _crossed(self) -> list[Pair]:

@@ -1,22 +1,24 @@
 """Is a task right, before a model sees it.
 
-Its reference passes acceptance, each known bug fails it, both alike in several runs with other seeds; and
-acceptance asks for no name that the specification keeps to itself.
+Its reference passes acceptance; each known bug fails it, and so does the reference with empty functions;
+all alike in several runs with other seeds. Acceptance asks for no name that the specification keeps to
+itself.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import spec
 from harness.errors import SpecError, UsageError
 from harness.roles import module_of
 from harness.sandbox import Sandbox, TestRun
-from harness.sandbox.fork_server import ForkServer
+from harness.sandbox.fork_server import ForkServer, home
 from harness.suite import Selection, Suite
 from harness.trial import Task
 from harness.verdict import Grader, accepted, syntax_problem
@@ -24,52 +26,97 @@ from harness.verdict import Grader, accepted, syntax_problem
 RUNS = 5
 
 
-def check(given: Path, root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Check a task file, or a folder of them with its pairs and prices.
+@dataclass(frozen=True)
+class Checked:
+    """One file.
+
+    Attributes:
+        shown: The file as messages name it.
+        problems: What is wrong with it, one line each.
+        note: What else was found, in a few words; may be empty.
+    """
+
+    shown: str
+    problems: list[str]
+    note: str = ""
+
+    def lines(self) -> list[str]:
+        """The problems, and after them what there is to say about the file as a whole."""
+        summary = "; ".join(filter(None, ["" if self.problems else "ok", self.note]))
+        return [*self.problems, *([f"{self.shown}: {summary}"] if summary else [])]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What grading a task without a model showed.
+
+    Attributes:
+        solved: The reference passes acceptance.
+        empty_solved: So does the reference with empty functions; None if it has no function.
+        problems: What is wrong with the task, one line each.
+    """
+
+    solved: bool
+    empty_solved: bool | None
+    problems: list[str]
+
+
+def check(given: Path, root: Path) -> Iterator[Checked]:
+    """Check a task or source file, or a folder of them with its pairs and prices.
+
+    The tasks of a source file are checked where ``pytest`` with the same argument would run them.
 
     Args:
         given: The file or folder.
         root: What paths are shown relative to.
 
-    Yields:
-        Each file as shown, with its problems, one line each.
-
     Raises:
-        UsageError: There is nothing at ``given``.
+        UsageError: There is nothing at ``given``, or a source is not installed.
         SandboxError: Nothing could be run.
     """
     if not given.exists():
         raise UsageError(f"{given}: no such file or folder")
     given = given.resolve()
-    suite = Suite(_benchmarks_folder(given), root, Selection(), {})
+    suite = Suite(_benchmarks_folder(given), root, Selection(sources=frozenset({given})), {})
     own = [suite.folder / name for name in (spec.PAIRS_FILE, spec.PRICES_FILE)]
-    paths = [given] if given.is_file() else [path for path in (*own, *suite.files()) if path.is_file()]
-    paths = [path for path in paths if path.is_relative_to(given)]
+    known = [path for path in (*own, *suite.files(), *suite.sources()) if path.is_file()]
+    paths = [given] if given.is_file() else [path for path in known if path.is_relative_to(given)]
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
     with ExitStack() as stack:
-        seeds = [ForkServer(hidden=(root, Path.home()), seed=seed) for seed in range(RUNS)]
+        seeds = [ForkServer(hidden=(root, *home()), seed=seed) for seed in range(RUNS)]
         sandboxes = [stack.enter_context(server) for server in seeds]
         for path in paths:
             try:
-                yield suite.shown(path), _problems_of(path, suite, sandboxes)
+                yield _checked(path, suite, sandboxes)
             except SpecError as error:
-                yield suite.shown(path), error.problems
+                yield Checked(suite.shown(path), error.problems)
 
 
-def _problems_of(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> list[str]:
+def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
     shown = suite.shown(path)
     if path.name == spec.PAIRS_FILE:
         spec.load_pairs(path, shown)
-        return []
+        return Checked(shown, [])
     if path.name == spec.PRICES_FILE:
         spec.load_prices(path, shown)
-        return []
-    return [f"{shown}: {line}" for line in problems(suite.task(path), sandboxes)]
+        return Checked(shown, [])
+    if not suite.collects(path):
+        return Checked(shown, [], "its tasks are checked when it is named")
+    proofs = {suite.named(path, task): proof(task, sandboxes) for task in suite.tasks(path)}
+    problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
+    return Checked(shown, problems, _counts(proofs.values()) if suite.is_source(path) else "")
 
 
-def problems(task: Task, sandboxes: Sequence[Sandbox]) -> list[str]:
-    """What is wrong with a task, one line each; empty if nothing is.
+def _counts(proofs: Iterable[Proof]) -> str:
+    solved = [each.solved for each in proofs]
+    empty = [each.empty_solved for each in proofs if each.empty_solved is not None]
+    references = f"references: {sum(solved)} of {len(solved)} solved"
+    return f"{references}; empty functions: {sum(empty)} of {len(empty)} solved"
+
+
+def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
+    """Grade what a task says is right and what it says is wrong.
 
     Args:
         task: The task.
@@ -83,10 +130,15 @@ def problems(task: Task, sandboxes: Sequence[Sandbox]) -> list[str]:
     found = [f"acceptance: uses {name!r}, which the spec does not name" for name in _unannounced(task)]
     run = grader.acceptance({**task.files, task.code_file: task.reference})
     broken = syntax_problem(task.reference, task.code_file)
+    solved = not broken and accepted(run)
     if broken:
         found.append(f"reference: does not compile: {broken}")
-    elif not accepted(run):
+    elif not solved:
         found.append(f"reference: does not pass acceptance: {_why(run)}")
+    empty = "" if broken else emptied(task.reference)
+    empty_solved = accepted(grader.acceptance({**task.files, task.code_file: empty})) if empty else None
+    if empty_solved:
+        found.append("acceptance: passes on functions that do nothing; sharpen the tests")
     for bug in task.bugs:
         where = f"bugs: {bug.name!r}"
         if syntax_problem(bug.code, task.code_file):
@@ -94,7 +146,17 @@ def problems(task: Task, sandboxes: Sequence[Sandbox]) -> list[str]:
         elif grader.acceptance({**task.files, task.code_file: bug.code}).passed:
             found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
     codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
-    return found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
+    found = found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
+    return Proof(solved, empty_solved, found)
+
+
+def emptied(code: str) -> str:
+    """The code with ``pass`` for the body of each function; nothing if it has no function."""
+    tree = ast.parse(code)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in functions:
+        function.body = [ast.Pass()]
+    return ast.unparse(tree) if functions else ""
 
 
 def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:

@@ -114,6 +114,12 @@ class Grader:
         self._mutants = mutants
         self._runs: dict[tuple[object, ...], TestRun] = {}
 
+    def _plain(self, files: Files) -> dict[str, str]:
+        """The files without a package that would be imported in place of the code file."""
+        package = f"{self._task.code_file.removesuffix('.py')}/"
+        given = self._task.files
+        return {path: text for path, text in files.items() if path in given or not path.startswith(package)}
+
     def generated(self, files: Files) -> TestRun | None:
         """The generated tests on the generated code; None if either file is missing."""
         if self._task.code_file not in files or self._task.test_file not in files:
@@ -183,7 +189,7 @@ class Grader:
         return ("syntax_error", problem) if problem else None
 
     def _run(self, files: Files, test_path: str, limits: Limits | None = None) -> TestRun:
-        limits = limits or self._task.limits
+        files, limits = self._plain(files), limits or self._task.limits
         key = (limits, test_path, *sorted(files.items()))
         if key not in self._runs:
             self._runs[key] = self._sandbox.run(files, test_path, limits)

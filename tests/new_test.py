@@ -5,7 +5,7 @@ import pytest
 from harness import spec
 from harness.errors import UsageError
 from harness.new import write_task
-from harness.validate import problems
+from harness.validate import proof
 
 
 def test_the_template_is_a_right_task(tmp_path, sandbox):
@@ -13,7 +13,7 @@ def test_the_template_is_a_right_task(tmp_path, sandbox):
     path = write_task("my_words", tmp_path / "benchmarks")
     task = spec.load_task(path, "it")
     assert (task.id, task.code_file, len(task.bugs)) == ("my_words", "my_words.py", 3)
-    assert problems(task, [sandbox]) == []
+    assert proof(task, [sandbox]).problems == []
 
 
 @pytest.mark.parametrize("name", ["json", "pytest", "My", "a-b", "", "../x", "1a", "a" * 61, "class "])

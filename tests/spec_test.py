@@ -219,6 +219,39 @@ def test_a_long_value_is_shown_by_its_beginning(load):
 
 
 @pytest.mark.parametrize(
+    ("text", "is_source"),
+    [
+        ("# why\nsource: humaneval\n", True),
+        ("only: [a]\nsource:\n", True),
+        (text_of(TASK), False),
+        ("spec: |\n  source: x\n", False),
+        ("sources: x\n", False),
+    ],
+)
+def test_a_source_file_has_a_source(text, is_source, tmp_path):
+    """A source file is known by its top-level key, right or wrong."""
+    path = tmp_path / "many.yaml"
+    path.write_text(text)
+    assert spec.is_source_file(path) is is_source
+
+
+def test_what_is_no_file_is_no_source(tmp_path):
+    """A folder, or nothing, names no source."""
+    (tmp_path / "many.yaml").mkdir()
+    assert not spec.is_source_file(tmp_path / "many.yaml")
+    assert not spec.is_source_file(tmp_path / "nothing.yaml")
+
+
+def test_a_source_file_has_the_documented_defaults(tmp_path):
+    """Without more, all tasks are taken as they are, when the file is named."""
+    path = tmp_path / "many.yaml"
+    path.write_text("source: humaneval\n")
+    source = spec.load_source(path, "b/many.yaml")
+    assert (source.collect, source.only, source.tags) == ("named", (), ())
+    assert source.limits.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
     ("name", "is_task"),
     [
         ("add.yaml", True),
@@ -335,7 +368,8 @@ def fields_of(schema):
 def test_each_kind_of_file_has_a_json_schema():
     """The schemas are plain JSON of one named dialect, and refuse unknown keys."""
     schemas = json.loads(json.dumps(spec.schemas()))
-    assert set(schemas) == {"task.schema.json", "pairs.schema.json", "prices.schema.json"}
+    kinds = ("task", "source", "pairs", "prices")
+    assert set(schemas) == {f"{kind}.schema.json" for kind in kinds}
     for schema in schemas.values():
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         for kind in (schema, *schema.get("$defs", {}).values()):

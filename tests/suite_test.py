@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,69 @@ def test_what_is_no_file_is_no_task(folder) -> None:
     (folder / "link.yaml").symlink_to(folder / "nowhere.yaml")
     assert [path.name for path in suite(folder).files()] == ["add.yaml"]
     assert suite(folder).task(folder / "add.yaml").id == "add"
+
+
+# --- source files -------------------------------------------------------------------------------------
+
+
+def add_source(folder: Path, name: str = "many.yaml", text: str = "") -> Path:
+    """A source file of two tasks, x and y."""
+    fields = {
+        "title": "T",
+        "spec": "S",
+        "code_file": "c.py",
+        "test_file": "test_c.py",
+        "reference": "r",
+        "acceptance": "a",
+    }
+    (folder / "ours.jsonl").write_text("".join(json.dumps({**fields, "id": name}) + "\n" for name in "xy"))
+    (folder / name).write_text(f"source: ours.jsonl\n{text}")
+    return folder / name
+
+
+def test_source_files_are_no_task_files(folder) -> None:
+    """Those that walk the task files do not meet the tasks of a source."""
+    many = add_source(folder)
+    found = suite(folder)
+    assert [path.name for path in found.files()] == ["add.yaml"]
+    assert found.sources() == [many]
+    assert found.holds(many)
+
+
+def test_a_source_takes_part_when_named(folder) -> None:
+    """By default its tasks are only those of a run that names it; task files always take part."""
+    many = add_source(folder)
+    assert not suite(folder).collects(many)
+    assert suite(folder, sources=frozenset({many})).collects(many)
+    assert suite(folder).collects(folder / "add.yaml")
+
+
+def test_a_source_that_always_takes_part(folder) -> None:
+    """``collect: always`` makes a source like a task file; so does a mistake in it, which is to be told."""
+    assert suite(folder).collects(add_source(folder, text="collect: always\n"))
+    assert suite(folder).collects(add_source(folder, text="collect: sometimes\n"))
+
+
+def test_the_trials_of_a_source(folder) -> None:
+    """Task by task; each trial is named by its file and task, for commands to find it."""
+    trials = suite(folder, pairs=("one",)).trials(add_source(folder))
+    assert [trial.slug for trial in trials] == ["one/x/1", "one/x/2", "one/y/1", "one/y/2"]
+    assert [trial.source for trial in trials[1:3]] == ["benchmarks/many.yaml::x", "benchmarks/many.yaml::y"]
+
+
+def test_ids_of_a_source_that_are_taken(folder) -> None:
+    """A task file's id comes first; between two sources the first that takes part does."""
+    many, more = add_source(folder), add_source(folder, "more.yaml")
+    (folder / "x.yaml").write_text(TASK)
+    both = suite(folder, sources=frozenset({many, more}))
+    said = r"^benchmarks/many.yaml:1: id: 'x' is already used by benchmarks/x.yaml; name one of the two"
+    with pytest.raises(SpecError, match=said):
+        both.tasks(many)
+    assert both.task(folder / "x.yaml").id == "x"
+    (folder / "x.yaml").unlink()
+    both = suite(folder, sources=frozenset({many, more}))
+    assert [task.id for task in both.tasks(many)] == ["x", "y"]
+    said = "^benchmarks/more.yaml:1: id: 'x' and 1 more are already used by benchmarks/many.yaml; name one"
+    with pytest.raises(SpecError, match=said):
+        both.tasks(more)
+    assert len(suite(folder, sources=frozenset({more})).tasks(more)) == 2

@@ -4,7 +4,7 @@ import pytest
 
 from harness.sandbox.fork_server import ForkServer
 from harness.trial import Bug
-from harness.validate import problems
+from harness.validate import emptied, proof
 
 USES = "import add\n\n\ndef test_sum():\n    assert add.add(2, 3) == 5\n"
 SETS = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n\n\n{}"
@@ -25,7 +25,7 @@ def sandboxes(sandbox):
 
 def found(task, sandboxes, **changes):
     """The problems of the task ``add`` with some fields changed."""
-    return problems(task.model_copy(update=changes), sandboxes)
+    return proof(task.model_copy(update=changes), sandboxes).problems
 
 
 def test_a_right_task_has_no_problem(task, sandboxes):
@@ -54,7 +54,7 @@ def test_a_flaky_bug_is_named(task, sandboxes):
 @pytest.mark.parametrize(
     "acceptance",
     [
-        "from add import add, total\ndef test_a(): assert add(1, 1) == total(1, 1)\n",
+        "from add import add, total\ndef test_a(): assert add(1, 1) == total(1, 1) == 2\n",
         "import add\ndef test_a(): assert add.total(1, 1) == 2\n",
         "import add as x\ndef test_a(): assert x.total(1, 1) == 2\n",
     ],
@@ -67,3 +67,32 @@ def test_a_name_that_the_spec_does_not_tell_is_refused(acceptance, task, sandbox
     told = task.spec + " Call it total(a, b), too."
     assert found(task, sandboxes, acceptance=acceptance, reference=code, spec=told) == []
     assert found(task, sandboxes, acceptance=acceptance, reference=code, files={"add.py": code}) == []
+
+
+def test_functions_that_do_nothing(task, sandboxes):
+    """Acceptance that empty functions pass is refused: it would call anything solved."""
+    assert found(task, sandboxes, acceptance="import add\ndef test_a(): add.add(1, 2)\n") == [
+        "acceptance: passes on functions that do nothing; sharpen the tests"
+    ]
+    assert proof(task, sandboxes).empty_solved is False
+
+
+def test_a_reference_without_a_function(task, sandboxes):
+    """Where there is no function to empty, nothing is said about it."""
+    changes = {"reference": "add = 5\n", "acceptance": "import add\ndef test_a(): assert add.add == 5\n"}
+    of_it = proof(task.model_copy(update=changes), sandboxes)
+    assert (of_it.solved, of_it.empty_solved, of_it.problems) == (True, None, [])
+
+
+def test_a_reference_that_does_not_compile(task, sandboxes):
+    """It is told as that, and nothing is made of it."""
+    of_it = proof(task.model_copy(update={"reference": "def add("}), sandboxes)
+    assert (of_it.solved, of_it.empty_solved) == (False, None)
+    assert "reference: does not compile" in of_it.problems[0]
+
+
+def test_emptied_functions():
+    """Each function and method keeps its head only; what is no function stays."""
+    code = "import os\nX = 1\nclass A:\n    async def f(self, a=1):\n        def g():\n            return 1\n"
+    assert emptied(code) == "import os\nX = 1\n\nclass A:\n\n    async def f(self, a=1):\n        pass"
+    assert emptied("X = 1\n") == ""

@@ -8,6 +8,7 @@ import pytest
 from harness.sandbox import Test, TestRun
 from harness.sandbox.fork_server import ForkServer
 from harness.spec import load_task
+from harness.suite import Selection, Suite
 from harness.trial import Bug, Limits, Task
 from harness.verdict import (
     ACCEPTANCE_FILE,
@@ -254,12 +255,11 @@ def test_mutants_that_may_be_right_are_no_bugs(sandbox):
     assert known_mutants(task, sandbox, 3) == found
 
 
-SHIPPED = sorted(Path(__file__).parent.parent.glob("benchmarks/**/*.yaml"))
+ROOT = Path(__file__).parent.parent
+SHIPPED = Suite(ROOT / "benchmarks", ROOT, Selection(), {}).files()
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in SHIPPED if path.name not in ("pairs.yaml", "prices.yaml")], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
     """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester."""
     task = load_task(path, path.name)
@@ -287,6 +287,15 @@ def test_acceptance_never_sees_the_generated_tests():
     assert sandbox.given == [
         ({"add.py": GOOD, "data.txt": "1", ACCEPTANCE_FILE: task.acceptance}, ACCEPTANCE_FILE)
     ]
+
+
+def test_a_package_of_the_same_name_does_not_stand_in_for_the_code():
+    """add/__init__.py would be imported in place of add.py, and judged in place of it."""
+    sandbox = ScriptedSandbox({BAD: FAILED})
+    files = {"add.py": BAD, "add/__init__.py": GOOD, "addition/x.py": "", "test_add.py": TESTS}
+    assert judged(files).outcome == "wrong"
+    Grader(a_task(), sandbox).generated(files)
+    assert set(sandbox.given[0][0]) == {"add.py", "addition/x.py", "test_add.py"}
 
 
 def test_a_model_cannot_supply_the_acceptance_tests():

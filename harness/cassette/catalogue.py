@@ -20,32 +20,36 @@ class Catalogue:
 
     Attributes:
         trials: By slug: those that a plain ``pytest benchmarks`` runs.
-        tasks: By id, each with its file as messages name it.
+        tasks: By id, each as messages name it; also those of sources that a plain run leaves out.
         pairs: By name: those of the pairs file.
         broken: What is wrong with task files that could not be read, one line each.
+        unknown: Sources whose tasks cannot be known here: not installed, or wrong.
     """
 
     trials: Mapping[str, Trial]
     tasks: Mapping[str, tuple[Task, str]]
     pairs: Mapping[str, Pair]
     broken: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
-        """The trial that a cassette belongs to, also of a pair that options made, not the pairs file."""
+        """The trial that a cassette belongs to, also of a source or a pair that a plain run has not."""
         pair_name, task_id, epoch = slug.split("/")
         if slug in self.trials or task_id not in self.tasks:
             return self.trials.get(slug)
-        pair = _crossed(recorded)
-        if pair is None or pair.name != pair_name or pair_name in self.pairs:
+        pair = self.pairs.get(pair_name) or _crossed(recorded)
+        if pair is None or pair.name != pair_name:
+            return None
+        if pair_name in self.pairs and int(epoch) > pair.epochs:
             return None
         task, source = self.tasks[task_id]
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
     def why_none(self, slug: str) -> str:
-        """Why a cassette has no trial; empty if a task file that cannot be read may be its task's."""
+        """Why a cassette has no trial; empty if a file whose tasks are not known may have its task."""
         pair_name, task_id, _ = slug.split("/")
         if task_id not in self.tasks:
-            return "" if self.broken else f"the suite has no task {task_id!r}"
+            return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
         if pair_name not in self.pairs:
             return f"the suite has no pair {pair_name!r}"
         return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
@@ -68,11 +72,13 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         pairs = []  # all trials are made by options
     tasks: dict[str, tuple[Task, str]] = {}
     broken: list[str] = []
-    for path in suite.files():
+    for path in filter(suite.collects, (*suite.files(), *suite.sources())):
         try:
-            tasks[suite.task(path).id] = suite.task(path), suite.shown(path)
+            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
         except SpecError as error:
             broken += error.problems
+        except UsageError as error:
+            broken.append(str(error))
     if not tasks and not broken:
         raise UsageError(f"no task files in {shelf.shown(benchmarks)}", remedy="name it: --benchmarks FOLDER")
     trials = [
@@ -81,9 +87,28 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         for task, source in tasks.values()
         for epoch in range(1, pair.epochs + 1)
     ]
+    left_out, unknown = _left_out(suite)
     return Catalogue(
-        {trial.slug: trial for trial in trials}, tasks, {pair.name: pair for pair in pairs}, tuple(broken)
+        trials={trial.slug: trial for trial in trials},
+        tasks={**left_out, **tasks},
+        pairs={pair.name: pair for pair in pairs},
+        broken=tuple(broken),
+        unknown=tuple(unknown),
     )
+
+
+def _left_out(suite: Suite) -> tuple[dict[str, tuple[Task, str]], list[str]]:
+    """The tasks of the sources that a plain run leaves out, and the sources that cannot tell theirs."""
+    tasks: dict[str, tuple[Task, str]] = {}
+    unknown: list[str] = []
+    for path in suite.sources():
+        if suite.collects(path):
+            continue
+        try:
+            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
+        except (SpecError, UsageError) as error:
+            unknown.append(str(error))
+    return tasks, unknown
 
 
 def _crossed(recorded: Mapping[str, Any]) -> Pair | None:

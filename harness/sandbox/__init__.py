@@ -1,7 +1,8 @@
 """Runs pytest on model-written code, in a process that can do little harm and is always ended.
 
-The pieces: ``ForkServer`` (``fork_server.py``) keeps one warm process, in which each run is a fork;
-``inner/`` is what that process executes; ``report.py`` reads what a run reported.
+The pieces: ``ForkServer`` (``fork_server.py``) keeps one warm process (``process.py``), in which each run is
+a fork; ``view.py`` says what it sees of this machine, ``inner/`` is what it executes, ``report.py`` reads
+what a run reported.
 
 Covered on Linux, where the kernel allows user namespaces (``ForkServer.protections`` tells what this
 machine gives):
@@ -12,7 +13,9 @@ machine gives):
   the home folder, other packages, cassettes or other tasks;
 - *read-only disk*: but for 64 MB in memory, new for each run;
 - *no privileges*: no capability, and no way to gain one; as root, another user;
-- *process limit*: 64 at once.
+- *process limit*: 64 at once;
+- *system calls*: none whose effect outlives a run (shared memory of System V, message queues, keys) or that
+  reaches other processes of the same user (limits, priorities).
 
 Covered everywhere: a fresh copy of the files; a session of its own, killed as a group; an environment
 without keys; no standard input, no output; limits on wall time, CPU time, memory of each process (Linux),

@@ -8,13 +8,7 @@ walls it runs without them, and ``protections`` says so.
 from __future__ import annotations
 
 import functools
-import json
-import os
 import secrets
-import shutil
-import socket
-import struct
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,24 +18,16 @@ from typing import Any, Literal, Self
 
 from harness.errors import SandboxError
 from harness.sandbox import TestRun
-from harness.sandbox.report import Ended, judged
-from harness.sandbox.view import BEHIND, TMP, WORK, bubblewrap, view
+from harness.sandbox.inner.walls import remove
+from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
+from harness.sandbox.view import BEHIND, TMP, bubblewrap, view
 from harness.trial import Limits
 
-HERE = Path(__file__).parent
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from inner import server; server.main(int(sys.argv[2]))"
-STARTUP_S = 60.0
-GRACE_S = 30.0  # between a run's own end and the server's answer, on a busy machine
-ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-    "TZ": "UTC",
-    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-}
 PACKAGES = ("pytest",)  # what the code may import, with what it requires; the same on every machine
 Walls = Literal["namespaces", "bubblewrap", "none"]
+ALL_WALLS: tuple[Walls, ...] = ("namespaces", "bubblewrap", "none")
 WALLS = ("no network", "own processes", "hidden files", "no privileges")
+TRIES = 3
 
 
 class ForkServer:
@@ -60,7 +46,7 @@ class ForkServer:
         *,
         hidden: Iterable[Path] = (),
         warm: bool = True,
-        walls: Sequence[Walls] = ("namespaces", "bubblewrap", "none"),
+        walls: Sequence[Walls] = ALL_WALLS,
         probe: bool = False,
         seed: int = 0,
     ) -> None:
@@ -69,7 +55,8 @@ class ForkServer:
         self._probe = probe
         self._seed = seed
         self._walls = [each for each in walls if each == "none" or sys.platform == "linux"]
-        self._server: _Server | None = None
+        self._has_been_ready = False
+        self._server: Server | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -80,20 +67,16 @@ class ForkServer:
 
     def start(self) -> None:
         """Start the server without waiting for it. A run starts it too."""
-        if self._server is None:
-            kind = self._walls[0]
-            sight = view(PACKAGES, self._hidden) if kind != "none" else None
-            plan = {"walls": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
-            command = _program()
-            if sight and kind == "bubblewrap":
-                command = [*bubblewrap(sight, HERE / "inner"), *_program(BEHIND)]
-            self._server = _Server(plan, command, self._seed)
+        with self._lock:
+            self._start()
 
     def close(self) -> None:
-        """End the server and whatever runs in it."""
-        if self._server is not None:
-            self._server.end()
-            self._server = None
+        """End the server and whatever runs in it, also on behalf of another thread."""
+        server = self._server
+        if server is not None:
+            server.kill()
+        with self._lock:
+            self._end()
 
     @property
     def protections(self) -> dict[str, bool]:
@@ -101,7 +84,7 @@ class ForkServer:
         with self._lock:
             held = self._ready().protections
         walls = dict.fromkeys(WALLS, self._walls[0] != "none")
-        rest = {name: held.get(name, False) for name in ("read-only disk", "process limit")}
+        rest = {name: held.get(name, False) for name in ("read-only disk", "process limit", "system calls")}
         return {"group kill": True, "limits": sys.platform == "linux", **walls, **rest}
 
     def run(self, files: Mapping[str, str], test_path: str, limits: Limits) -> TestRun:
@@ -116,170 +99,88 @@ class ForkServer:
             "seed": self._seed,
         }
         with self._lock:
-            for _ in range(2):
-                try:
-                    return self._run(order)
-                except _Died as death:
-                    self.close()
-                    said = f": {death}" if str(death) else ""
-                finally:
-                    if not self._warm:
-                        self.close()
+            try:
+                return self._run(order)
+            except BaseException:
+                self._end()  # an answer may still be under way: nobody must take it for his own
+                raise
+            finally:
+                if not self._warm:
+                    self._end()
+
+    def _run(self, order: dict[str, Any]) -> TestRun:
+        said = ""
+        for _ in range(TRIES):
+            server = self._ready()
+            try:
+                if self._walls[0] != "none":
+                    return server.run({**order, "folder": WORK, "tmp": TMP})
+                return self._run_in_a_folder(server, order)
+            except Died as death:
+                self._end()
+                said = f": {death}" if str(death) else ""
         raise SandboxError(
-            f"the sandbox's server died twice during the same run{said}",
+            f"the sandbox's server died {TRIES} times during the same run{said}",
             remedy="look for a lack of memory on this machine",
         )
 
-    def _run(self, order: dict[str, Any]) -> TestRun:
-        server = self._ready()
-        if self._walls[0] != "none":
-            return server.run({**order, "folder": WORK, "tmp": TMP})
+    @staticmethod
+    def _run_in_a_folder(server: Server, order: dict[str, Any]) -> TestRun:
+        """Without walls a run has a folder of the disk."""
         try:
             box = Path(tempfile.mkdtemp(prefix="harness-")).resolve()
-            try:
-                for name in ("work", "tmp"):
-                    (box / name).mkdir()
-                return server.run({**order, "folder": str(box / "work"), "tmp": str(box / "tmp")})
-            finally:
-                _remove(box)
+            for name in ("work", "tmp"):
+                (box / name).mkdir()
         except OSError as error:
             raise SandboxError(
                 f"the sandbox cannot make a folder: {error}", remedy="free space in TMPDIR"
             ) from None
-
-    def _ready(self) -> _Server:
-        """A server that answers: without walls where they cannot be built, anew where it has died."""
-        if self._server is not None and not self._server.is_alive:
-            self.close()
         try:
-            self.start()
-            assert self._server is not None
-            self._server.wait_until_ready()
-        except SandboxError:
-            self.close()
-            if len(self._walls) == 1:
-                raise
-            del self._walls[0]  # forbidden here; ``protections`` tells what is left
-            return self._ready()
+            return server.run({**order, "folder": str(box / "work"), "tmp": str(box / "tmp")})
+        finally:
+            remove(str(box))
+
+    def _ready(self) -> Server:
+        """A server that answers; one without walls only where they are forbidden, never because one died."""
+        if self._server is not None and not self._server.is_alive:
+            self._end()
+        said = ""
+        for _ in range(TRIES + len(self._walls)):
+            try:
+                server = self._start()
+                server.wait_until_ready()
+            except Refused as refusal:
+                self._end()
+                said = str(refusal)
+                if len(self._walls) == 1 or self._has_been_ready:
+                    break
+                del self._walls[0]  # forbidden here; ``protections`` tells what is left
+            except Died as death:
+                self._end()
+                said = str(death)
+            else:
+                self._has_been_ready = True
+                return server
+        raise SandboxError(
+            f"the sandbox cannot run: {said or 'its Python did not start in time'}",
+            remedy="run `python -I -m pytest --version` with this Python",
+        )
+
+    def _start(self) -> Server:
+        if self._server is None:
+            kind = self._walls[0]
+            sight = view(PACKAGES, self._hidden) if kind != "none" else None
+            plan = {"walls": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
+            command = program()
+            if sight and kind == "bubblewrap":
+                command = [*bubblewrap(sight, HERE / "inner"), *program(BEHIND)]
+            self._server = Server(plan, command, self._seed)
         return self._server
 
-
-class _Died(Exception):
-    """The server has gone."""
-
-
-class _Server:
-    """The process, and the socket to it."""
-
-    def __init__(self, plan: dict[str, Any], command: list[str], seed: int) -> None:
-        self.protections: dict[str, bool] = {}
-        self._is_ready = False
-        self._line, theirs = socket.socketpair()
-        try:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                env={**ENVIRONMENT, "PYTHONHASHSEED": str(seed)},
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._line.close()
-            raise SandboxError(f"the sandbox cannot start a process: {error}") from None
-        finally:
-            theirs.close()
-        self._send(plan)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
-
-    def wait_until_ready(self) -> None:
-        """Wait until the server has said which protections hold."""
-        if self._is_ready:
-            return
-        self._line.settimeout(STARTUP_S)
-        answer = self._receive()
-        if answer is None:
-            raise SandboxError(
-                f"the sandbox cannot run: {self._last_words() or 'its Python did not start in time'}",
-                remedy="run `python -m pytest --version` with this Python",
-            )
-        self.protections = answer
-        self._is_ready = True
-
-    def run(self, order: dict[str, Any]) -> TestRun:
-        """Run one order.
-
-        Raises:
-            _Died: The server has died; the code may or may not be to blame.
-        """
-        self._line.settimeout(order["timeout_s"] + GRACE_S)
-        self._send(order)
-        answer = self._receive()
-        if answer is None:
-            raise _Died(self._last_words())
-        if answer["report"] and not answer["report"].startswith(order["nonce"]) and answer["code"] == 1:
-            raise SandboxError(f"the sandbox cannot run: {answer['report'][:300]}")
-        ended = Ended(answer["report"], answer["code"], answer["late"])
-        return judged(ended, order["nonce"], order["folder"])
-
-    def end(self) -> None:
-        """End the process, and with it all that it started."""
-        self._line.close()
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-
-    def _send(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode()
-        try:
-            self._line.sendall(struct.pack("!I", len(data)) + data)
-        except OSError:
-            pass  # it has died: the missing answer says so
-
-    def _receive(self) -> dict[str, Any] | None:
-        """The next message; None when the server has gone, or takes too long."""
-        try:
-            size = struct.unpack("!I", self._receive_bytes(4))[0]
-            return dict(json.loads(self._receive_bytes(size)))
-        except (OSError, ValueError, struct.error):
-            return None
-
-    def _receive_bytes(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = self._line.recv(size - len(data))
-            if not piece:
-                return b""
-            data += piece
-        return data
-
-    def _last_words(self) -> str:
-        """What the process said on its standard error before it died. Ends it."""
-        self._process.kill()
-        assert self._process.stderr is not None
-        lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1][:300] if lines else ""
-
-
-def _program(place: str = str(HERE)) -> list[str]:
-    """The server's command line, without its socket."""
-    return [sys.executable, "-s", "-P", "-B", "-c", BOOT, place]
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, also one in which closed folders stand; links are not followed."""
-    for place, folders, _ in os.walk(folder):
-        for name in folders:
-            if not os.path.islink(f"{place}/{name}"):
-                os.chmod(f"{place}/{name}", 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
 
 @functools.cache
@@ -310,3 +211,11 @@ def require_all() -> None:
             f"--require-sandbox: this machine does not enforce: {', '.join(missing)}",
             remedy="allow user namespaces (Linux 5.14 or newer), or run in a virtual machine",
         )
+
+
+def home() -> tuple[Path, ...]:
+    """The home folder, as a folder to hide; nothing where nobody knows it."""
+    try:
+        return (Path.home(),)
+    except RuntimeError:  # no HOME, and a user without an entry
+        return ()

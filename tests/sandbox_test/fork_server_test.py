@@ -2,17 +2,19 @@
 
 import functools
 import os
+import signal
 import socket
 import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from harness.errors import SandboxError
-from harness.sandbox import TestRun
+from harness.sandbox import TestRun, process, view
 from harness.sandbox.fork_server import ForkServer, protections
 from harness.trial import Limits
 
@@ -222,7 +224,8 @@ def test_code_finds_an_empty_environment_and_limits(monkeypatch):
     result = run(
         "import os, sys, stat, pytest\nimport resource as r\n"
         "ALLOWED = {'PATH', 'HOME', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'PYTHONHASHSEED',\n"
-        "           'PYTEST_DISABLE_PLUGIN_AUTOLOAD', 'PYTEST_VERSION', 'PYTEST_CURRENT_TEST'}\n"
+        "           'PYTEST_DISABLE_PLUGIN_AUTOLOAD', 'PYTEST_VERSION', 'PYTEST_CURRENT_TEST',\n"
+        "           'MALLOC_ARENA_MAX', 'LOGNAME'}\n"
         "def test_environment():\n"
         "    assert set(os.environ) <= ALLOWED\n"
         "    assert 's3cret' not in repr(dict(os.environ)) + repr(sys.argv) + repr(sys.path)\n"
@@ -542,6 +545,16 @@ def test_without_namespaces_the_status_is_the_same(name):
     assert open_server().run({"test_x.py": test}, "test_x.py", Limits()).status == status
 
 
+def test_without_namespaces_a_failure_has_the_same_words():
+    """The folder of the run has another name each time; it is in no text."""
+    test = (
+        "import os, tempfile\n"
+        "def test_a(tmp_path): assert tmp_path == 1\n"
+        "def test_b(): raise ValueError(os.path.abspath('x'), tempfile.gettempdir())\n"
+    )
+    assert open_server().run({"test_x.py": test}, "test_x.py", Limits()).tests == run(test).tests
+
+
 def test_without_namespaces_the_group_is_killed():
     """A child that stays in its group ends with the run there, too."""
     marker = f"marker-{uuid.uuid4().hex}"
@@ -568,3 +581,156 @@ def test_code_cannot_write_elsewhere(tmp_path):
     assert run(test).status == "passed"
     names = {path.name for path in tmp_path.iterdir()}
     assert ("here" in names, names & {"new", "d"}) == (True, set())
+
+
+# --- the server -------------------------------------------------------------------------------------
+
+
+def rows_below(pid):
+    """How many processes descend from this one."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it ended while it was looked at
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return len(found) - 1
+
+
+@isolated_only
+def test_a_server_that_dies_at_its_start_takes_no_wall_down():
+    """Only a machine that refuses the walls runs without them; a death is tried again, with them."""
+    with ForkServer(walls=("namespaces", "none")) as server:
+        for _ in range(2):
+            server.start()
+            server._server.kill()
+            result = server.run({"test_x.py": OK}, "test_x.py", Limits())
+            assert result.passed
+            assert server.protections["hidden files"]
+            server.close()
+
+
+def test_where_walls_are_refused_the_next_kind_is_tried(monkeypatch):
+    """Without walls the protections say so; where none may be missing, nothing runs."""
+    monkeypatch.setattr(view, "MOUNT_POINTS", ())
+    with ForkServer(walls=("namespaces", "none")) as server:
+        assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
+        assert not any(server.protections[name] for name in ("no network", "hidden files", "no privileges"))
+    if sys.platform == "linux":
+        with ForkServer(walls=("namespaces",)) as server, pytest.raises(SandboxError, match="cannot run"):
+            server.run({"test_x.py": OK}, "test_x.py", Limits())
+
+
+def test_an_answer_reaches_nobody_but_who_asked(monkeypatch):
+    """After Ctrl-C in the middle of a run, the next run gets its own result."""
+    with ForkServer() as server:
+        assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(process.Server, "_receive", interrupt)
+            server.run({"test_x.py": "def test_one(): pass\n"}, "test_x.py", Limits())
+        result = server.run({"test_x.py": "def test_two(): pass\n"}, "test_x.py", Limits())
+    assert [test.name for test in result.tests] == ["test_x.py::test_two"]
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_an_answer_to_another_order_is_none():
+    """Should one arrive all the same, its nonce gives it away."""
+    with ForkServer() as server:
+        server.run({"test_x.py": OK}, "test_x.py", Limits())
+        server._server._send({**ORDER, "nonce": "other"})
+        result = server.run({"test_x.py": "def test_two(): pass\n"}, "test_x.py", Limits())
+    assert [test.name for test in result.tests] == ["test_x.py::test_two"]
+
+
+ORDER = {
+    "files": {"test_x.py": OK},
+    "test": "test_x.py",
+    "memory": 512 << 20,
+    "cpu_s": 5,
+    "timeout_s": 5,
+    "seed": 0,
+    "folder": process.WORK,
+    "tmp": view.TMP,
+}
+
+
+def test_a_server_that_is_killed_in_a_run_is_replaced(monkeypatch):
+    """The run is done again by a new one; if that dies, too, the machine is named, not the code."""
+    deaths = iter([True, False])
+    receive = process.Server._receive
+
+    def dying(server):
+        if server._is_ready and next(deaths):
+            server.kill()
+        return receive(server)
+
+    monkeypatch.setattr(process.Server, "_receive", dying)
+    with ForkServer() as server:
+        assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
+        deaths = iter([True] * 9)
+        with pytest.raises(SandboxError, match="died 3 times during the same run"):
+            server.run({"test_x.py": OK}, "test_x.py", Limits())
+
+
+@isolated_only
+def test_closing_ends_a_run_of_another_thread():
+    """Nothing of it is left, and the thread learns of it."""
+    server = ForkServer()
+    server.start()
+    pid = server._server.pid
+    endless = Thread(target=swallow, args=(server,))
+    endless.start()
+    deadline = time.monotonic() + 30
+    while rows_below(pid) < 2:  # the server, and the run
+        assert time.monotonic() < deadline, "the run did not start"
+    server.close()
+    endless.join(30)
+    assert not endless.is_alive()
+    assert rows_below(pid) == 0
+    server.close()
+
+
+def swallow(server):
+    """A run that ends with its server, or that of the server that replaces it."""
+    try:
+        server.run({"test_x.py": "import time\ntime.sleep(3)\n" + OK}, "test_x.py", Limits())
+    except SandboxError:
+        pass
+
+
+def test_signals_that_the_harness_blocks_do_not_reach_the_server():
+    """A thread that blocks SIGCHLD, as some programs do, gets its results in time."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        with ForkServer() as server:
+            assert server.run({"test_x.py": OK}, "test_x.py", Limits(timeout_s=20)).passed
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_many_threads_fit_into_the_usual_memory():
+    """A pool of 32 is nothing hostile."""
+    test = (
+        "from concurrent.futures import ThreadPoolExecutor\nfrom threading import Barrier\n"
+        "def test_a():\n    barrier = Barrier(32)\n"
+        "    with ThreadPoolExecutor(32) as pool: list(pool.map(lambda _: barrier.wait(5), range(32)))\n"
+    )
+    assert run(test).status == "passed"
+
+
+@isolated_only
+def test_the_machine_has_no_name():
+    """What differs between machines is not there to be seen."""
+    assert run("import os\ndef test_a(): assert os.uname().nodename == 'sandbox'\n").status == "passed"
+
+
+def test_a_file_may_be_named_like_a_part_of_the_sandbox():
+    """The sandbox's own modules are not importable."""
+    test = "import inner, runner\ndef test_a(): assert inner.x == runner.x == 1\n"
+    assert run(test, inner="x = 1\n", runner="x = 1\n").status == "passed"

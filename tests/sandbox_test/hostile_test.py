@@ -32,6 +32,23 @@ pytestmark = pytest.mark.skipif(
 )
 LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
+# Looks for what the runner reported, to report the like itself.
+SPY = """
+import os
+def read(path_or_fd):
+    fd = os.open(path_or_fd, os.O_RDONLY | os.O_NONBLOCK) if isinstance(path_or_fd, str) else path_or_fd
+    os.set_blocking(fd, False)
+    return os.read(fd, 65536)
+def add(a, b):
+    seen = []
+    for fd in range(3, 64):
+        for place in (fd, f"/proc/self/fd/{fd}"):
+            try: seen.append(read(place))
+            except OSError: pass
+    assert not any(b"collected" in text for text in seen)
+    return 0
+"""
+
 # What the coder might write: the tests are honest, the code is not. (status, code)
 CODE = {
     # leaving early
@@ -62,6 +79,19 @@ CODE = {
         "failed",
         f"import os\ntry: os.kill(os.getppid(), 19)\nexcept OSError: pass\n{WRONG}",
     ),
+    "interrupts-the-server": (
+        "failed",
+        f"import os\nfor n in (1, 2, 15, 17): \n  try: os.kill(1, n)\n  except OSError: pass\n{WRONG}",
+    ),
+    "limits-its-parent": (
+        "failed",
+        (
+            "import os, resource as r\nfor kind in (r.RLIMIT_FSIZE, r.RLIMIT_CPU, r.RLIMIT_NOFILE):\n"
+            f"    r.prlimit(os.getppid(), kind, (1, 1))\n{RIGHT}"
+        ),
+    ),
+    "slows-its-parent": ("failed", f"import os\nos.setpriority(os.PRIO_PROCESS, os.getppid(), 19)\n{RIGHT}"),
+    "pins-its-parent": ("failed", f"import os\nos.sched_setaffinity(os.getppid(), {{0}})\n{RIGHT}"),
     "kills-everybody": ("failed", f"import os\ntry: os.kill(-1, 9)\nexcept OSError: pass\n{WRONG}"),
     "traces-its-parent": ("failed", f"{LIBC}assert libc.ptrace(16, os.getppid(), 0, 0) == 0\n{RIGHT}"),
     "reads-its-parents-memory": ("failed", f"import os\nopen(f'/proc/{{os.getppid()}}/mem', 'rb')\n{RIGHT}"),
@@ -105,6 +135,18 @@ CODE = {
     "equals-everything": (  # not covered, as the docstring of harness.sandbox says
         "passed",
         "class Any:\n    def __eq__(self, _): return True\n    __hash__ = None\ndef add(a, b): return Any()",
+    ),
+    "fakes-the-functions": (
+        "crashed",
+        f"import _pytest.python as p\np.Function._getobj = lambda self: (lambda **k: None)\n{WRONG}",
+    ),
+    "reads-its-own-report": ("failed", SPY),
+    "blames-the-machine": (
+        "crashed",
+        (
+            "import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'your disk is full')\n"
+            "    except OSError: pass\nos._exit(1)"
+        ),
     ),
     # using up time, memory, files, processes
     "never-ends": ("timeout", "while True: pass"),
@@ -188,6 +230,25 @@ CODE = {
         "failed",
         "import socket\ns = socket.socket()\ns.bind(('127.0.0.1', 0))\ns.listen()\n"
         "socket.create_connection(s.getsockname(), timeout=1)\n" + RIGHT,
+    ),
+    # leaving something behind
+    "shares-memory": ("failed", f"{LIBC}assert libc.shmget(4242, 4096, 0o1666) >= 0\n{RIGHT}"),
+    "queues-a-message": ("failed", f"{LIBC}assert libc.msgget(4242, 0o1666) >= 0\n{RIGHT}"),
+    "counts-a-semaphore": ("failed", f"{LIBC}assert libc.semget(4242, 1, 0o1666) >= 0\n{RIGHT}"),
+    "opens-a-posix-queue": ("failed", f"{LIBC}assert libc.mq_open(b'/q', 0o102, 0o600, None) >= 0\n{RIGHT}"),
+    "reads-the-keyring": (
+        "failed",
+        (
+            f"{LIBC}calls = {{'x86_64': 250, 'aarch64': 219}}\n"
+            f"assert libc.syscall(calls[os.uname().machine], 0, -3, 0, 0, 0) >= 0\n{RIGHT}"
+        ),
+    ),
+    "goes-deep": (
+        "passed",
+        (
+            "import os\nhere = os.getcwd()\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')\n"
+            f"os.chdir(here)\n{RIGHT}"
+        ),
     ),
     # gaining privileges
     "makes-namespaces": ("failed", f"{LIBC}assert libc.unshare(0x10000000) == 0\n{RIGHT}"),
@@ -349,7 +410,7 @@ def test_a_hostile_program_is_contained(name):
     assert result.passed == (status == "passed")
     again = warm().run({"test_x.py": TESTS, "add.py": RIGHT}, "test_x.py", DEFAULTS)
     assert again.passed, again
-    left = processes_below(warm()._server._process.pid)  # the one that waits for the server
+    left = processes_below(warm()._server.pid)  # the one that waits for the server
     assert len(left) == 1, left
     other = fresh().run(files, "test_x.py", DEFAULTS)
     if " or " in status:
@@ -369,5 +430,5 @@ def test_bubblewrap_contains_it_too(name):
     assert result.status in OTHERWISE.get(name, status).split(" or "), result
     again = server.run({"test_x.py": TESTS, "add.py": RIGHT}, "test_x.py", DEFAULTS)
     assert again.passed, again
-    left = processes_below(server._server._process.pid)
+    left = processes_below(server._server.pid)
     assert len(left) == 1, left

@@ -12,13 +12,14 @@ import os
 import random
 import resource
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import pytest
 
-MAX_TESTS, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 2000, 100, 200
+MAX_TESTS, MAX_NAME, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 500, 2000, 100, 200
 PROCESSES = 64
 FILE_BYTES = 16 << 20
 OPEN_FILES = 128
@@ -77,7 +78,10 @@ class Collector:
 
         self.tell("collected", len(session.items))
         if session.items:
-            self.tripwire = pytest.Function.from_parent(session.items[-1].parent, name=TRIPWIRE, callobj=fail)
+            module = session.items[-1].getparent(pytest.Module)
+            assert module is not None
+            setattr(module.obj, TRIPWIRE, fail)
+            self.tripwire = pytest.Function.from_parent(module, name=TRIPWIRE)
             self.tripwire.repr_failure = lambda *_: TRIPWIRE  # type: ignore[method-assign]
             session.items.append(self.tripwire)
 
@@ -119,7 +123,7 @@ class Collector:
         """Tell an outcome that is final."""
         if name in self.rows and self.told < MAX_TESTS:
             self.told += 1
-            self.tell("test", name, *self.rows.pop(name))
+            self.tell("test", name[:MAX_NAME], *self.rows.pop(name))
 
 
 def fail() -> NoReturn:
@@ -205,14 +209,20 @@ class Runner:
 
     def run(self, order: Mapping[str, Any], writer: int) -> None:
         """Run one test file and report, in a fork that has no other purpose."""
-        nonce = order["nonce"]
+        nonce, write, dumps = order["nonce"], os.write, json.dumps
 
         def tell(*line: object) -> None:
-            data = f"{nonce}{json.dumps(line)}\n".encode()
+            data = f"{nonce}{dumps(line)}\n".encode()
             while data:
-                data = data[os.write(writer, data) :]
+                data = data[write(writer, data) :]
 
+        try:
+            lay(order["files"], order["folder"])
+        except OSError as error:
+            tell("cannot", f"its copy of the files cannot be written: {error.strerror}")
+            return
         random.seed(order["seed"])
+        tempfile.tempdir = None  # the warm-up has found one
         sys.argv = ["pytest", order["test"]]
         sys.path.append(order["folder"])
         self.collector.start(tell, order["folder"])
@@ -268,5 +278,6 @@ def limit(order: Mapping[str, Any], *, processes: bool) -> None:
         try:
             resource.setrlimit(kind, (soft, hard))
         except (ValueError, OSError):
+            if sys.platform == "linux":
+                raise
             # A platform without this limit (macOS: RLIMIT_AS): sandbox.protections() says so.
-            continue

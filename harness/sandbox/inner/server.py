@@ -28,11 +28,19 @@ def main(fd: int) -> None:
     plan = receive(line)
     if plan is None:
         return
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever the harness blocks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for process 1 a signal without a handler is none
+    os.umask(0o022)
     held = {}
-    if plan["walls"] == "namespaces":
-        held = walls.build(plan)
-    elif plan["walls"] == "bubblewrap":
-        held = walls.built_by_bubblewrap()
+    try:
+        if plan["walls"] == "namespaces":
+            held = walls.build(plan)
+        elif plan["walls"] == "bubblewrap":
+            held = walls.built_by_bubblewrap()
+    except OSError as error:
+        send(line, {"refused": str(error)})
+        return
+    held["system calls"] = sys.platform == "linux" and walls.can_forbid()
     if plan["probe"]:
         send(line, held)
         return
@@ -75,6 +83,7 @@ class Server:
         self.walled = plan["walls"] != "none"
         self.other_user = held.get("other_user", False)
         self.counted = held.get("process limit", False)
+        self.filtered = held["system calls"]
         sys.path[:] = [path for path in sys.path[1:] if os.path.isdir(path)]
         if self.mounts:
             walls.fresh_box(other_user=False)
@@ -84,6 +93,8 @@ class Server:
         if self.walled:
             self.clear()
         # A byte comes through when a child ends, whoever still holds the pipe of its report.
+        for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+            del sys.modules[name]  # a file of the code may have this name
         self.ended, wake = socket.socketpair()
         self.ended.setblocking(False)
         wake.setblocking(False)
@@ -95,21 +106,24 @@ class Server:
         """What the run of an order reported, and how it ended."""
         if self.mounts:
             walls.fresh_box(other_user=self.other_user)
-        reader, writer = os.pipe()
+        # Unlike a pipe, a socket cannot be opened again, and this end cannot read what it wrote.
+        reader, writer = socket.socketpair()
+        writer.shutdown(socket.SHUT_RD)
         began = time.monotonic()
         child = os.fork()
         if child == 0:
-            self.be_the_run(order, writer)
-        os.close(writer)
+            reader.close()
+            self.be_the_run(order, writer.fileno())
+        writer.close()
         watch = Watch(self, child, reader, began + order["timeout_s"])
         watch.until_its_end()
         self.kill(child, watch)
         watch.drain()
-        os.close(reader)
+        reader.close()
         if self.walled:
             self.clear()
         report = watch.report.decode("utf-8", "replace")
-        return {"report": report, "code": watch.code, "late": watch.late, "seconds": time.monotonic() - began}
+        return {"nonce": order["nonce"], "report": report, "code": watch.code, "late": watch.late}
 
     def be_the_run(self, order: dict[str, Any], writer: int) -> NoReturn:
         """Never returns: this process is the run."""
@@ -117,18 +131,16 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.setsid()
             os.dup2(1, 2)  # nobody reads what the code says
             for each in (self.line, self.ended, self.wake):
                 each.close()
             if self.mounts:
                 walls.give_up(other_user=self.other_user)
+            if self.filtered:
+                walls.forbid()
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
-            try:
-                runner.lay(order["files"], order["folder"])
-            except OSError as error:
-                os.write(writer, f"its copy of the files cannot be written: {error.strerror}".encode())
-                os._exit(1)
             runner.limit(order, processes=self.counted)
             self.runner.run(order, writer)
             code = 0
@@ -161,22 +173,22 @@ class Server:
 class Watch:
     """What one run reports, until it ends, is late or says too much."""
 
-    def __init__(self, server: Server, child: int, reader: int, deadline: float) -> None:
+    def __init__(self, server: Server, child: int, reader: socket.socket, deadline: float) -> None:
         self.server = server
         self.child = child
         self.reader = reader
         self.deadline = deadline
-        self.report = b""
+        self.report = bytearray()
         self.code: int | None = None
         self.late = False
-        os.set_blocking(reader, False)
+        reader.setblocking(False)
 
     def until_its_end(self) -> None:
         """Read on while the run may go on."""
         ended, line = self.server.ended, self.server.line
         waiting = select.poll()
-        for each in (self.reader, ended.fileno()):
-            waiting.register(each, select.POLLIN)
+        for each in (self.reader, ended):
+            waiting.register(each.fileno(), select.POLLIN)
         waiting.register(line.fileno(), select.POLLHUP | getattr(select, "POLLRDHUP", 0))
         while self.code is None and len(self.report) < MAX_REPORT:
             left = self.deadline - time.monotonic()
@@ -187,24 +199,30 @@ class Watch:
                 if found == line.fileno():
                     self.server.kill(self.child, self)  # nobody waits for an answer
                     os._exit(1)
-                elif found == self.reader and not self.read():
-                    waiting.unregister(self.reader)
+                elif found == self.reader.fileno() and not self.read():
+                    waiting.unregister(found)
                 elif found == ended.fileno():
                     ended.recv(4096)
                     self.look()
 
     def look(self) -> None:
-        """Whether the run has ended by itself."""
-        try:
-            pid, status = os.waitpid(self.child, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == self.child:
-            self.code = os.waitstatus_to_exitcode(status)
+        """Whether the run has ended by itself; what it left behind and has ended too is cleared away."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == self.child:
+                self.code = os.waitstatus_to_exitcode(status)
+            if pid == 0:
+                return
 
     def read(self) -> bytes:
         """The next piece, kept in ``report``."""
-        piece = os.read(self.reader, 65536)
+        try:
+            piece = self.reader.recv(65536)
+        except ConnectionResetError:
+            return b""
         self.report += piece
         return piece
 

@@ -11,11 +11,12 @@ import ctypes
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import struct
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+CLONE_NEWUTS, CLONE_NEWCGROUP = 0x04000000, 0x02000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
 SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, ATTR_RDONLY_NOSUID = 442, -100, 0x8000, 3
@@ -24,6 +25,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 INSIDE = 1000  # who runs the code, as it sees itself
 NOBODY = 65534  # who that is outside, where the harness runs as root
 BOX = "/box"
+HOST = "sandbox"
 BOX_OPTIONS = "size=64m,nr_inodes=16k,mode=555"
 DEVICES = ("null", "zero", "full", "random", "urandom")
 NAMES = {
@@ -49,8 +51,8 @@ def build(plan: dict[str, Any]) -> dict[str, bool]:
     """Build the walls, and go on in process 1 behind them; the caller's own process waits for its end.
 
     Args:
-        plan: ``root``: a folder to mount on; ``visible``: what stays in sight; ``masked``: folders in it
-            that are emptied; ``shown``: what of those comes back.
+        plan: ``root``: a folder to mount on; ``steps``: paths to show, to mask (a folder is there, and
+            empty) or to link, outer ones first.
 
     Returns:
         Which protections hold.
@@ -65,6 +67,7 @@ def build(plan: dict[str, Any]) -> dict[str, bool]:
         file.write("0")  # none can be made inside: there one would have privileges again
     call("mount", None, "/", None, MS_REC | MS_PRIVATE, None)
     furnish(plan)
+    call("sethostname", HOST, len(HOST))
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     capability = 0
     while libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
@@ -88,13 +91,14 @@ def counts_processes(*, root: bool) -> bool:
 
 
 def enter_namespaces() -> bool:
-    """New user, mount, network, IPC and process namespaces.
+    """New namespaces of every kind: users, mounts, network, IPC, processes, names, control groups.
 
     Returns:
         Whether the code can run as another user than the server: only root may give it one.
     """
     uid, gid = os.geteuid(), os.getegid()
     flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID
+    flags |= CLONE_NEWUTS | CLONE_NEWCGROUP
     mapped = uid == 0 and map_from_outside(flags)
     if not mapped:
         if uid != 0:
@@ -145,12 +149,14 @@ def furnish(plan: dict[str, Any]) -> None:
     """A new root that holds what is in the plan and nothing else, and make it ours."""
     root = plan["root"]
     call("mount", "tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
-    for path in plan["visible"]:
-        show(path, root)
-    for path in plan["masked"]:
-        call("mount", "tmpfs", root + path, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
-    for path in plan["shown"]:
-        show(path, root)
+    for kind, path, target in plan["steps"]:
+        if kind == "show":
+            show(path, root)
+        elif kind == "mask":
+            call("mount", "tmpfs", root + path, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+        else:
+            os.makedirs(os.path.dirname(root + path), exist_ok=True)
+            os.symlink(target, root + path)
     for folder in ("dev", "etc", "proc", BOX[1:]):
         os.makedirs(f"{root}/{folder}", exist_ok=True)
     for device in DEVICES:
@@ -178,9 +184,6 @@ def show(path: str, root: str) -> None:
     """Let what is at ``path`` be seen at the same place under the new root."""
     place = root + path
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    if os.path.islink(path):
-        os.symlink(os.readlink(path), place)
-        return
     if os.path.isdir(path):
         os.makedirs(place, exist_ok=True)
     else:
@@ -203,31 +206,29 @@ def remove_box() -> None:
 
 
 def clean_box() -> None:
-    """Empty the one file system that bubblewrap gives to all runs, whatever is in it."""
-    os.chmod(BOX, 0o700)
-    for entry in os.scandir(BOX):
-        remove(entry)
+    """Empty the file systems that bubblewrap gives to all runs, whatever is in them."""
+    for place in (BOX, "/dev/shm"):  # noqa: S108
+        os.chmod(place, 0o700)
+        for entry in os.scandir(place):
+            remove(entry.path)
     for name in ("work", "tmp"):
         os.mkdir(f"{BOX}/{name}")
 
 
-def remove(entry: os.DirEntry[str]) -> None:
-    """Remove a file, a link (not what it points at), or a folder with all that is in it."""
-    if not entry.is_dir(follow_symlinks=False):
-        os.unlink(entry.path)
+def remove(path: str) -> None:
+    """Remove a file, a link (not what it points at), or a folder, however deep or closed what is in it."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
         return
-    os.chmod(entry.path, 0o700)
-    shutil.rmtree(entry.path, onerror=open_and_retry)
-
-
-def open_and_retry(function: Callable[[str], object], path: str, _: object) -> None:
-    """A closed folder on the way is opened."""
-    os.chmod(os.path.dirname(path), 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path, onerror=open_and_retry)
-    else:
-        function(path)
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:
+        pass
+    if not os.path.lexists(path):
+        return
+    for command in (["chmod", "-R", "u+rwX", path], ["rm", "-rf", path]):
+        pid = os.posix_spawnp(command[0], command, os.environ)
+        os.waitpid(pid, 0)
 
 
 def give_up(*, other_user: bool) -> None:
@@ -238,3 +239,60 @@ def give_up(*, other_user: bool) -> None:
         os.setresuid(INSIDE, INSIDE, INSIDE)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     call("capset", header, (ctypes.c_uint32 * 6)())
+
+
+# Calls whose effect outlives the process, or reaches other processes of the same user. Numbers by machine.
+SECCOMP_ALLOW, SECCOMP_DENY = 0x7FFF0000, 0x00050001  # the latter with errno EPERM
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
+ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+# add_key request_key keyctl shmget semget msgget mq_open ioprio_set
+NEVER = {
+    "x86_64": (248, 249, 250, 29, 64, 68, 240, 251),
+    "aarch64": (217, 218, 219, 194, 190, 186, 180, 30),
+}
+# prlimit64 sched_setparam sched_setscheduler sched_setaffinity sched_setattr: of the process in argument 0
+ITSELF_ONLY = {"x86_64": (302, 142, 144, 203, 314), "aarch64": (261, 118, 119, 122, 274)}
+SETPRIORITY = {"x86_64": 141, "aarch64": 140}  # first what kind of target, then which
+
+
+def can_forbid() -> bool:
+    """Whether ``forbid`` works on this machine, tried in a child."""
+    if os.uname().machine not in ARCHITECTURE:
+        return False
+    pid = os.fork()
+    if pid == 0:
+        try:
+            forbid()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def forbid() -> None:
+    """Filter the system calls of this process and its children (seccomp).
+
+    Raises:
+        OSError: This machine does not offer it.
+    """
+    machine = os.uname().machine
+
+    def code(operation: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
+        return struct.pack("HBBI", operation, then, otherwise, value)
+
+    deny, allow = code(RETURN, SECCOMP_DENY), code(RETURN, SECCOMP_ALLOW)
+    first, second = code(LOAD, 16), code(LOAD, 24)
+    rules = [code(LOAD, 4), code(IF_EQUAL, ARCHITECTURE[machine], then=1), deny, code(LOAD, 0)]
+    if machine == "x86_64":
+        rules += [code(IF_AT_LEAST, 0x40000000, otherwise=1), deny]  # the x32 names of the same calls
+    for number in NEVER[machine]:
+        rules += [code(IF_EQUAL, number, otherwise=1), deny]
+    for number in ITSELF_ONLY[machine]:
+        rules += [code(IF_EQUAL, number, otherwise=4), first, code(IF_EQUAL, 0, then=1), deny, allow]
+    rules += [code(IF_EQUAL, SETPRIORITY[machine], otherwise=6), first, code(IF_EQUAL, 0, otherwise=2)]
+    rules += [second, code(IF_EQUAL, 0, then=1), deny, allow, allow]
+    listed = ctypes.create_string_buffer(b"".join(rules))
+    program = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(listed))
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(program), 0, 0)
