@@ -170,10 +170,10 @@ def load_prices(path: Path, shown: str) -> dict[str, Price]:
 
 
 def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[Pair]:
-    """The pairs of these names, or all.
+    """The pairs of these names, or all but those that run on request only.
 
     Raises:
-        UsageError: There is no pair of that name.
+        UsageError: There is no pair of that name, or none was named and all run on request only.
     """
     for name in names:
         if name not in pairs:
@@ -181,7 +181,14 @@ def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[P
                 f"no pair {name!r} in {shown}{near(name, list(pairs))}",
                 remedy=f"use one of: {', '.join(pairs)}" if pairs else "add it there",
             )
-    return [pairs[name] for name in dict.fromkeys(names)] if names else list(pairs.values())
+    if names:
+        return [pairs[name] for name in dict.fromkeys(names)]
+    usual = [pair for pair in pairs.values() if not pair.on_request]
+    if pairs and not usual:
+        raise UsageError(
+            f"all pairs of {shown} run on request only", remedy=f"name one: --pair {next(iter(pairs))}"
+        )
+    return usual
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -100,6 +100,16 @@ class Suite:
             return pairs
         return [pair.model_copy(update={"epochs": chosen.epochs}) for pair in pairs]
 
+    @cached_property
+    def named_pairs(self) -> dict[str, Pair]:
+        """All pairs of the pairs file, by name; none where there is no such file.
+
+        Raises:
+            SpecError: The pairs file is wrong.
+        """
+        path = self.folder / spec.PAIRS_FILE
+        return spec.load_pairs(path, self.shown(path)) if path.is_file() else {}
+
     def task(self, path: Path) -> Task:
         """The task of a task file; see ``tasks``."""
         (task,) = self.tasks(path)
@@ -187,6 +197,4 @@ class Suite:
             raise UsageError(
                 f"there is no {self.shown(path)}", remedy="write one, or pass --orchestrator and --coder"
             )
-        return spec.choose_pairs(
-            spec.load_pairs(path, self.shown(path)), list(self._selection.pairs), self.shown(path)
-        )
+        return spec.choose_pairs(self.named_pairs, list(self._selection.pairs), self.shown(path))

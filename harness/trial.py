@@ -137,6 +137,7 @@ class Pair(Value):
         description="Output tokens of one answer of coder or tester, where a task allows more.",
     )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
+    on_request: bool = Field(False, description="Run only where --pair names it.")
 
     @model_validator(mode="before")
     @classmethod

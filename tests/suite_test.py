@@ -53,6 +53,18 @@ def test_the_tester_is_the_coder_by_default(folder) -> None:
     assert [(pair.coder, pair.tester) for pair in suite(folder).pairs] == [("c", "c"), ("c", "t")]
 
 
+def test_a_pair_on_request_runs_where_it_is_named(folder) -> None:
+    """A pair that needs keys can stand in the file, and leaves a plain run alone."""
+    text = PAIRS + "  paid: {orchestrator: {model: openai/q}, coder: c, on_request: true}\n"
+    (folder / "pairs.yaml").write_text(text)
+    assert slugs(suite(folder)) == ["one/add/1", "one/add/2", "two/add/1"]
+    assert slugs(suite(folder, pairs=("paid",))) == ["paid/add/1"]
+    alone = "pairs:\n  paid: {orchestrator: {model: openai/q}, coder: c, on_request: true}\n"
+    (folder / "pairs.yaml").write_text(alone)
+    with pytest.raises(UsageError, match=r"run on request only -> name one: --pair paid"):
+        slugs(suite(folder))
+
+
 def test_chosen_pairs_and_epochs(folder) -> None:
     """Pairs and epochs come from the command line if given there."""
     assert slugs(suite(folder, pairs=("two",), epochs=2)) == ["two/add/1", "two/add/2"]

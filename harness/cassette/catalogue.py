@@ -21,7 +21,7 @@ class Catalogue:
     Attributes:
         trials: By slug: those that a plain ``pytest benchmarks`` runs.
         tasks: By id, each as messages name it; also those of sources that a plain run leaves out.
-        pairs: By name: those of the pairs file.
+        pairs: By name: those of the pairs file, also those that run on request only.
         broken: What is wrong with task files that could not be read, one line each.
         unknown: Sources whose tasks cannot be known here: not installed, or wrong.
     """
@@ -91,7 +91,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
     return Catalogue(
         trials={trial.slug: trial for trial in trials},
         tasks={**left_out, **tasks},
-        pairs={pair.name: pair for pair in pairs},
+        pairs={**{pair.name: pair for pair in pairs}, **suite.named_pairs},
         broken=tuple(broken),
         unknown=tuple(unknown),
     )

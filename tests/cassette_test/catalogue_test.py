@@ -50,6 +50,19 @@ def test_a_trial_made_by_options(benchmarks):
     assert suite.trial_of(f"{CROSSED.name}/gone/4", MODELS) is None
 
 
+def test_a_pair_on_request_has_recordings_of_its_own(benchmarks):
+    """What was recorded of it is no orphan, and what was not is not missing."""
+    path = benchmarks / "pairs.yaml"
+    paid = ", paid: {orchestrator: {model: openai/q}, coder: c, on_request: true}}\n"
+    path.write_text(path.read_text().rstrip().removesuffix("}") + paid)
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert list(suite.trials) == ["gpt+haiku/add/1", "gpt+haiku/add/2"]
+    trial = suite.trial_of("paid/add/1", {})
+    assert trial is not None
+    assert trial.pair.name == "paid"
+    assert suite.trial_of("paid/add/2", {}) is None
+
+
 def test_what_is_wrong_is_told(benchmarks):
     """A broken task is kept for later, a broken pairs file and an empty folder are errors."""
     (benchmarks / "b.yaml").write_text("acceptance: 5\n")
