@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: benchmarks test env live record lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live record table lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS)
@@ -26,9 +26,14 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 live: env  ## what the embedded live stack needs; compiles llama.cpp (minutes)
 	$(BIN)/pip install --quiet -r constraints-live.txt
 
-record: live  ## record the shipped set again on the embedded stack
+record: live  ## record the shipped set again on the embedded stack (hours), and replay it
 	$(BIN)/harness up
-	$(BIN)/pytest benchmarks --record=all
+	$(BIN)/pytest benchmarks --record=all -v
+	$(BIN)/harness down
+	$(BIN)/pytest benchmarks -n $(WORKERS)
+
+table: benchmarks  ## put the table of a replay into the README
+	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
 
 check: lint types  ## all that CI checks besides tests
 	$(BIN)/harness validate

@@ -107,7 +107,7 @@ def passing_trial(root: Path) -> Trial:
 
     from harness.run import Setup, run_trial
 
-    task = load_task(ROOT / "benchmarks" / f"{TASK}.yaml", TASK).model_copy(update={"bugs": ()})
+    task = load_task(ROOT / "benchmarks" / "functions" / f"{TASK}.yaml", TASK).model_copy(update={"bugs": ()})
     pair = Pair(name="p", orchestrator=Orchestrator(model="openai/x"), coder="claude-x")
     trial = Trial(task=task, pair=pair, epoch=1)
     with FakeLetta().running() as letta, FakeClaude().running() as claude, ForkServer() as sandbox:
@@ -135,7 +135,7 @@ def replays(root: Path, trial: Trial) -> tuple[int, float]:
 
 
 def main() -> None:
-    task = load_task(ROOT / "benchmarks" / f"{TASK}.yaml", TASK)
+    task = load_task(ROOT / "benchmarks" / "functions" / f"{TASK}.yaml", TASK)
     print(f"{os.cpu_count()} cores; sandbox: {in_words()}; load {os.getloadavg()[0]:.1f} at the start")
     took = {(name, n): seconds_per_run(make, task, n) for name, make in WAYS.items() for n in WORKERS}
     print(

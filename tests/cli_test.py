@@ -20,7 +20,7 @@ from harness.run import Setup, run_trial
 from harness.spec import load_task, schemas
 
 ROOT = Path(__file__).parent.parent
-TASK = ROOT / "benchmarks" / "add.yaml"
+TASK = ROOT / "benchmarks" / "functions" / "add.yaml"
 
 
 def harness(*args: str) -> Result:

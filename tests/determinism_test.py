@@ -24,9 +24,9 @@ from harness.trial import Trial
 ROOT = Path(__file__).parent.parent
 MEASURED = re.compile(rb'"(?:wall_s|digest)": [^,\n]+')  # the digest covers the wall time
 TRIALS = (
-    "benchmarks/add.yaml::scripted+smollm2[1]",
-    "benchmarks/factorial.yaml::smollm2+smollm2[1]",
-    "benchmarks/is_palindrome.yaml::smollm2-guided+smollm2[2]",
+    "benchmarks/functions/add.yaml::scripted+smollm2[1]",
+    "benchmarks/bugfix/moving_average.yaml::smollm2-guided+oracle[1]",
+    "benchmarks/functions/is_palindrome.yaml::scripted+smollm2[2]",
 )
 
 TELLTALE = """\

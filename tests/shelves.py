@@ -17,7 +17,7 @@ from harness.cassette.staleness import pair_digest
 from harness.prompts import prompts_digest
 from harness.trial import Trial
 
-TASK = Path(__file__).parent.parent / "benchmarks" / "add.yaml"
+TASK = Path(__file__).parent.parent / "benchmarks" / "functions" / "add.yaml"
 PAIRS = "pairs: {gpt+haiku: {orchestrator: {model: openai/gpt-5-mini}, coder: claude-haiku-5-5, epochs: 2}}\n"
 
 

@@ -170,7 +170,7 @@ def test_a_whole_replay_asks_nobody(replaying, listener, monkeypatch) -> None:
     for module in (claude_module, letta_module):
         module._client.cache_clear()  # clients of earlier tests know other proxies
     suite = Suite(ROOT / "benchmarks", ROOT, Selection(), os.environ)
-    (trial, *_) = suite.trials(ROOT / "benchmarks/add.yaml")
+    (trial, *_) = suite.trials(ROOT / "benchmarks/functions/add.yaml")
     result = run_trial(trial, replace(replaying, root=ROOT, environment=os.environ))
     assert (result.error, result.record.mode) == (None, "replay")
     assert not heard(listener)

@@ -1,0 +1,46 @@
+"""benchmarks/: the shipped suite is what its README says."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from harness.pricing import Prices
+from harness.spec import load_pairs
+from harness.suite import Selection, Suite
+
+ROOT = Path(__file__).parent.parent
+SUITE = Suite(ROOT / "benchmarks", ROOT, Selection(), {})
+TASKS = [SUITE.task(path) for path in SUITE.files()]
+PAIRS = load_pairs(ROOT / "benchmarks/pairs.yaml", "benchmarks/pairs.yaml")
+LIVE = [pair for pair in PAIRS.values() if pair.backend == "anthropic"]
+
+
+@pytest.mark.parametrize("pair", LIVE, ids=lambda pair: pair.name)
+def test_pairs_of_real_models_cost_what_the_price_library_says(pair):
+    """Each of their models has a price, and none of them runs unless it is named."""
+    assert pair.on_request
+    for model in (pair.orchestrator.model, pair.coder, pair.tester):
+        assert Prices().of(model, date(2026, 11, 23)) is not None, model
+
+
+def test_ids_are_the_files_names_and_folders_the_kinds():
+    """A task is found by its id; each stands in a folder of its kind."""
+    assert [task.id for task in TASKS] == [path.stem for path in SUITE.files()]
+    assert {path.parent.parent for path in SUITE.files()} == {ROOT / "benchmarks"}
+    assert len(TASKS) >= 24
+
+
+def test_every_task_is_worth_running():
+    """Each has acceptance tests, tags, and at least three known bugs; all difficulties are there."""
+    for task in TASKS:
+        assert len(task.bugs) >= 3, task.id
+        assert task.tags, task.id
+    assert {task.difficulty for task in TASKS} == {"trivial", "easy", "medium", "hard"}
+
+
+def test_the_readme_lists_every_task():
+    """benchmarks/README.md names each task with its difficulty."""
+    lines = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    assert {row[0].strip("`"): row[2] for row in rows} == {task.id: task.difficulty for task in TASKS}
