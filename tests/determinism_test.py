@@ -26,7 +26,7 @@ MEASURED = re.compile(rb'"(?:wall_s|digest)": [^,\n]+')  # the digest covers the
 TRIALS = (
     "benchmarks/functions/add.yaml::scripted+smollm2[1]",
     "benchmarks/bugfix/moving_average.yaml::smollm2-guided+oracle[1]",
-    "benchmarks/functions/is_palindrome.yaml::scripted+smollm2[2]",
+    "benchmarks/functions/is_palindrome.yaml::scripted+smollm2[1]",
 )
 
 TELLTALE = """\
