@@ -32,9 +32,9 @@ def everything_exists(monkeypatch):
             },
         ),
         (
-            {"/root/py/lib"},
-            {"/root", "/root/py/lib/site"},
-            {"/root/py/lib": "show", "/root/py/lib/site": "mask"},
+            {"/home/u/py/lib"},
+            {"/home/u", "/home/u/py/lib/site"},
+            {"/home/u/py/lib": "show", "/home/u/py/lib/site": "mask"},
         ),
     ],
 )
