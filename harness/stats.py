@@ -1,8 +1,30 @@
-"""Estimators over the epochs of a task. Plain numbers in, plain numbers out."""
+"""Estimators and tests. Plain numbers in, plain numbers out; nothing here knows of trials or tables.
+
+The unit that is drawn at random is the *task*: epochs of one task are alike, so they are not counted as if
+they were independent. ``bench/stats.py`` simulates how often the intervals cover the truth and how often
+the tests cry wolf. scipy is imported here only, and only by what needs it.
+"""
 
 from __future__ import annotations
 
-from math import comb
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import comb, sqrt
+from statistics import NormalDist
+
+CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
+RESAMPLES, DRAWS = 9_999, 99_999
+SEED = 20_260_101
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, in the unit of what it is of."""
+
+    low: float
+    high: float
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -42,3 +64,162 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 def _check(n: int, c: int, k: int) -> None:
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"expected 0 <= c <= n and 1 <= k <= n, got n={n}, c={c}, k={k}")
+
+
+def rate_interval(counts: Iterable[tuple[int, int]]) -> Interval | None:
+    """95 % interval of a pass rate.
+
+    Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209), with the trials replaced by the
+    effective number of them: trials divided by the design effect of the clusters (Kish 1965, Survey
+    Sampling; the combination is examined by Dean and Pagano 2015, J. Surv. Stat. Methodol. 3,
+    484). With one trial in each cluster, or one cluster, it is Wilson's interval itself. Where all trials
+    ended alike, the clusters count, not the trials.
+
+    Args:
+        counts: ``(trials, solved)`` of each cluster: of each task, where tasks were drawn.
+
+    Returns:
+        Bounds from 0 to 1, or None where there are no trials.
+    """
+    clusters = [(n, c) for n, c in counts if n]
+    trials = sum(n for n, _ in clusters)
+    if not trials:
+        return None
+    rate = sum(c for _, c in clusters) / trials
+    return _wilson(rate, _effective(clusters, trials, rate))
+
+
+def _effective(clusters: list[tuple[int, int]], trials: int, rate: float) -> float:
+    """How many independent trials would tell as much as these."""
+    count = len(clusters)
+    if count in (1, trials):
+        return trials
+    if rate in (0, 1):
+        return count
+    within = rate * (1 - rate) / trials
+    between = count / (count - 1) * sum((c - rate * n) ** 2 for n, c in clusters) / trials**2
+    return trials / max(1.0, between / within)
+
+
+def _wilson(rate: float, trials: float) -> Interval:
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    center = rate + z * z / (2 * trials)
+    half = z * sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    whole = 1 + z * z / trials
+    return Interval(max(0.0, (center - half) / whole), min(1.0, (center + half) / whole))
+
+
+def difference_interval(differences: Sequence[float]) -> Interval | None:
+    """95 % interval of the mean paired difference of two pass rates.
+
+    Student's interval over the tasks, after two pseudo-tasks were added on which the two disagree half the
+    time, once in each direction: with one epoch this is the adjusted interval of Agresti and Min (2005,
+    Stat. Med. 24, 729). Without them, few disagreements would give an interval far too short, and none an
+    interval without width.
+
+    Args:
+        differences: Of each task, the difference of the two rates, -1 to 1.
+
+    Returns:
+        Bounds from -1 to 1, or None where there are no tasks.
+    """
+    if not differences:
+        return None
+    from scipy.special import stdtrit
+
+    mean, error = _adjusted(differences)
+    half = float(stdtrit(len(differences) + 1, (1 + CONFIDENCE) / 2)) * error
+    return Interval(max(-1.0, mean - half), min(1.0, mean + half))
+
+
+def _adjusted(differences: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard error with the two pseudo-tasks."""
+    count = len(differences) + 2
+    mean = sum(differences) / count
+    variance = (sum(d * d for d in differences) + 1) / count - mean * mean
+    return mean, sqrt(variance / count)
+
+
+def smallest_shown(differences: Sequence[float], alpha: float = ALPHA) -> float | None:
+    """The smallest true difference that this many tasks would have shown four times in five.
+
+    Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis).
+
+    Args:
+        differences: As for ``difference_interval``.
+        alpha: Two-sided level of the test.
+
+    Returns:
+        A difference of rates from 0 to 1, or None where there are no tasks.
+    """
+    if not differences:
+        return None
+    normal = NormalDist()
+    factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)
+    return min(1.0, factor * _adjusted(differences)[1])
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Two-sided p value of "no difference", paired by task.
+
+    With one epoch: McNemar's test (1947, Psychometrika 12, 153) in its exact form, the binomial test of
+    the tasks on which the two disagree. With several, differences may be fractions: then the sign-flip
+    permutation test of their sum (Fisher 1935, The Design of Experiments, section 21), of which McNemar's
+    is the special case; exact for up to 16 differing tasks, else from 99,999 seeded draws.
+
+    Args:
+        differences: Of each task, the difference of the two rates.
+    """
+    differing = [d for d in differences if d]
+    if not differing:
+        return 1.0
+    from scipy import stats
+
+    if all(abs(d) == abs(differing[0]) for d in differing):
+        ahead = sum(d > 0 for d in differing)
+        return float(stats.binomtest(ahead, len(differing)).pvalue)
+    return float(
+        stats.permutation_test(
+            (differing,),
+            lambda values, axis: values.sum(axis=axis),
+            permutation_type="samples",
+            n_resamples=DRAWS,
+            vectorized=True,
+            batch=10_000,
+            rng=SEED,
+        ).pvalue
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values adjusted for their number, in the order given.
+
+    Source: Holm (1979), Scand. J. Stat. 6, 65.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """95 % interval of a mean of skewed figures, such as differences of cost, one for each task.
+
+    The BCa bootstrap over tasks (Efron 1987, J. Am. Stat. Assoc. 82, 171) with a fixed seed.
+
+    Returns:
+        Bounds in the unit of the values, or None where fewer than two tasks are there to tell.
+    """
+    if len(values) < 2:
+        return None
+    if len(set(values)) == 1:
+        return Interval(values[0], values[0])
+    import numpy as np
+    from scipy import stats
+
+    found = stats.bootstrap(
+        (np.asarray(values),), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, rng=SEED
+    ).confidence_interval
+    return Interval(float(found.low), float(found.high))

@@ -275,7 +275,9 @@ def _model_server_environment() -> dict[str, str]:
     env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     package_root = str(Path(__file__).resolve().parents[2])
     env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return env | {"PYTHONUNBUFFERED": "1"}
+    # Two threads that wait for each other by spinning stand still where something else wants a core: measured
+    # with a busy core, 6.2 s for 200 tokens by default and 2.8 s with a short spin; 2.7 s both on idle cores.
+    return env | {"PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
 
 
 def _version(package: str) -> str:
