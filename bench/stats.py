@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth, and how often the paired test finds a difference that is not there.
+"""How often 95 % intervals hold the truth, and how often the paired test sees what is not there.
 
 Tasks are drawn at random, each with a pass rate of its own; epochs are coin tosses with that rate. Prints,
 in one run, the coverage of ``harness.stats`` beside that of the plain percentile bootstrap over tasks, the

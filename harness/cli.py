@@ -12,6 +12,7 @@ import click
 from harness import __version__
 from harness.cassette.commands import cassettes
 from harness.console import one_line_errors
+from harness.reading import compare, report, view
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +84,8 @@ def show(trial: str, run: str, folder: Path) -> None:
             console.print(visible(row["detail"]), markup=False)
 
 
-main.add_command(cassettes)
+for each in (cassettes, compare, report, view):
+    main.add_command(each)
 
 
 @main.group()

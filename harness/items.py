@@ -101,7 +101,6 @@ class TrialItem(_Item):
         """Replay or record the trial; raises only what is not the models' doing."""
         result = self.benchmarks.run(self.trial)
         self.stash[RESULT] = result
-        self.user_properties.append(("outcome", result.record.outcome))
         if result.error is not None:
             raise result.error
         if self.config.getoption("fail_unsolved") and result.record.outcome != "solved":

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.compare import Comparison
+from harness.stats import Interval
 from harness.transcript import ROLES
 
 Row = dict[str, Any]
 NARROWEST = 100
 WIDEST_NAME = 30
-TEXTS = ("pair", "role", "model", "tester")
-Columns = list[tuple[str, Callable[[Row], str]]]
+TEXTS = (
+    "pair",
+    "orchestrator",
+    "coder",
+    "tester",
+    "task",
+    "tag",
+    "difficulty",
+    "role",
+    "model",
+    "first",
+    "second",
+)
+KINDS = ("input", "cache_write", "cache_read", "output")
+Columns = list[tuple[str, Callable[[Any], str]]]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All tables of a run.
+
+    Attributes:
+        by: Rows of ``table.summary``, for each of ``table.BY``.
+        testers: Rows of ``table.by_tester``.
+        comparisons: Of all pairs with each other.
+        best: The pair with the highest rate, and those that are not shown to be worse.
+        note: A line on what the figures are.
+    """
+
+    by: Mapping[str, list[Row]]
+    testers: list[Row]
+    comparisons: list[Comparison]
+    best: list[str]
+    note: str
+
+    @property
+    def pairs(self) -> list[Row]:
+        """One row for each pair."""
+        return self.by["pair"]
 
 
 def _plain(key: str) -> Callable[[Row], str]:
@@ -23,29 +62,36 @@ def _percent(key: str) -> Callable[[Row], str]:
     return lambda row: "-" if row[key] is None else f"{row[key]:.1f}"
 
 
-def _dollars(key: str) -> Callable[[Row], str]:
-    def text(row: Row) -> str:
-        value = row[key]
-        if value is None or value == 0:
-            return "unknown" if value is None else "$0"
-        return f"${value:.2f}" if value >= 1 else f"${value:.2g}" if value >= 1e-4 else f"${value:.1e}"
+def dollars(value: float | None) -> str:
+    """Money in so many digits that something never looks like nothing."""
+    if value is None or value == 0:
+        return "unknown" if value is None else "$0"
+    sign, size = "-" if value < 0 else "", abs(value)
+    return (
+        f"{sign}${size:.2f}" if size >= 1 else f"{sign}${size:.2g}" if size >= 1e-4 else f"{sign}${size:.1e}"
+    )
 
-    return text
+
+def _bounds(row: Row) -> str:
+    low, high = row["solved_low_pct"], row["solved_high_pct"]
+    return "-" if low is None else f"{low:.1f}-{high:.1f}"
 
 
-RESULTS: Columns = [
-    ("pair", _plain("pair")),
-    ("trials", _plain("trials")),
-    ("solved\n%", _percent("solved_pct")),
-    ("at 1st\n%", _percent("solved_at_1_pct")),
-    ("pass\n@k %", _percent("pass_at_k_pct")),
-    ("pass\n^k %", _percent("pass_hat_k_pct")),
-    ("attempts", _plain("attempts")),
-    ("repairs", _plain("repairs")),
-    ("tool\nerrors", _plain("tool_errors")),
-    ("http\nretries", _plain("transport_retries")),
-    ("infra\nerrors", _plain("infra_errors")),
-]
+def results(by: str) -> Columns:
+    """The columns of a table of results, the first of which names its rows."""
+    return [
+        (by, _plain(by)),
+        ("trials", _plain("trials")),
+        ("solved\n%", _percent("solved_pct")),
+        ("95 %\ninterval", _bounds),
+        ("at 1st\n%", _percent("solved_at_1_pct")),
+        ("pass\n@k %", _percent("pass_at_k_pct")),
+        ("pass\n^k %", _percent("pass_hat_k_pct")),
+        ("repairs", _plain("repairs")),
+        ("tool\nerrors", _plain("tool_errors")),
+        ("http\nretries", _plain("transport_retries")),
+        ("infra\nerrors", _plain("infra_errors")),
+    ]
 
 
 def _share(part: str, whole: str) -> Callable[[Row], str]:
@@ -63,27 +109,28 @@ TESTERS: Columns = [
 ]
 
 
-def _spending() -> Columns:
-    def part(key: str) -> Callable[[Row], str]:
-        return lambda row: f"{row[key]:,}" if isinstance(row[key], int) else str(row[key])
-
-    return [
-        ("pair", _plain("pair")),
-        ("role", _plain("role")),
-        ("model", _plain("model")),
-        ("input", part("input")),
-        ("cache\nwrite", part("cache_write")),
-        ("cache\nread", part("cache_read")),
-        ("output", part("output")),
-        ("cost", _dollars("cost")),
-        ("per\nsolved", _per_solved),
-    ]
+def _count(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[key]:,}"
 
 
-def _per_solved(row: Row) -> str:
-    if row["role"] != "all":
-        return ""
-    return "-" if not row["solved"] else _dollars("cost_per_solved")(row)
+def _for_all(show: Callable[[Row], str]) -> Callable[[Row], str]:
+    """Shown in the row of all roles together, which alone has such a figure."""
+    return lambda row: show(row) if row["role"] == "all" else ""
+
+
+SPENDING: Columns = [
+    ("pair", _plain("pair")),
+    ("role", _plain("role")),
+    ("model", _plain("model")),
+    ("input", _count("input")),
+    ("cache\nwrite", _count("cache_write")),
+    ("cache\nread", _count("cache_read")),
+    ("output", _count("output")),
+    ("cost", lambda row: dollars(row["cost"])),
+    ("per\nsolved", _for_all(lambda row: dollars(row["cost_per_solved"]) if row["solved"] else "-")),
+    ("p50\ns", _for_all(_percent("wall_p50_s"))),
+    ("p95\ns", _for_all(_percent("wall_p95_s"))),
+]
 
 
 def spending_rows(rows: list[Row]) -> list[Row]:
@@ -93,38 +140,86 @@ def spending_rows(rows: list[Row]) -> list[Row]:
         if not row["trials"]:
             continue
         for role in ROLES:
-            kinds = {kind: row[f"{role}_{kind}"] for kind in ("input", "cache_write", "cache_read", "output")}
+            kinds = {kind: row[f"{role}_{kind}"] for kind in KINDS}
             model = row[role]
             result.append(
                 {"pair": row["pair"], "role": role, "model": model, "cost": row[f"{role}_cost"], **kinds}
             )
-        totals = {
-            kind: sum(int(row[f"{role}_{kind}"]) for role in ROLES)
-            for kind in ("input", "cache_write", "cache_read", "output")
-        }
-        money = {key: row[key] for key in ("cost", "cost_per_solved", "solved")}
-        result.append({"pair": row["pair"], "role": "all", "model": "", **money, **totals})
+        totals = {kind: sum(int(row[f"{role}_{kind}"]) for role in ROLES) for kind in KINDS}
+        own = {key: row[key] for key in ("cost", "cost_per_solved", "solved", "wall_p50_s", "wall_p95_s")}
+        result.append({"pair": row["pair"], "role": "all", "model": "", **own, **totals})
     return result
 
 
-@dataclass(frozen=True)
-class Tables:
-    """What a run shows: rows of ``table.by_pair`` and ``table.by_tester``, and a line on what they are."""
+def _between(interval: Interval | None, show: Callable[[float], str]) -> str:
+    return f" [{show(interval.low)}, {show(interval.high)}]" if interval else ""
 
-    pairs: list[Row]
-    testers: list[Row]
-    note: str
+
+def _points(value: float) -> str:
+    return f"{value:+.1f}"
+
+
+def _signed_dollars(value: float) -> str:
+    return dollars(value) if value <= 0 else f"+{dollars(value)}"
+
+
+def _difference(each: Comparison) -> str:
+    if each.difference_pct is None:
+        return "-"
+    return f"{_points(each.difference_pct)}{_between(each.interval_pct, _points)}"
+
+
+def _cost_difference(each: Comparison) -> str:
+    if each.cost is None:
+        return "unknown" if each.tasks else "-"
+    return f"{_signed_dollars(each.cost)}{_between(each.cost_interval, _signed_dollars)}"
+
+
+def _token_difference(each: Comparison) -> str:
+    def whole(value: float) -> str:
+        return f"{value:+,.0f}"
+
+    return "-" if each.tokens is None else f"{whole(each.tokens)}{_between(each.tokens_interval, whole)}"
+
+
+DIFFERENCES: Columns = [
+    ("first", lambda each: each.first),
+    ("second", lambda each: each.second),
+    ("tasks", lambda each: str(each.tasks)),
+    ("points", _difference),
+    ("p", lambda each: f"{each.p_holm:.2g}" if each.tasks else "-"),
+    ("second is", lambda each: each.verdict),
+    ("could show", lambda each: "-" if each.smallest_pct is None else f"{each.smallest_pct:.1f}"),
+    ("tasks that\ndiffer", lambda each: str(len(each.flips))),
+]
+SAVINGS: Columns = [
+    *DIFFERENCES[:2],
+    ("cost a trial", _cost_difference),
+    ("tokens a trial", _token_difference),
+]
+
+
+def in_short(tables: Tables) -> str:
+    """Which pair is best, and which are not shown to be worse; empty where there is but one."""
+    if len(tables.best) + len(tables.comparisons) < 2:
+        return ""
+    best, *others = tables.best
+    shown = f"not shown to be worse: {', '.join(others)}" if others else "all others are shown to be worse"
+    return f"best: {best}; {shown} (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
 
 
 def markdown(tables: Tables) -> str:
     """All tables in Markdown."""
-    parts = [_markdown(RESULTS, tables.pairs)]
+    parts = [markdown_table(results("pair"), tables.pairs)]
     if tables.testers:
-        parts.append(_markdown(TESTERS, tables.testers))
-    return "\n\n".join([*parts, _markdown(_spending(), spending_rows(tables.pairs)), tables.note]) + "\n"
+        parts.append(markdown_table(TESTERS, tables.testers))
+    parts.append(markdown_table(SPENDING, spending_rows(tables.pairs)))
+    parts += [text.replace("|", "\\|") for text in (in_short(tables), tables.note) if text]
+    return "\n\n".join(parts) + "\n"
 
 
-def _markdown(columns: Columns, rows: list[Row]) -> str:
+def markdown_table(columns: Columns, rows: Sequence[Any]) -> str:
+    """One table in Markdown."""
     lines = [
         "| " + " | ".join(title.replace("\n", " ") for title, _ in columns) + " |",
         "|" + "|".join("---" if title in TEXTS else "---:" for title, _ in columns) + "|",
@@ -133,36 +228,54 @@ def _markdown(columns: Columns, rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def print_tables(tables: Tables, writer: Any) -> None:
-    """All tables to pytest's terminal."""
+def terminal(writer: Any) -> Any:
+    """A rich console on the stream that pytest itself writes to."""
     from rich.console import Console
 
-    console = Console(
-        file=writer._file,  # noqa: SLF001  (the stream that pytest itself writes to)
+    return Console(
+        file=writer._file,  # noqa: SLF001  (pytest offers no other way to it)
         width=max(NARROWEST, writer.fullwidth),
         force_terminal=writer.hasmarkup,
         no_color=not writer.hasmarkup,
         highlight=False,
     )
-    console.print(_rich("", RESULTS, tables.pairs))
-    console.print()
+
+
+def console() -> Any:
+    """A rich console on standard output, wide enough for the tables."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    found.width = max(NARROWEST, found.width)
+    return found
+
+
+def print_tables(tables: Tables, console: Any) -> None:
+    """All tables to a rich console."""
+    print_table(console, results("pair"), tables.pairs)
     if tables.testers:
-        console.print(_rich("testers", TESTERS, tables.testers))
-        console.print()
-    spending = [column for column in _spending() if column[0] != "model"]
-    console.print(_rich("tokens and cost", spending, spending_rows(tables.pairs)))
+        print_table(console, TESTERS, tables.testers, "testers")
+    spending = [column for column in SPENDING if column[0] != "model"]
+    print_table(console, spending, spending_rows(tables.pairs), "tokens and cost")
+    for text in (in_short(tables), tables.note):
+        if text:
+            console.print(text, markup=False, soft_wrap=True)
+
+
+def print_table(console: Any, columns: Columns, rows: Sequence[Any], title: str = "") -> None:
+    """One table to a rich console, and an empty line."""
+    console.print(_rich(title, columns, rows))
     console.print()
-    console.print(tables.note, markup=False, soft_wrap=True)
 
 
-def _rich(title: str, columns: Columns, rows: list[Row]) -> Any:
+def _rich(title: str, columns: Columns, rows: Sequence[Any]) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=0, show_edge=False)
-    first = columns[0][0]
-    longest = max((len(str(row[first])) for row in rows), default=0)
+    first, name_of = columns[0]
+    longest = max((len(name_of(row)) for row in rows), default=0)
     for name, _ in columns:
         least = min(longest, WIDEST_NAME) if name == first else None
         table.add_column(name, justify="left" if name in TEXTS else "right", overflow="fold", min_width=least)

@@ -50,6 +50,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="grade testers on up to N further bugs for each task, derived from its reference",
     )
+    add(
+        "--fail-under",
+        type=float,
+        default=None,
+        metavar="PCT",
+        help="fail the run if a pair solves less than PCT %% of its trials",
+    )
+    add(
+        "--baseline",
+        default="",
+        metavar="RUN",
+        help="earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
+    )
     add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
     add(
         "--require-sandbox",

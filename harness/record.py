@@ -10,69 +10,77 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from harness.errors import HarnessError, UsageError
 from harness.transcript import ROLES, Transcript
-from harness.trial import Trial
+from harness.trial import Difficulty, Trial
 from harness.verdict import MODEL_OUTCOMES, Outcome, Verdict
 
-SCHEMA = 1
+SCHEMA = 2
+TOKENS = tuple(
+    f"{role}_{kind}" for role in ROLES for kind in ("input", "cache_write", "cache_read", "output")
+)
+Count = Annotated[int | None, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Record:
     """A trial's row. Numbers are None where the trial ended before they could be known.
 
-    Attributes:
-        kind: ``model`` (a measurement) or ``infra`` (says nothing about the models).
-        mode: ``replay`` or ``record``.
-        detail: One line: why it is not solved.
-        solved_at: The first attempt whose code passed acceptance.
-        generated_passed: The generated tests pass on the generated code.
-        tests_valid: The generated tests pass on the reference; None where there are none.
-        bugs_caught: Known bugs that valid generated tests fail on.
-        bugs_accepted: Known bugs that the generated tests pass on, valid or not.
-        acceptance_fraction: Share of the acceptance tests that passed, 0 to 1: partial credit, which
-            never counts as solved.
-        recorded: Facts of the recording: ``at``, ``wall_s``, ``versions``.
-        tokens: ``<role>_<input|cache_write|cache_read|output>`` -> tokens.
+    ``row()`` flattens it; ``row_schema()`` is the JSON Schema of such a row.
     """
 
-    trial: str
+    trial: Annotated[str, Field(description="pair/task/epoch")]
     task: str
+    task_digest: Annotated[str, Field(description="Hash of what models see of the task, and its limits.")]
     pair: str
-    epoch: int
-    difficulty: str
-    tags: str
-    orchestrator: str
+    epoch: Annotated[int, Field(ge=1)]
+    difficulty: Difficulty
+    tags: Annotated[str, Field(description="Separated by blanks.")]
+    orchestrator: Annotated[str, Field(description="Letta model handle.")]
     coder: str
     tester: str
     flow: str
     tools: str
     backend: str
-    mode: str
-    kind: str
+    mode: Annotated[str, Field(description="replay or record")]
+    kind: Annotated[
+        Literal["model", "infra"], Field(description="A measurement, or nothing that tells of the models.")
+    ]
     outcome: str
-    detail: str = ""
-    solved_at: int | None = None
-    generated_passed: bool | None = None
-    generated_tests: int | None = None
-    tests_valid: bool | None = None
-    bugs_caught: int | None = None
-    bugs_accepted: int | None = None
-    bugs_total: int | None = None
-    mutants_caught: int | None = None
-    mutants_total: int | None = None
-    acceptance_passed: int | None = None
-    acceptance_tests: int | None = None
-    acceptance_fraction: float | None = None
-    attempts: int | None = None
-    repairs: int | None = None
-    steps: int | None = None
-    tool_calls: int | None = None
-    tool_errors: int | None = None
-    transport_retries: int | None = None
+    detail: Annotated[str, Field(description="One line: why it is not solved.")] = ""
+    solved_at: Annotated[Count, Field(description="The first attempt whose code passed acceptance.")] = None
+    generated_passed: Annotated[
+        bool | None, Field(description="The generated tests pass on the generated code.")
+    ] = None
+    generated_tests: Count = None
+    tests_valid: Annotated[
+        bool | None,
+        Field(description="The generated tests pass on the reference; null where there are none."),
+    ] = None
+    bugs_caught: Annotated[Count, Field(description="Known bugs that valid generated tests fail on.")] = None
+    bugs_accepted: Annotated[
+        Count, Field(description="Known bugs that the generated tests pass on, valid or not.")
+    ] = None
+    bugs_total: Count = None
+    mutants_caught: Count = None
+    mutants_total: Count = None
+    acceptance_passed: Count = None
+    acceptance_tests: Count = None
+    acceptance_fraction: Annotated[
+        float | None, Field(ge=0, le=1, description="Partial credit; it never counts as solved.")
+    ] = None
+    attempts: Count = None
+    repairs: Count = None
+    steps: Annotated[Count, Field(description="Model calls that the orchestrator made inside Letta.")] = None
+    tool_calls: Count = None
+    tool_errors: Count = None
+    transport_retries: Annotated[
+        Count, Field(description="HTTP requests repeated, when it was recorded.")
+    ] = None
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
@@ -85,9 +93,7 @@ class Record:
         """The flat row: plain JSON values, always the same keys."""
         row = {"schema": SCHEMA, **asdict(self)}
         tokens, recorded = row.pop("tokens"), row.pop("recorded")
-        for role in ROLES:
-            for kind in ("input", "cache_write", "cache_read", "output"):
-                row[f"{role}_{kind}"] = tokens.get(f"{role}_{kind}")
+        row.update({name: tokens.get(name) for name in TOKENS})
         row["recorded_at"] = recorded.get("at")
         row["recorded_wall_s"] = recorded.get("wall_s")
         versions = recorded.get("versions", {})
@@ -145,6 +151,7 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
     return {
         "trial": trial.slug,
         "task": task.id,
+        "task_digest": task.digest,
         "pair": pair.name,
         "epoch": trial.epoch,
         "difficulty": task.difficulty,
@@ -159,27 +166,49 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
     }
 
 
+def row_schema() -> dict[str, Any]:
+    """JSON Schema of one line of ``trials.jsonl``."""
+    schema = TypeAdapter(Record).json_schema(mode="serialization")
+    columns = schema["properties"]
+    del columns["tokens"], columns["recorded"]
+    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
+    columns |= {name: {**count, "description": "Tokens."} for name in TOKENS}
+    text, number = ({"anyOf": [{"type": kind}, {"type": "null"}]} for kind in ("string", "number"))
+    columns["recorded_at"] = {**text, "description": "Day of the recording."}
+    columns["recorded_wall_s"] = {**number, "description": "Seconds that the recorded trial took, live."}
+    columns["letta_version"] = text
+    schema["properties"] = {"schema": {"const": SCHEMA}, **columns}
+    schema["required"] = list(schema["properties"])
+    schema["additionalProperties"] = False
+    return {**schema, "title": "Record", "description": "One trial: a line of trials.jsonl."}
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a ``trials.jsonl``. A last line that is still being written is left out.
+    """The rows of a ``trials.jsonl``, as they are read. A last line that is still being written is left out.
 
     Raises:
         UsageError: There is no such file, or a line of it is no record.
     """
     try:
-        text = path.read_bytes().decode("utf-8", "surrogatepass")
+        with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith("\n"):
+                    yield _row(line, f"{path}:{number}")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a file of records: it is no UTF-8 text") from None
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        try:
-            row = json.loads(line)
-            known = row["outcome"] and row["schema"] == SCHEMA
-        except (ValueError, KeyError, TypeError, RecursionError):
-            known = False
-        if not known:
-            raise UsageError(f"{path}:{number}: not a record of schema {SCHEMA}")
-        yield row
+
+
+def _row(line: str, place: str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        if row["schema"] == SCHEMA and row["outcome"] and row["trial"]:
+            return row
+        remedy = "replay its trials again" if type(row["schema"]) is int else ""
+    except (ValueError, KeyError, TypeError, RecursionError):
+        remedy = ""
+    raise UsageError(f"{place}: not a record of schema {SCHEMA}", remedy=remedy)
 
 
 def is_measurement(row: dict[str, Any]) -> bool:

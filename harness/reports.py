@@ -9,21 +9,26 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness import layout, spec, table
+from harness import compare, layout, spec, table
 from harness.atomic import write_whole
 from harness.errors import UsageError
+from harness.frame import find_run
 from harness.layout import Tables
 from harness.pricing import Prices
 from harness.record import read_rows
 from harness.scrub import redact_json
 from harness.transcript import Transcript, from_json, to_json
 
+if TYPE_CHECKING:
+    from harness.frame import Table
+
 TRIALS = "trials.jsonl"
+PAGE = "report.html"
 LATEST = "latest"
 
 
@@ -69,17 +74,48 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def tables(self, prices: Prices, *, write: bool) -> Tables:
-        """The tables of what was added so far; written into the folder, too, if asked for."""
-        trials = table.frame(self.rows)
-        pairs, testers = table.by_pair(trials, prices), table.by_tester(trials)
-        rows = table.rows_of(pairs)
-        tables = Tables(rows, table.rows_of(testers), note(self.rows, rows))
-        if write:
-            write_whole(self.path / "pairs.csv", table.to_csv(pairs))
-            write_whole(self.path / "testers.csv", table.to_csv(testers))
-            write_whole(self.path / "pairs.md", layout.markdown(tables))
-        return tables
+
+def tables_of(trials: Table, further: str = "") -> Tables:
+    """All tables of a run.
+
+    Args:
+        trials: From ``table.priced``.
+        further: What the note has to say besides.
+    """
+    by = {name: table.rows_of(table.summary(trials, name)) for name in table.BY}
+    rates = {row["pair"]: row["solved_pct"] for row in by["pair"] if row["trials"]}
+    comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
+    return Tables(
+        by=by,
+        testers=table.rows_of(table.by_tester(trials)),
+        comparisons=comparisons,
+        best=compare.best(comparisons, rates),
+        note=note(table.rows_of(trials), by["pair"]) + further,
+    )
+
+
+def write_report(folder: Path, trials: Table, tables: Tables) -> None:
+    """Write all that a run's folder holds besides its records and transcripts.
+
+    Args:
+        folder: The run's folder, with ``transcripts/``.
+        trials: From ``table.priced``.
+        tables: From ``tables_of``.
+
+    Raises:
+        OSError: It cannot be written.
+        UsageError: A transcript is damaged.
+    """
+    from harness.page.compose import page
+
+    write_whole(folder / "pairs.csv", table.rows_to_csv(tables.pairs))
+    write_whole(folder / "testers.csv", table.rows_to_csv(tables.testers))
+    write_whole(folder / "pairs.md", layout.markdown(tables))
+    write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
+    made = page(f"Run {folder.name}", tables, table.rows_of(trials), lambda row: conversation(folder, row))
+    write_whole(folder / PAGE, made.html)
+    for name, html in made.trials.items():
+        write_whole(folder / name, html)
 
 
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
@@ -131,10 +167,9 @@ def find(reports: Path, run: str, wanted: str) -> list[Conversation]:
     Raises:
         UsageError: There is no such run or trial, or its transcript is damaged.
     """
-    folder = reports / run
-    if not (folder / TRIALS).is_file():
-        raise UsageError(f"no run {run!r} in {reports}", remedy="run `pytest benchmarks` first")
-    rows = list(read_rows(folder / TRIALS))
+    path = find_run(run, reports)
+    folder = path.parent
+    rows = list(read_rows(path))
     slugs = [row["trial"] for row in rows]
     exact = [row for row in rows if wanted in (row["trial"], row["task"])]
     chosen = exact or [row for row in rows if wanted in row["trial"]]
@@ -142,10 +177,15 @@ def find(reports: Path, run: str, wanted: str) -> list[Conversation]:
         raise UsageError(
             f"no trial {wanted!r} in {folder}", remedy=f"use one of: {', '.join(sorted(slugs)[:8])}"
         )
-    return [_conversation(folder, row) for row in chosen]
+    return [conversation(folder, row) for row in chosen]
 
 
-def _conversation(folder: Path, row: dict[str, Any]) -> Conversation:
+def conversation(folder: Path, row: dict[str, Any]) -> Conversation:
+    """What a trial's models said and did.
+
+    Raises:
+        UsageError: Its transcript is missing or damaged.
+    """
     path = folder / "transcripts" / f"{row['trial']}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))

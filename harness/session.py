@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import record, reports
+from harness.ending import Ending, Gates, properties
 from harness.errors import HarnessError, SpecError
 from harness.items import RESULT, BrokenItem, SourceFile, TaskFile, TrialItem
+from harness.pricing import Prices
 from harness.sandbox import fork_server
 from harness.scrub import redact_json
+from harness.show import visible
 from harness.spec import PAIRS_FILE, is_source_file, looks_like_a_task
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript, from_json, to_json
@@ -63,6 +66,8 @@ class BenchmarkSession:
         )
         self.mode: Mode = option("record")
         self.unwritten = ""
+        self.ending: Ending | None = None
+        self._properties: dict[str, list[tuple[str, object]]] = {}
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self.folder = reports.RunFolder(self.root / "reports", datetime.now(UTC))
 
@@ -76,7 +81,9 @@ class BenchmarkSession:
             gc.set_threshold(100_000, 10, 10)
             try:
                 assert self.suite.pairs
-                reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
+                assert self._prices
+                if not self.is_worker:
+                    assert self._gates
                 if self.config.getoption("require_sandbox") and not self.is_worker:
                     fork_server.require_all()
                 self._require_sources()
@@ -230,28 +237,51 @@ class BenchmarkSession:
             return "failed", "F", (f"FAILED ({word})", {"red": True})
         return word, LETTERS[outcome], (word.upper(), color)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The controller keeps each record as it arrives."""
+        """The controller keeps each record as it arrives, and lets JUnit files have its figures."""
         carried = getattr(report, "harness", None)
         if carried is not None and not self.is_worker:
+            self._properties[report.nodeid] = list(properties(carried["record"], self._prices))
             try:
                 self.folder.add(carried)
             except OSError as error:
                 self.unwritten = f"not written to {error.filename or self.folder.path}: {error.strerror}"
+        if report.when == "teardown":
+            report.user_properties.extend(self._properties.pop(report.nodeid, ()))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A run that misses a gate fails, though none of its tests did."""
+        if self.is_worker or not self.folder.rows:
+            return
+        self.ending = Ending.of(self.folder, self._prices, self._gates, write=not self.unwritten)
+        if self.ending.failures and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the pair table, and where the run's files are."""
-        if not self.folder.rows:
+        """Print the pair table, what the gates say, and where the run's files are."""
+        if self.ending is None:
             return
-        from harness.layout import print_tables
+        from harness.layout import print_tables, terminal
 
-        shown = self.suite.shown(self.suite.folder / "prices.yaml")
-        prices = reports.load_prices(self.suite.folder, shown)
-        tables = self.folder.tables(prices, write=not self.unwritten)
-        writer = terminalreporter._tw  # noqa: SLF001  (pytest offers no other way to its file)
         terminalreporter.section("pairs")
-        print_tables(tables, writer)
-        terminalreporter.write_line(f"report: {self.unwritten or self.suite.shown(self.folder.path)}")
+        print_tables(self.ending.tables, terminal(terminalreporter._tw))  # noqa: SLF001
+        for line in self.ending.changes:
+            terminalreporter.write_line(visible(line))
+        for line in self.ending.failures:
+            terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
+        where = self.unwritten or self.suite.shown(self.folder.path / reports.PAGE)
+        terminalreporter.write_line(f"report: {self.ending.problem or where}")
+
+    @cached_property
+    def _prices(self) -> Prices:
+        return reports.load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
+
+    @cached_property
+    def _gates(self) -> Gates:
+        option = self.config.getoption
+        return Gates.of(option("fail_under"), option("baseline"), self.root / "reports")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def _parts(event: Event) -> list[RenderableType]:
             indented(event.text, "dim" if event.thinking else ""),
         ]
     if isinstance(event, Called):
-        return [head(f"orchestrator calls {event.tool}", "magenta"), indented(_arguments(event.arguments))]
+        return [head(f"orchestrator calls {event.tool}", "magenta"), indented(arguments(event.arguments))]
     if isinstance(event, Wrote):
         code = Syntax(visible(event.text.rstrip()), "python", background_color="default", word_wrap=True)
         return [head(f"{event.role} writes {event.path}", STYLES[event.role]), Padding(code, (0, 0, 0, 4))]
@@ -94,7 +94,7 @@ def _parts(event: Event) -> list[RenderableType]:
     return [head("fault (not the models')", "red"), indented(event.text)]
 
 
-def _arguments(text: str) -> str:
+def arguments(text: str) -> str:
     """Arguments line by line, or as the model wrote them if they are no JSON object."""
     try:
         values = json.loads(text)

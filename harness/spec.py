@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
+from harness.record import row_schema
 from harness.trial import Limits, Name, Pair, Task, Text, Value, shorten
 from harness.yamlfile import MAX_BYTES
 
@@ -199,10 +200,9 @@ def schemas() -> dict[str, dict[str, Any]]:
         "pairs": PairsFile,
         "prices": PricesFile,
     }
-    return {
-        f"{name}.schema.json": {"$schema": SCHEMA_URL, **model.model_json_schema(mode="validation")}
-        for name, model in kinds.items()
-    }
+    found = {name: model.model_json_schema(mode="validation") for name, model in kinds.items()}
+    found["record"] = row_schema()
+    return {f"{name}.schema.json": {"$schema": SCHEMA_URL, **schema} for name, schema in found.items()}
 
 
 def near(word: str, known: list[str]) -> str:

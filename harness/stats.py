@@ -192,7 +192,7 @@ def paired_p(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values adjusted for their number, in the order given.
+    """The p values adjusted for their number, in the order given.
 
     Source: Holm (1979), Scand. J. Stat. 6, 65.
     """

@@ -11,7 +11,7 @@ import html
 import itertools
 import json
 import os
-import subprocess  # noqa: TID251  (pytest runs in a process of its own, which prints and logs as it does for users)
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path

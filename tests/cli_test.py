@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess  # noqa: TID251  (what a command imports shows in a process of its own)
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path

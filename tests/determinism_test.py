@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-import subprocess  # noqa: TID251  (pytest runs as another user, in another place)
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import replace

@@ -6,6 +6,8 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from harness import layout
+from harness.compare import Comparison
+from harness.stats import Interval
 
 KINDS = ("input", "cache_write", "cache_read", "output")
 ROLES = ("orchestrator", "coder", "tester")
@@ -22,6 +24,8 @@ def a_row(**changes):
         "infra_errors": 1,
         "solved": 2,
         "solved_pct": 50.0,
+        "solved_low_pct": 15.0,
+        "solved_high_pct": 85.0,
         "solved_at_1_pct": 25.0,
         "pass_at_k_pct": 33.3,
         "pass_hat_k_pct": None,
@@ -31,6 +35,8 @@ def a_row(**changes):
         "transport_retries": 3,
         "cost": 1.23456,
         "cost_per_solved": 0.61728,
+        "wall_p50_s": 12.0,
+        "wall_p95_s": 34.5,
     }
     for number, role in enumerate(ROLES, start=1):
         row.update({f"{role}_{kind}": number * 1000 for kind in KINDS})
@@ -65,9 +71,14 @@ def a_tester(**changes):
     return {**row, **changes}
 
 
+def tables(pairs, testers=(), note="n", comparisons=(), best=()):
+    """All that a run shows."""
+    return layout.Tables({"pair": pairs}, list(testers), list(comparisons), list(best), note)
+
+
 def in_markdown(pairs, testers=(), *, note="n"):
     """What stands in pairs.md."""
-    return layout.markdown(layout.Tables(pairs, list(testers), note))
+    return layout.markdown(tables(pairs, testers, note))
 
 
 def printed(rows, testers=(), *, note="n", width=80):
@@ -75,17 +86,17 @@ def printed(rows, testers=(), *, note="n", width=80):
     stream = io.StringIO()
     writer = TerminalWriter(stream)
     writer.fullwidth = width
-    layout.print_tables(layout.Tables(rows, list(testers), note), writer)
+    layout.print_tables(tables(rows, testers, note), layout.terminal(writer))
     return stream.getvalue()
 
 
 def test_the_markdown_holds_both_tables_and_the_note():
     """Results first, then tokens and cost by role, then a line on what the figures are."""
     lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
-    assert lines[2] == ["p", "4", "50.0", "25.0", "33.3", "-", "6", "2", "1", "3", "1"]
+    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "-", "2", "1", "3", "1"]
     spent = {line[1]: line[2:] for line in lines[5:]}
-    assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", ""]
-    assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62"]
+    assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", "", "", ""]
+    assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62", "12.0", "34.5"]
     assert list(spent) == [*ROLES, "all"]
     assert in_markdown([a_row()], note="4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
 
@@ -121,20 +132,21 @@ def test_every_line_of_a_markdown_table_has_as_many_cells():
 )
 def test_money_is_shown_as_known_unknown_or_not_applicable(change, cost, per_solved):
     """Nothing is not unknown, and unknown is not nothing."""
-    assert cells(in_markdown([a_row(**change)], note="n"))[-1][-2:] == [cost, per_solved]
+    assert cells(in_markdown([a_row(**change)], note="n"))[-1][-4:-2] == [cost, per_solved]
 
 
 @pytest.mark.parametrize("cost", [0.00004, 1e-9])
 def test_a_small_cost_does_not_look_like_none(cost):
     """What cost something is not shown as zero dollars."""
-    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][-2]
+    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][-4]
     assert any(digit in shown for digit in "123456789")
 
 
 def test_a_pair_without_measurements_has_no_percentages():
     """There is no rate of nothing."""
-    row = a_row(trials=0, solved=0, solved_pct=None, solved_at_1_pct=None, pass_at_k_pct=None)
-    assert cells(in_markdown([row], note="n"))[2][2:5] == ["-", "-", "-"]
+    none = ("solved_pct", "solved_low_pct", "solved_high_pct", "solved_at_1_pct", "pass_at_k_pct")
+    row = a_row(trials=0, solved=0, **dict.fromkeys(none))
+    assert cells(in_markdown([row], note="n"))[2][2:6] == ["-", "-", "-", "-"]
 
 
 def test_the_rows_of_the_spending_table_add_up():
@@ -174,3 +186,37 @@ def test_no_rows_are_two_empty_tables():
     """Nothing was run, and nothing breaks."""
     assert len(cells(in_markdown([], note="n"))) == 4
     assert "n" in printed([])
+
+
+def test_the_tables_fit_a_hundred_columns():
+    """With figures as large as they get, nothing is folded but a name."""
+    row = a_row(pair="smollm2-guided+smollm2", trials=1000, solved_low_pct=99.1, solved_high_pct=100.0)
+    assert max(map(len, printed([row], width=100).splitlines())) <= 100
+    assert "99.1-100.0" in printed([row], width=100)
+
+
+def test_a_comparison_says_what_it_shows():
+    """Points with their interval, the adjusted p, and what so many tasks could have shown."""
+    compared = Comparison(
+        "a",
+        "b",
+        30,
+        (),
+        (),
+        first_pct=40.0,
+        second_pct=52.5,
+        difference_pct=12.5,
+        interval_pct=Interval(-1.0, 26.0),
+        p_holm=0.0712,
+        smallest_pct=19.5,
+        cost=0.5,
+        cost_interval=Interval(-0.1, 1.5),
+        tokens=-1234.4,
+        tokens_interval=Interval(-2000.0, 10.0),
+    )
+    shown = [text(compared) for _, text in layout.DIFFERENCES]
+    assert shown == ["a", "b", "30", "+12.5 [-1.0, +26.0]", "0.071", "not shown", "19.5", "0"]
+    saved = [text(compared) for _, text in layout.SAVINGS]
+    assert saved[2:] == ["+$0.5 [-$0.1, +$1.50]", "-1,234 [-2,000, +10]"]
+    empty = Comparison("a", "b", 0, (), ())
+    assert {text(empty) for _, text in layout.SAVINGS[2:]} == {"-"}

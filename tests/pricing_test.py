@@ -3,8 +3,8 @@
 import datetime as dt
 
 import pytest
-from genai_prices import Usage as Tokens  # noqa: TID251  (the library is what the rates are held against)
-from genai_prices import calc_price  # noqa: TID251
+from genai_prices import Usage as Tokens
+from genai_prices import calc_price
 
 from harness.pricing import Prices, Rates
 from harness.spec import Price

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rows import a_run, an_infra_row, many
 
+from harness import layout, table
 from harness.errors import UsageError
-from harness.pricing import Prices
+from harness.frame import frame, read
+from harness.layout import Tables
+from harness.pricing import Prices, Rates
 from harness.record import read_rows
-from harness.reports import RunFolder, find, luggage
+from harness.reports import RunFolder, find, luggage, tables_of, write_report
 from harness.run import run_trial
 from harness.transcript import Transcript
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def written(run: RunFolder) -> Tables:
+    """The tables of a run, and its report in its folder."""
+    trials = table.priced(frame(run.rows), Prices())
+    tables = tables_of(trials)
+    write_report(run.path, trials, tables)
+    return tables
 
 
 @pytest.fixture
@@ -65,7 +80,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     """A finished trial's transcript, files and row are read back whole."""
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
-    run.tables(Prices(), write=True)
+    written(run)
     (found,) = find(tmp_path, run.name, "add")
     assert found.row == carried["record"]
     assert luggage(found.row, found.transcript, found.files) == carried
@@ -88,9 +103,12 @@ def test_no_half_written_files(carried, tmp_path: Path) -> None:
     """A finished run holds no temporary file."""
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
-    run.tables(Prices(), write=True)
+    written(run)
     names = {path.name for path in run.path.rglob("*") if path.is_file()}
-    assert names == {"trials.jsonl", "pairs.csv", "testers.csv", "pairs.md", "1.json"}
+    assert names == {
+        *("trials.jsonl", "pairs.csv", "testers.csv", "pairs.md", "tables.json"),
+        *("report.html", "1.json"),
+    }
 
 
 def test_no_secret_travels(trial, recording, claude, monkeypatch) -> None:
@@ -114,4 +132,46 @@ def test_the_same_trial_counts_once(carried, tmp_path) -> None:
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
     run.add(carried)
-    assert run.tables(Prices(), write=False).pairs[0]["trials"] == 1
+    assert written(run).pairs[0]["trials"] == 1
+
+
+def test_every_figure_is_the_same_everywhere(tmp_path) -> None:
+    """Terminal, CSV, JSON, Markdown and page agree, and with a count of the records by hand."""
+    rows = [
+        *many("a", 7, 10, 2, coder_input=100, coder_output=7, repairs=1, tool_errors=2),
+        *many("b", 3, 10, 2, tester_output=11, transport_retries=1),
+        an_infra_row("b", task="t99"),
+    ]
+    folder = a_run(tmp_path / "r", rows)
+    prices = Prices({"code": Rates(1, 1, 1, 1), "orch": Rates(0, 0, 0, 0)})
+    trials = table.priced(read(folder / "trials.jsonl"), prices)
+    tables = tables_of(trials)
+    write_report(folder, trials, tables)
+    stream = io.StringIO()
+    layout.print_tables(tables, Console(file=stream, width=100))
+    shown = next(line.split() for line in stream.getvalue().splitlines() if line.startswith("a "))
+    in_csv = next(iter(csv.DictReader(io.StringIO((folder / "pairs.csv").read_text()))))
+    in_json = json.loads((folder / "tables.json").read_text())["by"]["pair"][0]
+    counted = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    own = [row for row in counted if row["pair"] == "a"]
+    by_hand = {
+        "trials": len(own),
+        "solved": sum(row["outcome"] == "solved" for row in own),
+        "solved_pct": 100 * sum(row["outcome"] == "solved" for row in own) / len(own),
+        "repairs": sum(row["repairs"] for row in own),
+        "tool_errors": sum(row["tool_errors"] for row in own),
+        "transport_retries": sum(row["transport_retries"] for row in own),
+        "coder_input": sum(row["coder_input"] for row in own),
+        "coder_output": sum(row["coder_output"] for row in own),
+        "cost": sum(row["coder_input"] + row["coder_output"] for row in own) / 1e6,
+    }
+    for name, figure in by_hand.items():
+        assert in_json[name] == pytest.approx(figure), name
+        assert float(in_csv[name]) == pytest.approx(figure), name
+    for name, value in in_json.items():
+        assert in_csv[name] == ("" if value is None else str(value)), name
+    assert shown[1:4] == ["20", "70.0", f"{in_json['solved_low_pct']:.1f}-{in_json['solved_high_pct']:.1f}"]
+    page = " ".join((folder / "report.html").read_text().split())
+    cells = "".join(f'<td class="n">{cell}</td>' for cell in shown[1:])
+    assert f'<th scope="row">a</th>{cells}' in page
+    assert "| " + " | ".join(shown) + " |" in (folder / "pairs.md").read_text()

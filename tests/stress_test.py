@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess  # noqa: TID251  (what is interrupted and killed is a process of its own)
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator

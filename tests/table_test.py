@@ -5,8 +5,10 @@ import io
 import json
 
 import pytest
+from rows import a_row, an_infra_row
 
 from harness import table
+from harness.frame import frame
 from harness.pricing import Prices, Rates
 from harness.spec import Price
 
@@ -19,58 +21,12 @@ OWN = Prices(
 )
 
 
-def a_row(pair="p", outcome="solved", **changes):
-    """A row of trials.jsonl."""
-    row = {
-        "schema": 1,
-        "trial": f"{pair}/t/1",
-        "task": "t",
-        "pair": pair,
-        "epoch": 1,
-        "orchestrator": "orch",
-        "coder": "code",
-        "tester": "code",
-        "flow": "free",
-        "tools": "client",
-        "backend": "anthropic",
-        "kind": "model",
-        "outcome": outcome,
-        "solved_at": 1 if outcome == "solved" else None,
-        "generated_passed": outcome == "solved",
-        "generated_tests": 2,
-        "tests_valid": outcome == "solved",
-        "bugs_caught": 2,
-        "bugs_accepted": 1,
-        "bugs_total": 4,
-        "mutants_caught": 0,
-        "mutants_total": 0,
-        "attempts": 1,
-        "repairs": 0,
-        "steps": 2,
-        "tool_calls": 2,
-        "tool_errors": 0,
-        "transport_retries": 0,
-        "recorded_at": "2026-01-01",
-        "recorded_wall_s": 1.5,
-    }
-    for role in ("orchestrator", "coder", "tester"):
-        row.update({f"{role}_{kind}": 0 for kind in ("input", "cache_write", "cache_read", "output")})
-    return {**row, **changes}
-
-
-def an_infra_row(pair="p", outcome="stale_cassette", **changes):
-    """A row of a trial that says nothing about its models: its figures are unknown."""
-    row = a_row(pair, outcome, kind="infra", **changes)
-    kept = ("schema", "epoch", *(key for key, value in row.items() if isinstance(value, str)))
-    return {**{key: value if key in kept else None for key, value in row.items()}, "recorded_at": None}
-
-
 def pairs_of(*rows, prices=OWN, on=None):
-    return table.rows_of(table.by_pair(table.frame(rows), prices, on))
+    return table.rows_of(table.summary(table.priced(frame(rows), prices, on), "pair"))
 
 
 def graded(*rows):
-    return table.rows_of(table.by_tester(table.frame(rows)))
+    return table.rows_of(table.by_tester(table.priced(frame(rows), OWN)))
 
 
 def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
@@ -84,21 +40,15 @@ def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
         a_row("q", task="w", tester="y", outcome="gave_up", **none),
         an_infra_row("q", task="z", tester="x"),
     ]
-    assert graded(*rows) == [
-        {
-            "tester": "x",
-            "test_files": 3,
-            "generated_passed_pct": 100.0,
-            "tests_valid": 2,
-            "false_alarm_pct": 33.3,
-            "false_pass_pct": 22.2,
-            "bugs_caught": 4,
-            "bugs_accepted": 2,
-            "bugs_total": 9,
-            "mutants_caught": 0,
-            "mutants_total": 0,
-        }
-    ]
+    (row,) = graded(*rows)
+    assert {key: row[key] for key in ("tester", "test_files", "generated_passed_pct", "tests_valid")} == {
+        "tester": "x",
+        "test_files": 3,
+        "generated_passed_pct": 100.0,
+        "tests_valid": 2,
+    }
+    assert (row["false_alarm_pct"], row["false_pass_pct"]) == (33.3, 22.2)
+    assert (row["bugs_caught"], row["bugs_accepted"], row["bugs_total"]) == (4, 2, 9)
     assert graded(rows[4]) == graded(rows[5]) == graded() == []
 
 
@@ -156,6 +106,20 @@ def test_the_figures_of_a_pair():
         "solved_pct": 50.0,
         "solved_at_1": 1,
         "solved_at_1_pct": 25.0,
+        "solved_after_repair": 1,
+        "solved_low_pct": 15.0,
+        "solved_high_pct": 85.0,
+        "tasks": 4,
+        "acceptance_pct": 50.0,
+        "test_files": 4,
+        "tests_valid": 2,
+        "false_alarm_pct": 50.0,
+        "false_pass_pct": 25.0,
+        "bugs_caught": 8,
+        "bugs_accepted": 4,
+        "bugs_total": 16,
+        "mutants_caught": 0,
+        "mutants_total": 0,
         "generated_passed": 3,
         "generated_passed_pct": 75.0,
         "k": 1,
@@ -182,7 +146,11 @@ def test_the_figures_of_a_pair():
         "coder_cost": pytest.approx(3 + 2 + 1),
         "tester_cost": pytest.approx(3),
         "cost": pytest.approx(11),
+        "cost_per_trial": pytest.approx(2.75),
         "cost_per_solved": pytest.approx(5.5),
+        "unpriced": "",
+        "wall_p50_s": 1.5,
+        "wall_p95_s": 1.5,
     }
 
 
@@ -244,7 +212,7 @@ def test_no_rows_make_an_empty_table():
 def test_rows_and_pairs_are_sorted():
     """The table does not depend on the order in which workers finished."""
     rows = [a_row("b", epoch=2), a_row("a", task="z"), a_row("b", epoch=1), a_row("a", task="c")]
-    ordered = table.rows_of(table.frame(rows))
+    ordered = table.rows_of(frame(rows))
     assert [(row["pair"], row["task"], row["epoch"]) for row in ordered] == [
         ("a", "c", 1),
         ("a", "z", 1),
@@ -279,13 +247,13 @@ def test_rows_are_plain_python_values():
     rows = pairs_of(*ROWS, an_infra_row("q"))
     assert {type(value) for row in rows for value in row.values()} <= {str, int, float, type(None)}
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
-    plain = table.rows_of(table.frame(ROWS))
+    plain = table.rows_of(frame(ROWS))
     assert {type(value) for row in plain for value in row.values()} <= {str, int, float, bool, type(None)}
 
 
 def test_the_csv_holds_the_same_figures():
     """A cell of the file is the row's value, and empty where that is unknown."""
-    pairs = table.by_pair(table.frame([*ROWS, an_infra_row('q,"x"')]), OWN)
+    pairs = table.summary(table.priced(frame([*ROWS, an_infra_row('q,"x"')]), OWN), "pair")
     text = table.to_csv(pairs)
     assert "\r" not in text
     read = list(csv.DictReader(io.StringIO(text)))
@@ -301,3 +269,50 @@ def test_percentages_are_of_the_measured_trials(count):
     """A rate is rounded to one decimal."""
     rows = [a_row(epoch=1), *[a_row(epoch=n + 2, outcome="wrong") for n in range(count)]]
     assert pairs_of(*rows)[0]["solved_pct"] == round(100 / (count + 1), 1)
+
+
+def test_every_grouping_counts_the_same_trials():
+    """Models, tasks and difficulties divide the trials; a tag takes each that has it."""
+    rows = [*ROWS, a_row("q", task="z", difficulty="hard", tags="x", orchestrator="o2", coder="c2")]
+    trials = table.priced(frame(rows), OWN)
+    for by in table.BY:
+        found = table.rows_of(table.summary(trials, by))
+        wanted = {"x": 5, "y": 4} if by == "tag" else None
+        if wanted:
+            assert {row["tag"]: row["trials"] for row in found} == wanted
+        else:
+            counts = [sum(row[name] for row in found) for name in ("trials", "infra_errors")]
+            assert counts == [5, 2]
+        assert next(iter(found[0])) == by
+    assert [row["difficulty"] for row in table.rows_of(table.summary(trials, "difficulty"))] == [
+        "easy",
+        "hard",
+    ]
+
+
+def test_models_without_a_price_are_named():
+    """Unknown stays unknown, and it is said what is missing."""
+    rows = [a_row(coder="new-1", coder_output=5), a_row(task="u", tester="new-2", tester_output=5)]
+    (row,) = pairs_of(*rows)
+    assert (row["cost"], row["unpriced"]) == (None, "new-1, new-2")
+
+
+def test_bounds_are_those_of_the_statistics():
+    """Clustered by task; where the rows are tasks, by pair."""
+    from harness.stats import rate_interval
+
+    rows = [
+        a_row(pair, outcome, task=task, epoch=epoch)
+        for pair in ("p", "q")
+        for task, outcomes in {"t": "ss", "u": "sw", "v": "ww"}.items()
+        for epoch, letter in enumerate(outcomes, start=1)
+        for outcome in [{"s": "solved", "w": "wrong"}[letter]]
+    ]
+    trials = table.priced(frame(rows), OWN)
+    for by, counts in (("pair", [(2, 2), (2, 1), (2, 0)]), ("coder", [(4, 4), (4, 2), (4, 0)])):
+        expected = rate_interval(counts)
+        row = table.rows_of(table.summary(trials, by))[0]
+        assert row["solved_low_pct"] == round(100 * expected.low, 1)
+        assert row["solved_high_pct"] == round(100 * expected.high, 1)
+    task = table.rows_of(table.summary(trials, "task"))[1]
+    assert task["solved_low_pct"] == round(100 * rate_interval([(2, 1), (2, 1)]).low, 1)

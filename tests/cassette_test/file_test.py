@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 import stat
-import subprocess  # noqa: TID251  (a bound of memory holds for a whole process)
+import subprocess
 import sys
 import uuid
 from pathlib import Path

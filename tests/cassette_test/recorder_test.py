@@ -13,9 +13,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-import anthropic  # noqa: TID251  (the SDK whose retries must not swallow a miss)
+import anthropic
 import httpx2
-import letta_client  # noqa: TID251  (the other one)
+import letta_client
 import pytest
 
 from harness.cassette.exchange import Exchange

@@ -1,0 +1,93 @@
+"""Pass rate against cost as an SVG picture, by matplotlib, which is imported here only.
+
+Its colours are those of the page: each is drawn in a colour that stands for a CSS variable.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+VARIABLES = {"#010203": "var(--ink)", "#040506": "var(--line)", "#070809": "var(--point)"}
+INK, LINE, POINT = VARIABLES
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture. ``svg`` is empty where there is nothing to draw.
+
+    Attributes:
+        axis: What the rate stands against, in words.
+        marks: Number in the picture -> pair.
+    """
+
+    axis: str
+    svg: str
+    marks: tuple[tuple[int, str], ...]
+
+
+def rate_against_cost(pairs: list[Row]) -> Figure:
+    """Each pair's pass rate with its interval, against dollars a trial.
+
+    Where a pair's cost is unknown, or nothing cost anything, tokens a trial take the place of dollars.
+
+    Args:
+        pairs: Rows of ``table.summary`` by pair.
+    """
+    measured = [row for row in pairs if row["trials"]]
+    in_dollars = all(row["cost"] is not None for row in measured) and any(row["cost"] for row in measured)
+    axis = "cost per trial" if in_dollars else "tokens per trial"
+    marks = tuple((number, row["pair"]) for number, row in enumerate(measured, start=1))
+    if not measured:
+        return Figure(axis, "", ())
+    across = [row["cost_per_trial"] if in_dollars else _tokens(row) for row in measured]
+    return Figure(axis, _drawn(measured, across, "US dollars" if in_dollars else "tokens"), marks)
+
+
+def _tokens(row: Row) -> float:
+    roles, kinds = ("orchestrator", "coder", "tester"), ("input", "cache_write", "cache_read", "output")
+    return float(sum(row[f"{role}_{kind}"] for role in roles for kind in kinds)) / int(row["trials"])
+
+
+def _drawn(pairs: list[Row], across: list[float], unit: str) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Canvas
+
+    style: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "harness",
+        "font.family": "sans-serif",
+        "font.size": 11,
+    }
+    with mpl.rc_context(style):
+        canvas = Canvas(figsize=(8, 4), layout="constrained")
+        axes = canvas.add_subplot()
+        rates = [row["solved_pct"] for row in pairs]
+        low = [row["solved_pct"] - row["solved_low_pct"] for row in pairs]
+        high = [row["solved_high_pct"] - row["solved_pct"] for row in pairs]
+        axes.errorbar(across, rates, yerr=(low, high), fmt="o", color=POINT, capsize=4, markersize=7)
+        for number, place in enumerate(zip(across, rates, strict=True), start=1):
+            axes.annotate(str(number), place, (9, 5), textcoords="offset points", color=INK, weight="bold")
+        axes.set(xlabel=f"{unit} per trial", ylabel="trials solved, %", ylim=(-4, 104))
+        axes.set_xlim(left=-0.03 * max(across, default=0) or -1)
+        axes.grid(color=LINE, linewidth=0.6)
+        axes.tick_params(colors=INK)
+        axes.xaxis.label.set_color(INK)
+        axes.yaxis.label.set_color(INK)
+        for spine in axes.spines.values():
+            spine.set_color(LINE)
+        text = io.StringIO()
+        plain = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        canvas.savefig(text, format="svg", transparent=True, metadata=plain)
+    return _for_the_page(text.getvalue())
+
+
+def _for_the_page(svg: str) -> str:
+    """The drawing itself, with the page's colours and a name for those who do not see it."""
+    svg = svg[svg.index("<svg") :]
+    for color, variable in VARIABLES.items():
+        svg = svg.replace(color, variable)
+    name = 'role="img" aria-label="Pass rate of each pair; the table below has the figures"'
+    return svg.replace("<svg ", f"<svg {name} ", 1)
