@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import ApiError
+from harness.names import well_formed
 from harness.scrub import without_password
 from harness.transcript import Role, Usage
 from harness.transport import Transport, status_of
-from harness.trial import well_formed
 
 if TYPE_CHECKING:
     from anthropic import Anthropic

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError
+from harness.names import well_formed
 from harness.scrub import without_password
 from harness.transcript import Usage
 from harness.transport import Transport, status_of
-from harness.trial import Orchestrator, well_formed
+from harness.trial import Orchestrator
 
 if TYPE_CHECKING:
     from letta_client import Letta

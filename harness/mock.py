@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from harness.claude import Answer
 from harness.errors import SpecError
-from harness.roles import fenced
+from harness.fences import fenced
 from harness.transcript import Role, Usage
 from harness.trial import Task
 

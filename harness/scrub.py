@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from harness.trial import well_formed
+from harness.names import well_formed
 
 REQUEST_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 RESPONSE_HEADERS = frozenset({"content-type"})

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
-from harness.trial import Limits, Name, Pair, Task, Text, Value, shorten
+from harness.names import shorten
+from harness.trial import Limits, Name, Pair, Task, Text, Value
 from harness.yamlfile import MAX_BYTES
 
 PAIRS_FILE = "pairs.yaml"

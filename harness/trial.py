@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from harness.names import is_safe_path
+
 MAX_NAME = 120
 TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"}
 MOCK_CODER, MOCK_TESTER = re.compile(r"oracle|bug|bug:.+"), re.compile(r"oracle|trivial")
@@ -190,24 +192,3 @@ def digest(value: object) -> str:
     """Short stable hash of a JSON-like value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def is_safe_path(name: str) -> bool:
-    """Whether a file name stays inside a workspace on every platform."""
-    path = PurePosixPath(name)
-    return (
-        0 < len(name) <= 200
-        and not path.is_absolute()
-        and len(path.parts) <= 8
-        and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*", name) is not None
-    )
-
-
-def well_formed(text: str) -> str:
-    """The text with halves of surrogate pairs, which JSON can carry and UTF-8 cannot, replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def shorten(text: str, limit: int = 80) -> str:
-    """The text, or its beginning with an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

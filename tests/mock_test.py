@@ -5,8 +5,8 @@ import pytest
 from harness import endpoints
 from harness.cassette.file import load
 from harness.errors import SpecError
+from harness.fences import extract_code
 from harness.mock import TRIVIAL, Mock
-from harness.roles import extract_code
 from harness.run import cassette_path, run_trial
 from harness.trial import Bug, Pair
 

@@ -5,7 +5,8 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from harness.trial import Limits, Orchestrator, Pair, Task, Trial, digest, is_safe_path, shorten
+from harness.names import is_safe_path, shorten
+from harness.trial import Limits, Orchestrator, Pair, Task, Trial, digest
 
 
 def a_task(**changes):
