@@ -7,6 +7,10 @@ use no tokens. With an oracle a trial measures the orchestrator alone; with a bu
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from harness.claude import Answer
 from harness.errors import SpecError
 from harness.fences import fenced
@@ -30,6 +34,23 @@ class Mock:
         """
         code = self._code(model) if role == "coder" else self._tests(model)
         return Answer(fenced(code), model, Usage(), cut_off=False)
+
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """The same as the Messages API would put it; see ``gateway.Upstream.forward``.
+
+        Raises:
+            SpecError: The task has no such bug.
+        """
+        answer = self.ask(role, body["model"], body["system"], "", body["max_tokens"])
+        message = {
+            "type": "message",
+            "role": "assistant",
+            "model": answer.model,
+            "content": [{"type": "text", "text": answer.text}],
+            "stop_reason": "max_tokens" if answer.cut_off else "end_turn",
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        }
+        return json.dumps(message).encode()
 
     def _code(self, model: str) -> str:
         if model == "oracle":

@@ -7,8 +7,8 @@ the orchestrator as an error text. It never ends the trial.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +16,15 @@ from harness import prompts
 from harness.claude import Claude, Refused
 from harness.errand import Author, Brief, ToolError, carry_out
 from harness.errors import ApiError
-from harness.letta import ToolCall, ToolReturn
+from harness.letta import Ran, ToolCall, ToolReturn, as_letta_says
 from harness.names import shorten
+from harness.server_side import Replayed, ServerSide
 from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.trial import Pair, Task
 from harness.workspace import Workspace, WorkspaceError
 
 ROLES: dict[str, Author] = {prompts.CODER_TOOL: "coder", prompts.TESTER_TOOL: "tester"}
+NOT_RUN = "see the Letta server's log; it has to run on this machine and as this user, or use tools: client"
 WORDS = ("CODER_TOOL", "CODER_TASK", "TESTER_TASK", "CURRENT_FILE", "OTHER_FILE")
 
 
@@ -45,6 +47,7 @@ class Tools:
 
     Attributes:
         note: Told of every event as it happens.
+        server_side: What stands behind the tools where Letta runs them.
     """
 
     task: Task
@@ -52,6 +55,7 @@ class Tools:
     claude: Claude
     workspace: Workspace
     note: Callable[[Event], None]
+    server_side: ServerSide = field(default_factory=Replayed)
 
     @property
     def definitions(self) -> dict[str, dict[str, Any]]:
@@ -76,6 +80,39 @@ class Tools:
             ok, text = False, "Error: Claude could not be reached."
         self.note(Returned(attempt, call.call_id, ok, text))
         return ToolReturn(call.call_id, ok, text)
+
+    def again(self, ran: Sequence[Ran], attempt: int) -> None:
+        """Carry out again what Letta's sandbox did, for its files, tokens and words.
+
+        What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and
+        is only told.
+
+        Raises:
+            ApiError: Letta could not run a tool, or it did something else there.
+        """
+        with self.server_side.answered():
+            for each in ran:
+                self._told(each, attempt)
+
+    def _told(self, ran: Ran, attempt: int) -> None:
+        call, told = ran.call, ran.returned
+        self.note(Called(attempt, call.call_id, call.name, call.arguments))
+        if told.ok or told.text.startswith(as_letta_says(call.name, "")):
+            self._compare(call, told, attempt)
+        elif not _model_s_doing(call, told):
+            raise ApiError(f"Letta could not run {call.name}: {told.text}", remedy=NOT_RUN)
+        self.note(Returned(attempt, call.call_id, told.ok, told.text))
+
+    def _compare(self, call: ToolCall, told: ToolReturn, attempt: int) -> None:
+        try:
+            ok, text = True, self.carried_out(call, attempt)
+        except (ToolError, WorkspaceError, Refused) as error:
+            ok, text = False, as_letta_says(call.name, str(error))
+        if (ok, text) != (told.ok, told.text):
+            raise ApiError(
+                f"{call.name} said {shorten(told.text, 200)!r} in Letta's sandbox, "
+                f"and {shorten(text, 200)!r} when it was carried out again"
+            )
 
     def carried_out(self, call: ToolCall, attempt: int) -> str:
         """Carry out a tool call; gives what the orchestrator is told.
@@ -109,3 +146,15 @@ def _understood(call: ToolCall) -> tuple[Author, dict[str, Any]]:
     if not isinstance(given, dict):
         raise ToolError("the arguments must be a JSON object")
     return ROLES[call.name], given
+
+
+def _model_s_doing(call: ToolCall, told: ToolReturn) -> bool:
+    """Whether Letta refused a call for what the model made of it."""
+    if call.name not in ROLES or not told.text.startswith("Error executing function"):
+        return True
+    try:
+        _, given = _understood(call)
+    except ToolError:
+        return True
+    known = prompts.definitions(guided=False)[call.name]["parameters"]["properties"]
+    return not set(given) <= set(known)

@@ -125,7 +125,11 @@ class Pair(Value):
         description="guided: only the next sensible tool is offered (coder, tester, then none), and it asks "
         "only for a spec: the files are the task's.",
     )
-    tools: Literal["client"] = Field("client", description="client: the harness runs the tools itself.")
+    tools: Literal["client", "server"] = Field(
+        "client",
+        description="client: the harness runs the tools itself. server: Letta does, in its own tool sandbox; "
+        "it has to run on this machine.",
+    )
     backend: Literal["anthropic", "local", "mock"] = Field(
         "anthropic",
         description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude. "
@@ -140,6 +144,7 @@ class Pair(Value):
     )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
     on_request: bool = Field(False, description="Run only where --pair names it.")
+    tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
 
     @model_validator(mode="before")
     @classmethod
@@ -158,6 +163,18 @@ class Pair(Value):
             if not MOCK_TESTER.fullmatch(self.tester):
                 raise ValueError(f"expected tester oracle or trivial with backend mock, got {self.tester!r}")
         return self
+
+    @model_validator(mode="after")
+    def _letta_offers_all_its_tools(self) -> Pair:
+        if self.tools == "server" and self.flow == "guided":
+            raise ValueError(
+                "expected tools: client with flow: guided: what Letta runs itself is always on offer"
+            )
+        return self
+
+    def takes(self, task: Task) -> bool:
+        """Whether the pair is run for a task."""
+        return not self.tasks or task.id in self.tasks
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:

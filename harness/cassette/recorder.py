@@ -51,14 +51,15 @@ class Player:
         return self._cassette.misses
 
     @property
+    def left(self) -> list[int]:
+        """Which exchanges nobody asked for, counted from 0."""
+        return [i for i in range(len(self._cassette.data)) if not self._cassette.play_counts[i]]
+
+    @property
     def unplayed(self) -> list[str]:
         """Recorded requests that nobody asked for, each with its number."""
-        counts, data = self._cassette.play_counts, self._cassette.data
-        return [
-            f"{r.method} {r.uri} (exchange {i + 1} of {len(data)})"
-            for i, (r, _) in enumerate(data)
-            if not counts[i]
-        ]
+        data = self._cassette.data
+        return [f"{data[i][0].method} {data[i][0].uri} (exchange {i + 1} of {len(data)})" for i in self.left]
 
 
 class Tape:
