@@ -27,6 +27,7 @@ ADDRESS = re.compile(r"/(coder|tester)/v1/messages")
 FIELDS = {"max_tokens", "messages", "model", "system"}
 MAX_BYTES = 8_000_000
 PATIENCE_S = 60.0
+JSON = "application/json"
 
 
 class Upstream(Protocol):
@@ -41,51 +42,67 @@ class Upstream(Protocol):
         """
 
 
+class Door(Protocol):
+    """What can stand behind a loopback address: ``Gateway`` here, ``Passage`` for the Claude CLI."""
+
+    url: str
+
+    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes]:
+        """Status, content type and body for one request; never raises."""
+
+
 class Gateway:
-    """One running gateway.
+    """The way of Letta's tools to Claude.
 
     Attributes:
         key: What its callers have to show.
-        url: Where it listens.
+        url: Where it listens, once it is served.
         faults: Why it could not answer; each ends the trial.
     """
 
-    def __init__(self, upstream: Upstream, port: int) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         self.key = f"only-for-this-trial-{secrets.token_urlsafe(24)}"
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = ""
         self.faults: list[HarnessError] = []
         self._upstream = upstream
 
-    def answer(self, path: str, shown: str, raw: bytes) -> tuple[int, bytes]:
-        """Status and body for one request; never raises."""
+    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes]:
+        """See ``Door.answer``."""
+        return self._answer(path, shown_key(headers), raw)
+
+    def _answer(self, path: str, shown: str, raw: bytes) -> tuple[int, str, bytes]:
         if not hmac.compare_digest(shown.encode(), self.key.encode()):
-            return 401, _error("authentication_error", "this gateway is for the tools of a running trial")
+            return error_answer(
+                401, "authentication_error", "this gateway is for the tools of a running trial"
+            )
         match, body = ADDRESS.fullmatch(path), _parsed(raw)
         if match is None or body is None:
-            return 404, _error("not_found_error", "this gateway passes on nothing else than the tools ask")
+            return error_answer(
+                404, "not_found_error", "this gateway passes on nothing else than the tools ask"
+            )
         role: Role = "coder" if match[1] == "coder" else "tester"
         try:
-            return 200, self._upstream.forward(role, body)
+            return 200, JSON, self._upstream.forward(role, body)
         except Refused as error:
-            return 400, _error("invalid_request_error", str(error))
+            return error_answer(400, "invalid_request_error", str(error))
         except HarnessError as error:
             self.faults.append(error)
         except Exception as error:  # noqa: BLE001  (a bug must not look like a model's failure)
             self.faults.append(ApiError(f"the gateway failed: {type(error).__name__}: {error}"))
-        return 503, _error("api_error", "Claude could not be reached")
+        return error_answer(503, "api_error", "Claude could not be reached")
 
 
 @contextmanager
-def serving(upstream: Upstream) -> Iterator[Gateway]:
-    """A gateway that listens as long as the block runs."""
+def serving(door: Door) -> Iterator[None]:
+    """Let it listen on loopback as long as the block runs."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
-        gateway = Gateway(upstream, server.server_port)
-        server.gateway = gateway  # type: ignore[attr-defined]
+        door.url = f"http://127.0.0.1:{server.server_port}"
+        server.door = door  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield gateway
+            yield
         finally:
             server.shutdown()
             thread.join()
@@ -104,16 +121,15 @@ class _Handler(BaseHTTPRequestHandler):
         size = int(length) if length.isascii() and length.isdecimal() else -1
         if not 0 <= size <= MAX_BYTES:
             self.close_connection = True
-            self._send(413, _error("request_too_large", "the request has no length, or is too long"))
+            self._send(*error_answer(413, "request_too_large", "the request has no length, or is too long"))
             return
         raw = self.rfile.read(size)
-        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        shown = self.headers.get("x-api-key", "") or bearer
-        self._send(*self.server.gateway.answer(self.path, shown, raw))  # type: ignore[attr-defined]
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._send(*self.server.door.answer(self.path, headers, raw))  # type: ignore[attr-defined]
 
-    def _send(self, status: int, body: bytes) -> None:
+    def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.send_header("x-should-retry", "false")
         self.end_headers()
@@ -128,5 +144,11 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) and set(body) == FIELDS else None
 
 
-def _error(kind: str, message: str) -> bytes:
-    return json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
+def shown_key(headers: Mapping[str, str]) -> str:
+    """The key that a request shows, in either header."""
+    return headers.get("x-api-key", "") or headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def error_answer(status: int, kind: str, message: str) -> tuple[int, str, bytes]:
+    """An error as the Messages API shapes it."""
+    return status, JSON, json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()

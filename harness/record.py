@@ -91,6 +91,7 @@ class Record:
         row["recorded_at"] = recorded.get("at")
         row["recorded_wall_s"] = recorded.get("wall_s")
         versions = recorded.get("versions", {})
+        row["notional_cost_usd"] = recorded.get("notional_cost_usd")
         row["letta_version"] = versions.get("letta")
         return row
 

@@ -35,7 +35,9 @@ def brief_of(task: Task, pair: Pair) -> Brief:
         test_file=task.test_file,
         given=sorted(task.files),
         models={"coder": pair.coder, "tester": pair.tester},
-        systems={"coder": prompts.CODER, "tester": prompts.TESTER},
+        systems=prompts.claude_code
+        if pair.backend == "claude-code"
+        else {"coder": prompts.CODER, "tester": prompts.TESTER},
         max_tokens=min(task.limits.max_tokens, pair.max_tokens or task.limits.max_tokens),
         words={name: getattr(prompts, name) for name in WORDS},
     )

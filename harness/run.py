@@ -21,6 +21,8 @@ from harness.cassette import offline, recorder, staleness
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
 from harness.claude import MessagesApi
+from harness.claude_cli import Cli, cli_versions
+from harness.claude_code import Channel, ClaudeCode, notional_cost
 from harness.endpoints import Endpoints
 from harness.errors import ApiError, HarnessError, StaleCassette
 from harness.feedback import feedback
@@ -37,7 +39,7 @@ from harness.verdict import Grader, Mutants, no_mutants
 from harness.workspace import Workspace
 
 Mode = Literal["none", "once", "all"]
-Backend: TypeAlias = MessagesApi | Mock
+Backend: TypeAlias = MessagesApi | ClaudeCode | Mock
 
 
 def _today() -> datetime:
@@ -118,6 +120,7 @@ class _Run:
         self.attempts: list[Mapping[str, str]] = []
         self.grader = Grader(trial.task, setup.sandbox, setup.mutants)
         self.transport = setup.transport()
+        self.channel: Channel | None = None
 
     def result(self) -> Result:
         """Carry the trial out and never raise for what can go wrong in it."""
@@ -145,6 +148,7 @@ class _Run:
             again_with=staleness.command(self.trial, "all"),
         )
         with offline.offline(), recorder.replaying(tape.exchanges) as player:
+            self.channel = player
             try:
                 transcript = self._converse(endpoints.replayed(self.trial.pair))
             except (Exception, recorder.ReplayMiss) as error:
@@ -178,8 +182,12 @@ class _Run:
             self._server(where).register(definitions, letta_source.source())
         began = time.monotonic()
         with recorder.recording(where.services) as tape:
+            self.channel = tape
             transcript = self._conversed(where, tape)
         recorded = self._facts(letta_version, time.monotonic() - began)
+        if self.trial.pair.backend == "claude-code":
+            recorded["login"] = "endpoint" if where.claude_url else "own"
+            recorded["notional_cost_usd"] = notional_cost(tape.exchanges)
         if transcript.faults:
             raise ApiError(transcript.faults[0].text)
         graded = self._graded(transcript, recorded)
@@ -221,6 +229,7 @@ class _Run:
                 "letta-client": version("letta-client"),
                 "anthropic": version("anthropic"),
                 "python": platform.python_version(),
+                **(cli_versions() if pair.backend == "claude-code" else {}),
                 **({"server-tools": letta_source.source_digest()} if pair.tools == "server" else {}),
             },
         }
@@ -271,7 +280,13 @@ class _Run:
     def _claude(self, where: Endpoints) -> Backend:
         if self.trial.pair.backend == "mock":
             return Mock(self.trial.task)
+        if self.trial.pair.backend == "claude-code":
+            assert self.channel is not None, "set before the conversation begins"
+            return ClaudeCode(self.workspace.snapshot, self.channel, self._cli(where).run)
         return MessagesApi(where.claude_url, where.claude_key, self.transport)
+
+    def _cli(self, where: Endpoints) -> Cli:
+        return Cli(where.claude_url, where.claude_key, self.setup.environment)
 
     def _server(self, where: Endpoints) -> Server:
         return Server(where.letta_url, where.letta_key, self.transport)

@@ -125,7 +125,8 @@ def live(
         files: What is there before it.
         passed: Gives the exchanges with Claude so far.
     """
-    with tempfile.TemporaryDirectory(prefix="trial-") as name, serving(upstream) as gateway:
+    gateway = Gateway(upstream)
+    with tempfile.TemporaryDirectory(prefix="trial-") as name, serving(gateway):
         folder = Path(name).resolve()
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -130,9 +130,10 @@ class Pair(Value):
         description="client: the harness runs the tools itself. server: Letta does, in its own tool sandbox; "
         "it has to run on this machine.",
     )
-    backend: Literal["anthropic", "local", "mock"] = Field(
+    backend: Literal["anthropic", "claude-code", "local", "mock"] = Field(
         "anthropic",
-        description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude. "
+        description="How coder and tester are reached. claude-code: the Claude CLI with its own login (or "
+        "with ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY). local: the embedded stack, a stand-in for Claude. "
         "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
         "the tester `oracle` (the acceptance tests, default) or `trivial`.",
     )
@@ -170,6 +171,12 @@ class Pair(Value):
             raise ValueError(
                 "expected tools: client with flow: guided: what Letta runs itself is always on offer"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_cli_is_no_endpoint(self) -> Pair:
+        if self.tools == "server" and self.backend == "claude-code":
+            raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
         return self
 
     def takes(self, task: Task) -> bool:

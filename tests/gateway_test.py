@@ -44,14 +44,16 @@ def asked(gateway, *, path="/coder/v1/messages", body=None, **headers):
 def test_a_request_passes_with_its_role(role):
     """The address says for whom; body and answer are untouched."""
     upstream = Upstream()
-    with serving(upstream) as gateway:
+    gateway = Gateway(upstream)
+    with serving(gateway):
         assert asked(gateway, path=f"/{role}/v1/messages") == (200, {"said": "yes"})
     assert upstream.asked == [(role, BODY)]
 
 
 def test_the_key_may_be_a_bearer_token():
     """Newer SDKs send it so."""
-    with serving(Upstream()) as gateway:
+    gateway = Gateway(Upstream())
+    with serving(gateway):
         assert asked(gateway, x_api_key="", authorization=f"Bearer {gateway.key}")[0] == 200
 
 
@@ -59,14 +61,15 @@ def test_the_key_may_be_a_bearer_token():
 def test_nobody_passes_without_the_key(key):
     """Other programs of this machine cannot use the real key through the gateway."""
     upstream = Upstream()
-    with serving(upstream) as gateway:
-        assert gateway.answer("/coder/v1/messages", key, json.dumps(BODY).encode())[0] == 401
+    gateway = Gateway(upstream)
+    with serving(gateway):
+        assert gateway.answer("/coder/v1/messages", {"x-api-key": key}, json.dumps(BODY).encode())[0] == 401
     assert upstream.asked == []
 
 
 def test_each_gateway_has_a_key_of_its_own():
     """A key of one trial is worth nothing in the next."""
-    assert Gateway(Upstream(), 1).key != Gateway(Upstream(), 1).key
+    assert Gateway(Upstream()).key != Gateway(Upstream()).key
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,8 @@ def test_each_gateway_has_a_key_of_its_own():
 def test_nothing_else_passes(path, body):
     """Only what the tools ask reaches Claude."""
     upstream = Upstream()
-    with serving(upstream) as gateway:
+    gateway = Gateway(upstream)
+    with serving(gateway):
         assert asked(gateway, path=path, body=body)[0] == 404
     assert upstream.asked == []
 
@@ -94,14 +98,16 @@ def test_nothing_else_passes(path, body):
 def test_a_request_that_is_too_long_is_not_read():
     """A length is believed, and bounded."""
     upstream = Upstream()
-    with serving(upstream) as gateway:
+    gateway = Gateway(upstream)
+    with serving(gateway):
         assert asked(gateway, content_length=str(MAX_BYTES + 1))[0] == 413
     assert upstream.asked == []
 
 
 def test_a_refusal_reaches_the_tool():
     """The models' doing: the tool is to tell the orchestrator."""
-    with serving(Upstream(Refused("400 prompt is too long"))) as gateway:
+    gateway = Gateway(Upstream(Refused("400 prompt is too long")))
+    with serving(gateway):
         status, body = asked(gateway)
         assert (status, body["error"]["message"]) == (400, "400 prompt is too long")
         assert gateway.faults == []
@@ -112,7 +118,8 @@ def test_a_refusal_reaches_the_tool():
 )
 def test_a_fault_is_kept_for_the_trial(failure):
     """The tool hears no reason, the trial does: it cannot be measured."""
-    with serving(Upstream(failure)) as gateway:
+    gateway = Gateway(Upstream(failure))
+    with serving(gateway):
         status, body = asked(gateway)
     assert status == 503
     assert str(failure) not in json.dumps(body)
