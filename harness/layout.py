@@ -33,8 +33,13 @@ def _dollars(key: str) -> Callable[[Row], str]:
     return text
 
 
+def _pair(row: Row) -> str:
+    """The pair's name, marked where no model wrote anything."""
+    return f"{row['pair']} (mock)" if row.get("backend") == "mock" else str(row["pair"])
+
+
 RESULTS: Columns = [
-    ("pair", _plain("pair")),
+    ("pair", _pair),
     ("trials", _plain("trials")),
     ("solved\n%", _percent("solved_pct")),
     ("at 1st\n%", _percent("solved_at_1_pct")),

@@ -50,6 +50,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="grade testers on up to N further bugs for each task, derived from its reference",
     )
+    add(
+        "--mix-mocks",
+        action="store_true",
+        help="let pairs with backend mock stand in one table with pairs of real models",
+    )
     add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
     add(
         "--require-sandbox",

@@ -27,7 +27,7 @@ from harness.endpoints import Endpoints
 from harness.errors import ApiError, HarnessError, StaleCassette
 from harness.feedback import feedback
 from harness.letta import Server
-from harness.mock import Mock
+from harness.mock import Mock, no_wait
 from harness.orchestrator import Check, Loop
 from harness.record import Record
 from harness.roles import Tools, brief_of
@@ -279,7 +279,7 @@ class _Run:
 
     def _claude(self, where: Endpoints) -> Backend:
         if self.trial.pair.backend == "mock":
-            return Mock(self.trial.task)
+            return Mock(self.trial.task, time.sleep if where.services else no_wait)
         if self.trial.pair.backend == "claude-code":
             assert self.channel is not None, "set before the conversation begins"
             return ClaudeCode(self.workspace.snapshot, self.channel, self._cli(where).run)

@@ -20,7 +20,11 @@ from harness.names import is_safe_path
 
 MAX_NAME = 120
 TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"}
-MOCK_CODER, MOCK_TESTER = re.compile(r"oracle|bug|bug:.+"), re.compile(r"oracle|trivial")
+MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
+MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
+MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
+MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
+REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
@@ -49,6 +53,25 @@ class Bug(Value):
     code: Text = Field(description="The whole code file.")
 
 
+class Step(Value):
+    """What a mock does on one call. Without anything: the reference, or as tester the acceptance tests."""
+
+    answer: str = Field("", description="The whole answer, as a model would give it.")
+    bug: str = Field("", description="Write the known bug of this name.")
+    fault: Literal["none", "error", "refused", "slow", "truncated"] = Field(
+        "none",
+        description="error: the service cannot be used. refused: the request is refused. "
+        "slow: two seconds late. truncated: the answer is cut off in its middle.",
+    )
+
+
+class Script(Value):
+    """What a mock does, call for call; after the last as an oracle."""
+
+    coder: tuple[Step, ...] = Field((), description="Calls of the coder, in order.")
+    tester: tuple[Step, ...] = Field((), description="Calls of the tester, in order.")
+
+
 class Task(Value):
     """One thing to build, and how it is judged."""
 
@@ -63,7 +86,18 @@ class Task(Value):
     reference: Text = Field(description="A right solution; never shown to a model.")
     acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
     bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
+    scripts: dict[Name, Script] = Field({}, description="For `backend: mock`, coder `script:NAME`.")
     limits: Limits = Field(Limits(), description="What one trial may use.")
+
+    @field_validator("scripts")
+    @classmethod
+    def _name_bugs_of_the_task(cls, scripts: dict[str, Script], others: ValidationInfo) -> dict[str, Script]:
+        known = {"", *(bug.name for bug in others.data.get("bugs", ()))}
+        for name, script in scripts.items():
+            for step in (*script.coder, *script.tester):
+                if step.bug not in known:
+                    raise ValueError(f"expected a known bug of the task in script {name!r}, got {step.bug!r}")
+        return scripts
 
     @field_validator("code_file", "test_file")
     @classmethod
@@ -135,7 +169,9 @@ class Pair(Value):
         description="How coder and tester are reached. claude-code: the Claude CLI with its own login (or "
         "with ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY). local: the embedded stack, a stand-in for Claude. "
         "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
-        "the tester `oracle` (the acceptance tests, default) or `trivial`.",
+        "the tester `oracle` (the acceptance tests, default) or `trivial`; either may be `script:NAME` (a "
+        "script of the task) or `fault:error@2` (an oracle that fails on its second call; error, refused, "
+        "slow or truncated).",
     )
     max_tokens: int | None = Field(
         None,
@@ -159,10 +195,14 @@ class Pair(Value):
         if self.backend == "mock":
             if not MOCK_CODER.fullmatch(self.coder):
                 raise ValueError(
-                    f"expected coder oracle, bug or bug:NAME with backend mock, got {self.coder!r}"
+                    "expected coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.coder!r}"
                 )
             if not MOCK_TESTER.fullmatch(self.tester):
-                raise ValueError(f"expected tester oracle or trivial with backend mock, got {self.tester!r}")
+                raise ValueError(
+                    "expected tester oracle, trivial, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.tester!r}"
+                )
         return self
 
     @model_validator(mode="after")
