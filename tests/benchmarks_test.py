@@ -44,6 +44,26 @@ def test_server_tools_leave_what_client_tools_leave(name, sandbox):
     assert (in_letta.record.outcome, in_letta.record.attempts) == (here.record.outcome, here.record.attempts)
 
 
+OTHER_WAYS = {
+    "scripted+smollm2-in-letta": "local",
+    "scripted+oracle-in-letta": "mock",
+    "scripted+smollm2-in-cli": "claude-code",
+    "scripted+script": "mock",
+    "scripted+faults": "mock",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+def test_each_way_into_the_system_replays(name, sandbox):
+    """The same task was recorded in each mode, and replays without a server, a CLI or a model."""
+    asked = Suite(ROOT / "benchmarks", ROOT, Selection(pairs=(name,)), {})
+    (trial,) = asked.trials(ROOT / "benchmarks/functions/add.yaml")
+    result = run_trial(trial, Setup(ROOT, sandbox))
+    assert result.error is None
+    assert (result.record.mode, result.record.outcome) == ("replay", "solved")
+    assert result.record.row()["backend"] == OTHER_WAYS[name]
+
+
 def test_ids_are_the_files_names_and_folders_the_kinds():
     """A task is found by its id; each stands in a folder of its kind."""
     assert [task.id for task in TASKS] == [path.stem for path in SUITE.files()]
