@@ -57,7 +57,7 @@ class Step(Value):
     """What a mock does on one call. Without anything: the reference, or as tester the acceptance tests."""
 
     answer: str = Field("", description="The whole answer, as a model would give it.")
-    bug: str = Field("", description="Write the known bug of this name.")
+    bug: str = Field("", description="Write the known bug of this name; the coder only.")
     fault: Literal["none", "error", "refused", "slow", "truncated"] = Field(
         "none",
         description="error: the service cannot be used. refused: the request is refused. "
@@ -70,6 +70,14 @@ class Script(Value):
 
     coder: tuple[Step, ...] = Field((), description="Calls of the coder, in order.")
     tester: tuple[Step, ...] = Field((), description="Calls of the tester, in order.")
+
+    @model_validator(mode="after")
+    def _one_text_for_each_call(self) -> Script:
+        if any(step.answer and step.bug for step in self.coder):
+            raise ValueError("expected answer or bug in a step, not both")
+        if any(step.bug for step in self.tester):
+            raise ValueError("expected no bug in a step of the tester: a bug is a code file")
+        return self
 
 
 class Task(Value):

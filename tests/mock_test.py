@@ -175,6 +175,15 @@ def test_a_script_names_bugs_of_its_task(task):
         Task(**{**dict(task), "scripts": {"s": Script(coder=(Step(bug="three"),))}})
 
 
+@pytest.mark.parametrize(
+    "steps", [{"coder": (Step(bug="one", answer="No."),)}, {"tester": (Step(bug="one"),)}]
+)
+def test_a_step_writes_one_thing(steps):
+    """What would be ignored is refused."""
+    with pytest.raises(ValueError, match="expected (answer or|no) bug"):
+        Script(**steps)
+
+
 def test_a_script_is_nothing_that_a_model_sees(task, scripted):
     """So it makes no recording of real models stale."""
     assert scripted.digest == task.digest

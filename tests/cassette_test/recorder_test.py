@@ -478,3 +478,12 @@ def test_another_question_is_a_miss_that_says_how_it_differs():
     with replaying(tape.exchanges) as player, pytest.raises(ReplayMiss, match=r"\$\.q"):
         player.exchange("http://cli/ask", {"q": "two"}, dict)
     assert player.left == [0]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_goes_to_a_service_without_a_name_is_not_recorded(server, library):
+    """It goes out and is answered; the recording knows nothing of it."""
+    with recording({ORIGIN: ""}) as tape, a_client(library, server) as client:
+        assert client.post("/x", json={"session": "volatile"}).status_code == 200
+    assert len(server.seen) == 1
+    assert tape.exchanges == ()
