@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: benchmarks test env live record table lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live claude-code record table lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS)
@@ -25,6 +25,10 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 
 live: env  ## what the embedded live stack needs; compiles llama.cpp (minutes)
 	$(BIN)/pip install --quiet -r constraints-live.txt
+
+claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to its limits
+	$(BIN)/pip install --quiet 'claude-agent-sdk>=0.2.187,<0.3'
+	$(BIN)/pytest tests/claude_cli_live_test.py
 
 record: live  ## record the shipped set again on the embedded stack (hours), and replay it
 	$(BIN)/harness up

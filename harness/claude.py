@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.errors import ApiError
+from harness.names import well_formed
 from harness.scrub import without_password
 from harness.transcript import Role, Usage
 from harness.transport import Transport, status_of
-from harness.trial import well_formed
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
     from anthropic.types import Message
 
+T = TypeVar("T")
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
 # The requests that are refused for what a model put into them; every other refusal is nobody's measure.
@@ -62,18 +64,31 @@ class MessagesApi:
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
         """One system prompt and one user message, one answer; see ``Claude.ask``."""
+        message = self._sent(
+            role,
+            model,
+            lambda: self._client.messages.create(
+                model=model,
+                system=system,
+                max_tokens=max_tokens,
+                messages=[{"role": "user", "content": prompt}],
+            ),
+        )
+        try:
+            return _answer(message, model)
+        except (AttributeError, TypeError):
+            raise self._no_api() from None
+
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """Pass a request on as somebody else wrote it; see ``gateway.Upstream.forward``."""
+        create = self._client.messages.with_raw_response.create
+        return bytes(self._sent(role, str(body["model"]), lambda: create(**body)).http_response.content)
+
+    def _sent(self, role: Role, model: str, request: Callable[[], T]) -> T:
         import anthropic
 
         try:
-            message = self._transport.send(
-                role,
-                lambda: self._client.messages.create(
-                    model=model,
-                    system=system,
-                    max_tokens=max_tokens,
-                    messages=[{"role": "user", "content": prompt}],
-                ),
-            )
+            return self._transport.send(role, request)
         except anthropic.APIError as error:
             status = status_of(error)
             if status in (400, 413, 422) and CONTENT.search(str(error)):
@@ -82,10 +97,6 @@ class MessagesApi:
                 f"Claude ({model} at {self._shown_url}): {_reason(error)}", remedy=_remedy(status, str(error))
             ) from None
         except ValueError:  # said to be JSON, and is none
-            raise self._no_api() from None
-        try:
-            return _answer(message, model)
-        except (AttributeError, TypeError):
             raise self._no_api() from None
 
     def _no_api(self) -> ApiError:

@@ -7,8 +7,10 @@
     ORCH_MODEL          orchestrator of the pair that is made without a pairs file
     CLAUDE_MODEL        its coder
 
-The backend ``local`` is the embedded stack's own endpoint: it gets no key of yours. The backend ``mock``
-has no endpoint; its Letta is the embedded stack's, if that runs and LETTA_BASE_URL is not set.
+The backend ``claude-code`` uses ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY together if the first is set, and
+else the login of the Claude CLI: a key alone is never used. The backend ``local`` is the embedded stack's
+own endpoint: it gets no key of yours. The backend ``mock`` has no endpoint; its Letta is the embedded
+stack's, if that runs and LETTA_BASE_URL is not set.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Endpoints:
     """Where a trial's requests go.
 
     Attributes:
-        services: Base URL -> the service's name in a cassette.
+        claude_url: Empty where the Claude CLI knows by itself.
+        services: Base URL -> the service's name in a cassette; empty for what is not recorded.
     """
 
     letta_url: str
@@ -54,6 +57,9 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     if pair.backend == "local":
         letta_url = letta_url or _local(pair, "letta_base_url")
         claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
+    elif pair.backend == "claude-code":
+        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip()
+        claude_key = (environment.get("ANTHROPIC_API_KEY", "").strip() if claude_url else "") or NO_KEY
     elif pair.backend == "mock":
         letta_url = letta_url or _embedded("letta_base_url")
         claude_url, claude_key = NOWHERE, NO_KEY
@@ -67,8 +73,11 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
             )
     letta_url = letta_url or LETTA_URL
     _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
-    _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
-    services = {letta_url: "letta", claude_url: pair.backend}
+    services = {letta_url: "letta"}
+    if claude_url:
+        _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
+        # The CLI's own requests are no part of a recording.
+        services[claude_url] = "" if pair.backend == "claude-code" else pair.backend
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
 
 

@@ -107,7 +107,7 @@ def dtypes() -> dict[str, Any]:
             found[name] = "category"
     found["difficulty"] = pd.CategoricalDtype(list(get_args(Difficulty)), ordered=True)
     further = dict.fromkeys(TOKENS, "Int64") | dict.fromkeys(TEXTS, "string")
-    return found | further | {"recorded_wall_s": "Float64"}
+    return found | further | dict.fromkeys(("recorded_wall_s", "notional_cost_usd"), "Float64")
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

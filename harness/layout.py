@@ -12,7 +12,7 @@ from harness.transcript import ROLES
 
 Row = dict[str, Any]
 NARROWEST = 100
-WIDEST_NAME = 30
+WIDEST_NAME = 24
 TEXTS = (
     "pair",
     "orchestrator",
@@ -72,6 +72,11 @@ def dollars(value: float | None) -> str:
     )
 
 
+def _name(by: str) -> Callable[[Row], str]:
+    """What a row is of; a pair is marked where no model wrote anything."""
+    return lambda row: f"{row[by]} (mock)" if by == "pair" and row.get("backend") == "mock" else str(row[by])
+
+
 def _bounds(row: Row) -> str:
     low, high = row["solved_low_pct"], row["solved_high_pct"]
     return "-" if low is None else f"{low:.1f}-{high:.1f}"
@@ -80,7 +85,7 @@ def _bounds(row: Row) -> str:
 def results(by: str) -> Columns:
     """The columns of a table of results, the first of which names its rows."""
     return [
-        (by, _plain(by)),
+        (by, _name(by)),
         ("trials", _plain("trials")),
         ("solved\n%", _percent("solved_pct")),
         ("95 %\ninterval", _bounds),

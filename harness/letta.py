@@ -1,23 +1,25 @@
 """A Letta agent through ``letta-client``, which is imported here only.
 
-Written against the self-hosted V1 server 0.16.8. The tools are *client tools*: Letta pauses with
-``requires_approval`` and the caller answers with the tool's return.
+Written against the self-hosted V1 server 0.16.8. *Client tools*: Letta pauses with ``requires_approval`` and
+the caller answers with the tool's return. *Server tools*: registered in Letta, which runs them in a child
+process of its own and tells of calls and returns when the turn has ended.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError
+from harness.names import well_formed
 from harness.scrub import without_password
 from harness.transcript import Usage
 from harness.transport import Transport, status_of
-from harness.trial import Orchestrator, well_formed
+from harness.trial import Orchestrator
 
 if TYPE_CHECKING:
     from letta_client import Letta
@@ -27,6 +29,7 @@ DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
 LABEL = "pair-harness"
+MAX_TOLD = 1000  # characters that Letta keeps of an error
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
 SETTINGS_OF_THEIR_OWN = frozenset(
     {"anthropic", "azure", "bedrock", "deepseek", "google_ai", "google_vertex", "groq", "together", "xai"}
@@ -52,6 +55,15 @@ class ToolReturn:
 
 
 @dataclass(frozen=True)
+class Ran:
+    """A call that Letta carried out itself. ``before``: how many texts of the turn came before it."""
+
+    call: ToolCall
+    returned: ToolReturn
+    before: int
+
+
+@dataclass(frozen=True)
 class Turn:
     """What the agent did until it paused for tools or ended.
 
@@ -60,6 +72,7 @@ class Turn:
         calls: Tool calls to answer; empty when the turn has ended.
         stop: Letta's stop reason, such as ``end_turn``, ``max_steps`` or ``invalid_llm_response``.
         usage: Tokens of the model calls since the last answer; ``steps`` is their number.
+        ran: Server tools that were called in the turn, in order.
     """
 
     texts: tuple[tuple[bool, str], ...]
@@ -67,6 +80,20 @@ class Turn:
     stop: str
     usage: Usage
     steps: int
+    ran: tuple[Ran, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServerTools:
+    """Registered tools that an agent gets.
+
+    Attributes:
+        names: Of the tools.
+        secrets: Environment variables of the child in which Letta runs them for this agent.
+    """
+
+    names: tuple[str, ...]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 class Server:
@@ -92,11 +119,46 @@ class Server:
         except AttributeError:
             raise _no_letta(self.base_url) from None
 
+    def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
+        """Make tools of the server of these, or bring them up to date; gives their ids, always the same.
+
+        Args:
+            definitions: Name, description and parameters of each, as models see them.
+            source: Python text with a function of each name.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        tools = [
+            self._send(
+                functools.partial(
+                    self._client.tools.upsert, source_code=source, json_schema=dict(each), tags=[LABEL]
+                ),
+                about=f"the tool {each['name']}",
+            )
+            for each in definitions
+        ]
+        if not all(isinstance(getattr(tool, "id", None), str) for tool in tools):
+            raise _no_letta(self.base_url)
+        return tuple(tool.id for tool in tools)
+
     @contextmanager
     def agent(
-        self, name: str, orchestrator: Orchestrator, system: str, blocks: dict[str, str]
+        self,
+        name: str,
+        orchestrator: Orchestrator,
+        system: str,
+        blocks: dict[str, str],
+        tools: ServerTools | None = None,
     ) -> Iterator[Agent]:
         """An agent that exists as long as the block runs.
+
+        Args:
+            name: Its name in Letta.
+            orchestrator: Its model.
+            system: Its system prompt.
+            blocks: Its memory: label -> text.
+            tools: The server tools that it gets, if any.
 
         Raises:
             ApiError: Letta refused, failed or could not be reached.
@@ -108,6 +170,8 @@ class Server:
             provider = orchestrator.model.partition("/")[0]
             kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
             options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
+        if tools is not None:
+            options |= {"tools": list(tools.names), "secrets": dict(tools.secrets)}
         state = self._send(
             functools.partial(
                 self._client.agents.create,
@@ -143,10 +207,12 @@ class Server:
     def _delete(self, agent_id: str) -> None:
         self._send(functools.partial(self._client.agents.delete, agent_id))
 
-    def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True) -> Any:
+    def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True, once: bool = False) -> Any:
         import letta_client
 
         try:
+            if once:
+                return request()
             return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
@@ -168,7 +234,22 @@ class Agent:
         Raises:
             ApiError: Letta, or the model behind it, failed.
         """
-        return self._post([{"role": "user", "content": text}], tools)
+        return self._turn([{"role": "user", "content": text}], client_tools=list(tools))
+
+    def work(self, text: str, max_steps: int) -> Turn:
+        """Give the agent a user message, and let it work with its server tools until it ends its turn.
+
+        Never sent twice: Letta forgets a turn that failed, but its tools wrote and Claude answered.
+
+        Args:
+            text: The message.
+            max_steps: Model calls after which Letta stops it; each may call a tool.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        message = [{"role": "user", "content": text}]
+        return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
 
     def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
         """Give the agent the returns of all the tool calls that it waits for.
@@ -185,12 +266,12 @@ class Agent:
             }
             for each in returns
         ]
-        return self._post([{"type": "approval", "approvals": approvals}], tools)
+        return self._turn([{"type": "approval", "approvals": approvals}], client_tools=list(tools))
 
-    def _post(self, messages: list[Any], tools: Sequence[Any]) -> Turn:
+    def _turn(self, messages: list[Any], *, once: bool = False, **options: Any) -> Turn:
         create = self._client.agents.messages.create
-        request = functools.partial(create, self._id, messages=messages, client_tools=list(tools))
-        response = self._send(request, safe_to_repeat=False)
+        request = functools.partial(create, self._id, messages=messages, **options)
+        response = self._send(request, safe_to_repeat=False, once=once)
         try:
             return _turn(response)
         except (AttributeError, TypeError):
@@ -200,17 +281,19 @@ class Agent:
 def _turn(response: LettaResponse) -> Turn:
     texts: list[tuple[bool, str]] = []
     calls: list[ToolCall] = []
+    asked_for: dict[str, tuple[ToolCall, int]] = {}
+    returns: dict[str, ToolReturn] = {}
     for message in response.messages:
         if message.message_type == "reasoning_message":
             texts.append((True, message.reasoning))
         elif message.message_type == "assistant_message":
             texts.append((False, _text(message.content)))
         elif message.message_type == "approval_request_message":
-            asked = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
-            calls = [
-                ToolCall(c.tool_call_id or "", well_formed(c.name or ""), well_formed(c.arguments or ""))
-                for c in asked
-            ]
+            calls = _calls(message)
+        elif message.message_type == "tool_call_message":
+            asked_for |= {call.call_id: (call, len(texts)) for call in _calls(message)}
+        elif message.message_type == "tool_return_message":
+            returns |= {each.call_id: each for each in _returns(message)}
     usage = response.usage
     read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
     return Turn(
@@ -224,7 +307,33 @@ def _turn(response: LettaResponse) -> Turn:
             output=usage.completion_tokens or 0,
         ),
         steps=_count(usage.step_count),
+        ran=tuple(
+            Ran(call, returns[call_id], before)
+            for call_id, (call, before) in asked_for.items()
+            if call_id in returns
+        ),
     )
+
+
+def _calls(message: Any) -> list[ToolCall]:
+    asked = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
+    return [
+        ToolCall(c.tool_call_id or "", well_formed(c.name or ""), well_formed(c.arguments or ""))
+        for c in asked
+    ]
+
+
+def _returns(message: Any) -> list[ToolReturn]:
+    told = message.tool_returns if isinstance(message.tool_returns, list) else [message]
+    return [
+        ToolReturn(each.tool_call_id, each.status == "success", well_formed(_text(each.tool_return)))
+        for each in told
+    ]
+
+
+def as_letta_says(tool: str, message: str) -> str:
+    """What an agent hears of a server tool that raised ``ToolError``."""
+    return f"Error executing function {tool}: ToolError: {' '.join(message.split())}"[:MAX_TOLD]
 
 
 def _count(value: Any) -> int:

@@ -17,7 +17,8 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import UsageError
-from harness.trial import Bug, Task, digest, shorten
+from harness.names import shorten
+from harness.trial import Bug, Task, digest
 from harness.verdict import syntax_problem
 
 if TYPE_CHECKING:

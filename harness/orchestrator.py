@@ -5,6 +5,9 @@ told so and may repair.
 
     attempt 1: task -> [tool calls -> returns]* -> end of turn -> check
     attempt n: what the check showed -> [tool calls -> returns]* -> end of turn -> check
+
+With server tools Letta goes through the bracket by itself and tells of it at the end of the turn; each call
+is then carried out again, on the answers that Claude gave.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Protocol
 
 from harness import prompts
 from harness.errors import ApiError
-from harness.letta import ToolCall, ToolReturn, Turn
+from harness.letta import Ran, ToolCall, ToolReturn, Turn
 from harness.transcript import Event, Fault, Said, Spent, Stop, Tested
 from harness.trial import Trial
 
@@ -33,6 +36,9 @@ class Agent(Protocol):
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Give it a user message."""
 
+    def work(self, text: str, max_steps: int) -> Turn:
+        """Give it a user message, and let it work with its server tools."""
+
     def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
         """Give it the returns of the tool calls that it waits for."""
 
@@ -46,6 +52,9 @@ class Toolbox(Protocol):
 
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         """Carry out a call; never raises for what a model did."""
+
+    def again(self, ran: Sequence[Ran], attempt: int) -> None:
+        """Carry out again what Letta carried out."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,8 @@ class Loop:
 
     def _attempt(self, attempt: int, message: str) -> Stop:
         self._note(Said(attempt, "user", message))
+        if self._trial.pair.tools == "server":
+            return self._worked(attempt, message)
         done: list[str] = []
         turn = self._heard(attempt, self._agent.say(message, self._offered(done)))
         while turn.calls:
@@ -115,6 +126,23 @@ class Loop:
             turn = self._heard(attempt, self._agent.answer(returns, self._offered(done)))
         return LIMITS.get(turn.stop, "done")
 
+    def _worked(self, attempt: int, message: str) -> Stop:
+        """An attempt with server tools: as many steps as there are tool calls left.
+
+        So an orchestrator that uses up its tool calls does not get to speak its last word.
+        """
+        if not self._calls_left:
+            return "tool_call_limit"
+        turn = self._agent.work(message, self._calls_left)
+        self._heard(attempt, turn)
+        self._calls_left = max(0, self._calls_left - len(turn.ran))
+        stop = LIMITS.get(turn.stop, "done")
+        return "tool_call_limit" if stop == "step_limit" else stop
+
+    def _carried_out(self, ran: Sequence[Ran], attempt: int) -> None:
+        if self._trial.pair.tools == "server":
+            self._tools.again(ran, attempt)
+
     def _offered(self, done: list[str]) -> list[dict[str, Any]]:
         """The tools on offer. Guided: the coder until it wrote, the tester until it wrote, none."""
         tools = self._tools.definitions
@@ -127,8 +155,10 @@ class Loop:
         self._note(
             Spent(attempt, "orchestrator", self._trial.pair.orchestrator.model, turn.usage, turn.steps)
         )
-        for thinking, text in turn.texts:
+        for number, (thinking, text) in enumerate(turn.texts):
+            self._carried_out([each for each in turn.ran if each.before == number], attempt)
             self._note(Said(attempt, "orchestrator", text, thinking))
+        self._carried_out([each for each in turn.ran if each.before >= len(turn.texts)], attempt)
         known = turn.calls or turn.stop in LIMITS or turn.stop in MODEL_FAULTS
         if not known and turn.stop not in ("end_turn", "tool_rule"):
             error = ApiError(f"Letta ended the turn with {turn.stop!r}", remedy="see the Letta server's log")

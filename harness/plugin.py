@@ -63,6 +63,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="RUN",
         help="earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
     )
+    add(
+        "--mix-mocks",
+        action="store_true",
+        help="let pairs with backend mock stand in one table with pairs of real models",
+    )
     add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
     add(
         "--require-sandbox",

@@ -61,6 +61,20 @@ The code under test:
 
 Write the test file {path}. Import from the module {module}."""
 
+# In lower case, so that it is no part of the digest: recordings of other backends never heard it, and those
+# that did hold the words themselves.
+claude_code = {
+    "coder": """\
+You write one Python file, with the Write tool, under the name that you are given. Use only the standard
+library. Write no other file. When it is written, end with one short sentence.
+""",
+    "tester": """\
+You write one file of pytest tests for one Python file, with the Write tool, under the name that you are
+given. Import the code under test from its module, and test ordinary and edge cases that the specification
+implies. Write no other file. When it is written, end with one short sentence.
+""",
+}
+
 CURRENT_FILE = """
 
 The file as it is now:

@@ -97,6 +97,7 @@ class Record:
         row["recorded_at"] = recorded.get("at")
         row["recorded_wall_s"] = recorded.get("wall_s")
         versions = recorded.get("versions", {})
+        row["notional_cost_usd"] = recorded.get("notional_cost_usd")
         row["letta_version"] = versions.get("letta")
         return row
 
@@ -176,6 +177,10 @@ def row_schema() -> dict[str, Any]:
     text, number = ({"anyOf": [{"type": kind}, {"type": "null"}]} for kind in ("string", "number"))
     columns["recorded_at"] = {**text, "description": "Day of the recording."}
     columns["recorded_wall_s"] = {**number, "description": "Seconds that the recorded trial took, live."}
+    columns["notional_cost_usd"] = {
+        **number,
+        "description": "What the CLI says that its answers cost; nothing is billed to a subscription.",
+    }
     columns["letta_version"] = text
     schema["properties"] = {"schema": {"const": SCHEMA}, **columns}
     schema["required"] = list(schema["properties"])

@@ -14,20 +14,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from harness import endpoints, prompts, record, scrub
+from harness import endpoints, letta_source, prompts, record, scrub, server_side
 from harness.cassette import offline, recorder, staleness
+from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
-from harness.claude import Claude, MessagesApi
+from harness.claude import MessagesApi
+from harness.claude_cli import Cli, cli_versions
+from harness.claude_code import Channel, ClaudeCode, notional_cost
 from harness.endpoints import Endpoints
 from harness.errors import ApiError, HarnessError, StaleCassette
 from harness.feedback import feedback
 from harness.letta import Server
-from harness.mock import Mock
+from harness.mock import Mock, no_wait
 from harness.orchestrator import Check, Loop
 from harness.record import Record
-from harness.roles import Tools
+from harness.roles import Tools, brief_of
 from harness.sandbox import Sandbox
 from harness.transcript import Event, Transcript, Watch
 from harness.transport import Transport
@@ -36,6 +39,7 @@ from harness.verdict import Grader, Mutants, no_mutants
 from harness.workspace import Workspace
 
 Mode = Literal["none", "once", "all"]
+Backend: TypeAlias = MessagesApi | ClaudeCode | Mock
 
 
 def _today() -> datetime:
@@ -116,6 +120,7 @@ class _Run:
         self.attempts: list[Mapping[str, str]] = []
         self.grader = Grader(trial.task, setup.sandbox, setup.mutants)
         self.transport = setup.transport()
+        self.channel: Channel | None = None
 
     def result(self) -> Result:
         """Carry the trial out and never raise for what can go wrong in it."""
@@ -143,6 +148,7 @@ class _Run:
             again_with=staleness.command(self.trial, "all"),
         )
         with offline.offline(), recorder.replaying(tape.exchanges) as player:
+            self.channel = player
             try:
                 transcript = self._converse(endpoints.replayed(self.trial.pair))
             except (Exception, recorder.ReplayMiss) as error:
@@ -170,10 +176,18 @@ class _Run:
     def _recorded(self) -> tuple[Transcript, dict[str, Any]]:
         where = endpoints.live(self.trial.pair, self.setup.environment)
         letta_version = self._server(where).version()
+        if self.trial.pair.tools == "server":
+            server_side.require_here(where.letta_url)
+            definitions = prompts.definitions(guided=False).values()
+            self._server(where).register(definitions, letta_source.source())
         began = time.monotonic()
         with recorder.recording(where.services) as tape:
-            transcript = self._converse(where)
+            self.channel = tape
+            transcript = self._conversed(where, tape)
         recorded = self._facts(letta_version, time.monotonic() - began)
+        if self.trial.pair.backend == "claude-code":
+            recorded["login"] = "endpoint" if where.claude_url else "own"
+            recorded["notional_cost_usd"] = notional_cost(tape.exchanges)
         if transcript.faults:
             raise ApiError(transcript.faults[0].text)
         graded = self._graded(transcript, recorded)
@@ -186,6 +200,18 @@ class _Run:
         )
         save(whole, self.path, self.shown)
         return transcript, whole.recorded
+
+    def _conversed(self, where: Endpoints, tape: recorder.Tape) -> Transcript:
+        if self.trial.pair.tools == "client":
+            return self._converse(where)
+
+        def passed() -> tuple[Exchange, ...]:
+            theirs = f"http://{self.trial.pair.backend}/"
+            return tuple(each for each in tape.exchanges if each.url.startswith(theirs))
+
+        brief = brief_of(self.trial.task, self.trial.pair)
+        with server_side.live(self._claude(where), brief, self.trial.task.files, passed) as behind:
+            return self._converse(where, behind)
 
     def _facts(self, letta_version: str, seconds: float) -> dict[str, Any]:
         pair = self.trial.pair
@@ -203,18 +229,24 @@ class _Run:
                 "letta-client": version("letta-client"),
                 "anthropic": version("anthropic"),
                 "python": platform.python_version(),
+                **(cli_versions() if pair.backend == "claude-code" else {}),
+                **({"server-tools": letta_source.source_digest()} if pair.tools == "server" else {}),
             },
         }
 
     # --- both -------------------------------------------------------------------------------
 
-    def _converse(self, where: Endpoints) -> Transcript:
+    def _converse(self, where: Endpoints, behind: server_side.ServerSide | None = None) -> Transcript:
+        in_letta = self.trial.pair.tools == "server"
+        behind = behind or server_side.Replayed()
         tools = Tools(
             task=self.trial.task,
             pair=self.trial.pair,
-            claude=self._claude(where),
+            # What Letta's tools asked was answered already, and is played.
+            claude=self._claude(endpoints.replayed(self.trial.pair) if in_letta else where),
             workspace=self.workspace,
             note=self._note,
+            server_side=behind,
         )
         with (
             self._server(where).agent(
@@ -222,10 +254,11 @@ class _Run:
                 self.trial.pair.orchestrator,
                 prompts.ORCHESTRATOR,
                 {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK},
+                behind.tools if in_letta else None,
             ) as agent,
             self._every_attempt_kept(),
         ):
-            stop = Loop(self.trial, agent, tools, self._check, self._note).run()
+            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note).run()
         return Transcript(tuple(self.events), stop)
 
     @contextmanager
@@ -234,8 +267,9 @@ class _Run:
         if not self.attempts:
             self.attempts.append(self.workspace.snapshot())
 
-    def _check(self) -> Check:
+    def _check(self, behind: server_side.ServerSide) -> Check:
         files = self.workspace.snapshot()
+        behind.check(files)
         self.attempts.append(files)
         return feedback(self.trial.task, files, self.grader.generated(files))
 
@@ -243,10 +277,16 @@ class _Run:
         self.events.append(event)
         self.watch(event)
 
-    def _claude(self, where: Endpoints) -> Claude:
+    def _claude(self, where: Endpoints) -> Backend:
         if self.trial.pair.backend == "mock":
-            return Mock(self.trial.task)
+            return Mock(self.trial.task, time.sleep if where.services else no_wait)
+        if self.trial.pair.backend == "claude-code":
+            assert self.channel is not None, "set before the conversation begins"
+            return ClaudeCode(self.workspace.snapshot, self.channel, self._cli(where).run)
         return MessagesApi(where.claude_url, where.claude_key, self.transport)
+
+    def _cli(self, where: Endpoints) -> Cli:
+        return Cli(where.claude_url, where.claude_key, self.setup.environment)
 
     def _server(self, where: Endpoints) -> Server:
         return Server(where.letta_url, where.letta_key, self.transport)

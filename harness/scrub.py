@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from harness.trial import well_formed
+from harness.names import well_formed
 
 REQUEST_HEADERS = frozenset({"anthropic-version", "anthropic-beta"})
 RESPONSE_HEADERS = frozenset({"content-type"})
@@ -105,14 +105,18 @@ def headers(given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, str]
 def body(value: Any, *, inside: bool = False) -> Any:
     """A JSON value with what stands under secret keys replaced.
 
-    Letta echoes ``secrets`` as ``[{key, value}]``, so the same rule serves requests and responses.
+    Letta echoes ``secrets`` as ``[{key, value, value_enc}]``, the last not encrypted unless the server was
+    told how; so the same rule serves requests and responses.
     """
     if isinstance(value, list):
         return [body(item, inside=inside) for item in value]
     if not isinstance(value, dict):
         return SECRET if inside and isinstance(value, str) and value else value
     if inside and "key" in value and "value" in value:
-        return {**value, "value": SECRET}
+        return {
+            key: _hidden(item) if SECRET_KEY.match(key) or key == "value" else item
+            for key, item in value.items()
+        }
     return {
         key: _hidden(item) if SECRET_KEY.match(key) else body(item, inside=inside or key in SECRET_MAPS)
         for key, item in value.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 
 from harness import record, reports
 from harness.ending import Ending, Gates, properties
-from harness.errors import HarnessError, SpecError
+from harness.errors import HarnessError, SpecError, UsageError
 from harness.items import RESULT, BrokenItem, SourceFile, TaskFile, TrialItem
 from harness.pricing import Prices
 from harness.sandbox import fork_server
@@ -27,7 +27,7 @@ from harness.show import visible
 from harness.spec import PAIRS_FILE, is_source_file, looks_like_a_task
 from harness.suite import Selection, Suite
 from harness.transcript import Event, Transcript, from_json, to_json
-from harness.trial import Bug, Task, Trial
+from harness.trial import REAL, Bug, Pair, Task, Trial
 
 if TYPE_CHECKING:
     from harness.run import Mode, Result
@@ -80,7 +80,7 @@ class BenchmarkSession:
             # The clients build thousands of classes: collecting in between costs 0.5 s and finds nothing.
             gc.set_threshold(100_000, 10, 10)
             try:
-                assert self.suite.pairs
+                self._keep_mocks_apart(self.suite.pairs)
                 assert self._prices
                 if not self.is_worker:
                     assert self._gates
@@ -118,6 +118,20 @@ class BenchmarkSession:
             or any(map(looks_like_a_task, self.suite.files()))
             or any(path in self._paths for path in self.suite.sources())
         )
+
+    def _keep_mocks_apart(self, pairs: Iterable[Pair]) -> None:
+        """Refuse a table in which perfect stand-ins would be read as models.
+
+        Raises:
+            UsageError: There would be one.
+        """
+        names: dict[str, str] = {pair.backend: pair.name for pair in pairs}
+        real = sorted(REAL & set(names))
+        if "mock" in names and real and not self.config.getoption("mix_mocks"):
+            raise UsageError(
+                f"the pair {names['mock']} is a mock, and {names[real[0]]} is not: one table would show both",
+                remedy="run them apart, or say --mix-mocks",
+            )
 
     def _require_sources(self) -> None:
         """Load the source files that are named.

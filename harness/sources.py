@@ -19,8 +19,9 @@ from types import ModuleType
 
 from harness import spec
 from harness.errors import HarnessError, SpecError, UsageError
+from harness.names import shorten
 from harness.spec import SourceFile
-from harness.trial import Task, digest, shorten
+from harness.trial import Task, digest
 
 BUILT_IN = {"humaneval": "harness.humaneval:tasks"}
 MAX_PROBLEMS = 20

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness import yamlfile
 from harness.errors import SpecError, UsageError
+from harness.names import shorten
 from harness.record import row_schema
-from harness.trial import Limits, Name, Pair, Task, Text, Value, shorten
+from harness.trial import Limits, Name, Pair, Task, Text, Value
 from harness.yamlfile import MAX_BYTES
 
 PAIRS_FILE = "pairs.yaml"

@@ -144,6 +144,7 @@ class Suite:
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
             for task in self.tasks(path)
             for pair in self.pairs
+            if pair.takes(task)
             for epoch in range(1, pair.epochs + 1)
         ]
 

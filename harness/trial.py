@@ -16,9 +16,15 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from harness.names import is_safe_path
+
 MAX_NAME = 120
 TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"}
-MOCK_CODER, MOCK_TESTER = re.compile(r"oracle|bug|bug:.+"), re.compile(r"oracle|trivial")
+MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
+MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
+MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
+MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
+REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
@@ -47,6 +53,33 @@ class Bug(Value):
     code: Text = Field(description="The whole code file.")
 
 
+class Step(Value):
+    """What a mock does on one call. Without anything: the reference, or as tester the acceptance tests."""
+
+    answer: str = Field("", description="The whole answer, as a model would give it.")
+    bug: str = Field("", description="Write the known bug of this name; the coder only.")
+    fault: Literal["none", "error", "refused", "slow", "truncated"] = Field(
+        "none",
+        description="error: the service cannot be used. refused: the request is refused. "
+        "slow: two seconds late. truncated: the answer is cut off in its middle.",
+    )
+
+
+class Script(Value):
+    """What a mock does, call for call; after the last as an oracle."""
+
+    coder: tuple[Step, ...] = Field((), description="Calls of the coder, in order.")
+    tester: tuple[Step, ...] = Field((), description="Calls of the tester, in order.")
+
+    @model_validator(mode="after")
+    def _one_text_for_each_call(self) -> Script:
+        if any(step.answer and step.bug for step in self.coder):
+            raise ValueError("expected answer or bug in a step, not both")
+        if any(step.bug for step in self.tester):
+            raise ValueError("expected no bug in a step of the tester: a bug is a code file")
+        return self
+
+
 class Task(Value):
     """One thing to build, and how it is judged."""
 
@@ -61,7 +94,18 @@ class Task(Value):
     reference: Text = Field(description="A right solution; never shown to a model.")
     acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
     bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
+    scripts: dict[Name, Script] = Field({}, description="For `backend: mock`, coder `script:NAME`.")
     limits: Limits = Field(Limits(), description="What one trial may use.")
+
+    @field_validator("scripts")
+    @classmethod
+    def _name_bugs_of_the_task(cls, scripts: dict[str, Script], others: ValidationInfo) -> dict[str, Script]:
+        known = {"", *(bug.name for bug in others.data.get("bugs", ()))}
+        for name, script in scripts.items():
+            for step in (*script.coder, *script.tester):
+                if step.bug not in known:
+                    raise ValueError(f"expected a known bug of the task in script {name!r}, got {step.bug!r}")
+        return scripts
 
     @field_validator("code_file", "test_file")
     @classmethod
@@ -123,12 +167,19 @@ class Pair(Value):
         description="guided: only the next sensible tool is offered (coder, tester, then none), and it asks "
         "only for a spec: the files are the task's.",
     )
-    tools: Literal["client"] = Field("client", description="client: the harness runs the tools itself.")
-    backend: Literal["anthropic", "local", "mock"] = Field(
+    tools: Literal["client", "server"] = Field(
+        "client",
+        description="client: the harness runs the tools itself. server: Letta does, in its own tool sandbox; "
+        "it has to run on this machine.",
+    )
+    backend: Literal["anthropic", "claude-code", "local", "mock"] = Field(
         "anthropic",
-        description="How coder and tester are reached. local: the embedded stack, a stand-in for Claude. "
+        description="How coder and tester are reached. claude-code: the Claude CLI with its own login (or "
+        "with ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY). local: the embedded stack, a stand-in for Claude. "
         "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
-        "the tester `oracle` (the acceptance tests, default) or `trivial`.",
+        "the tester `oracle` (the acceptance tests, default) or `trivial`; either may be `script:NAME` (a "
+        "script of the task) or `fault:error@2` (an oracle that fails on its second call; error, refused, "
+        "slow or truncated).",
     )
     max_tokens: int | None = Field(
         None,
@@ -138,6 +189,7 @@ class Pair(Value):
     )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
     on_request: bool = Field(False, description="Run only where --pair names it.")
+    tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
 
     @model_validator(mode="before")
     @classmethod
@@ -151,11 +203,33 @@ class Pair(Value):
         if self.backend == "mock":
             if not MOCK_CODER.fullmatch(self.coder):
                 raise ValueError(
-                    f"expected coder oracle, bug or bug:NAME with backend mock, got {self.coder!r}"
+                    "expected coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.coder!r}"
                 )
             if not MOCK_TESTER.fullmatch(self.tester):
-                raise ValueError(f"expected tester oracle or trivial with backend mock, got {self.tester!r}")
+                raise ValueError(
+                    "expected tester oracle, trivial, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.tester!r}"
+                )
         return self
+
+    @model_validator(mode="after")
+    def _letta_offers_all_its_tools(self) -> Pair:
+        if self.tools == "server" and self.flow == "guided":
+            raise ValueError(
+                "expected tools: client with flow: guided: what Letta runs itself is always on offer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_cli_is_no_endpoint(self) -> Pair:
+        if self.tools == "server" and self.backend == "claude-code":
+            raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
+        return self
+
+    def takes(self, task: Task) -> bool:
+        """Whether the pair is run for a task."""
+        return not self.tasks or task.id in self.tasks
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
@@ -190,24 +264,3 @@ def digest(value: object) -> str:
     """Short stable hash of a JSON-like value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def is_safe_path(name: str) -> bool:
-    """Whether a file name stays inside a workspace on every platform."""
-    path = PurePosixPath(name)
-    return (
-        0 < len(name) <= 200
-        and not path.is_absolute()
-        and len(path.parts) <= 8
-        and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*", name) is not None
-    )
-
-
-def well_formed(text: str) -> str:
-    """The text with halves of surrogate pairs, which JSON can carry and UTF-8 cannot, replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def shorten(text: str, limit: int = 80) -> str:
-    """The text, or its beginning with an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import spec
 from harness.errors import SpecError, UsageError
-from harness.roles import module_of
+from harness.fences import module_of
 from harness.sandbox import Sandbox, TestRun
 from harness.sandbox.fork_server import ForkServer, home
 from harness.suite import Selection, Suite

@@ -2,13 +2,15 @@
 
 A workspace touches no disk, so no name, link or race can lead out of it. The sandbox lays copies of it
 into folders of its own; ``harness show`` and reports read it from the transcript.
+
+What Letta's tool sandbox runs holds this module's text (``letta_source.py``): the standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.trial import is_safe_path, shorten
+from harness.names import is_safe_path, shorten
 
 MAX_FILES = 100
 MAX_FILE_CHARS = 500_000

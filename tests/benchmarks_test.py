@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.pricing import Prices
+from harness.run import Setup, run_trial
 from harness.spec import load_pairs
 from harness.suite import Selection, Suite
 
@@ -22,6 +23,45 @@ def test_pairs_of_real_models_cost_what_the_price_library_says(pair):
     assert pair.on_request
     for model in (pair.orchestrator.model, pair.coder, pair.tester):
         assert Prices().of(model, date(2026, 11, 23)) is not None, model
+
+
+def test_pairs_for_some_tasks_name_tasks_of_the_suite():
+    """A pair that is run for some tasks only is run for something."""
+    assert {task for pair in PAIRS.values() for task in pair.tasks} <= {task.id for task in TASKS}
+
+
+@pytest.mark.parametrize("name", ["scripted+smollm2", "scripted+oracle"])
+def test_server_tools_leave_what_client_tools_leave(name, sandbox):
+    """The shipped recordings of both modes for one task: the same files, verdict and tokens."""
+    setup = Setup(ROOT, sandbox)
+    both = Suite(ROOT / "benchmarks", ROOT, Selection(pairs=(name, f"{name}-in-letta")), {})
+    trials = {trial.slug: trial for trial in both.trials(ROOT / "benchmarks/functions/add.yaml")}
+    here = run_trial(trials[f"{name}/add/1"], setup)
+    in_letta = run_trial(trials[f"{name}-in-letta/add/1"], setup)
+    assert (here.error, in_letta.error) == (None, None)
+    assert in_letta.files == here.files
+    assert in_letta.record.tokens == here.record.tokens
+    assert (in_letta.record.outcome, in_letta.record.attempts) == (here.record.outcome, here.record.attempts)
+
+
+OTHER_WAYS = {
+    "scripted+smollm2-in-letta": "local",
+    "scripted+oracle-in-letta": "mock",
+    "scripted+smollm2-in-cli": "claude-code",
+    "scripted+script": "mock",
+    "scripted+faults": "mock",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+def test_each_way_into_the_system_replays(name, sandbox):
+    """The same task was recorded in each mode, and replays without a server, a CLI or a model."""
+    asked = Suite(ROOT / "benchmarks", ROOT, Selection(pairs=(name,)), {})
+    (trial,) = asked.trials(ROOT / "benchmarks/functions/add.yaml")
+    result = run_trial(trial, Setup(ROOT, sandbox))
+    assert result.error is None
+    assert (result.record.mode, result.record.outcome) == ("replay", "solved")
+    assert result.record.row()["backend"] == OTHER_WAYS[name]
 
 
 def test_ids_are_the_files_names_and_folders_the_kinds():

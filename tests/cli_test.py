@@ -95,7 +95,7 @@ def test_validate_one_file_of_each_kind(folder) -> None:
 
 def add_source(folder: Path, **changes: str) -> None:
     """A source file of two tasks; the changes are to the second."""
-    add = load_task(folder / "add.yaml", "add.yaml").model_dump(mode="json", exclude={"bugs"})
+    add = load_task(folder / "add.yaml", "add.yaml").model_dump(mode="json", exclude={"bugs", "scripts"})
     items = [{**add, "id": "one"}, {**add, "id": "two", **changes}]
     (folder / "ours.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     (folder / "many.yaml").write_text("source: ours.jsonl\n")

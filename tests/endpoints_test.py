@@ -78,3 +78,26 @@ def test_keys_are_in_no_repr(pair) -> None:
     """A traceback that shows arguments shows no key."""
     where = endpoints.live(pair, {"ANTHROPIC_API_KEY": "s3cret-key", "LETTA_API_KEY": "other-s3cret"})
     assert "s3cret" not in repr(where)
+
+
+def cli(pair):
+    return pair.model_copy(update={"backend": "claude-code"})
+
+
+def test_the_cli_uses_its_own_login(pair) -> None:
+    """A billed key alone does not change that: no silent change between a key and a subscription."""
+    for environment in ({}, {"ANTHROPIC_API_KEY": "k"}):
+        where = endpoints.live(cli(pair), environment)
+        assert (where.claude_url, where.claude_key) == ("", "no-key")
+        assert where.services == {"http://localhost:8283": "letta"}
+
+
+def test_the_cli_at_an_endpoint(pair) -> None:
+    """With a base URL it goes there, with the key or without one; what it says there is not recorded."""
+    environment = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "ANTHROPIC_API_KEY": "k"}
+    where = endpoints.live(cli(pair), environment)
+    assert (where.claude_url, where.claude_key) == ("http://127.0.0.1:1", "k")
+    assert where.services["http://127.0.0.1:1"] == ""
+    assert endpoints.live(cli(pair), {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}).claude_key == "no-key"
+    with pytest.raises(ApiError, match="ANTHROPIC_BASE_URL is no address"):
+        endpoints.live(cli(pair), {"ANTHROPIC_BASE_URL": "localhost"})

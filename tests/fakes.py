@@ -12,6 +12,8 @@ import json
 import os
 import socket
 import struct
+import subprocess  # noqa: TID251  (Letta runs tools in processes of their own)
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_DELETE = _go  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = _go  # noqa: N815
 
 
 def reset(handler: Handler) -> None:
@@ -264,3 +266,103 @@ class FakeClaude(Fake):
 def claude_error(status: int, kind: str, message: str) -> Answer:
     """An error body of the Messages API."""
     return status, {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
+
+
+CHILD = """\
+{source}
+import sys as _sys, json as _json
+print({tool}(**_json.load(_sys.stdin)), end="")
+"""
+
+
+class FakeLettaThatRunsTools(FakeLetta):
+    """Runs the registered tools itself, as 0.16.8 does: each in a child process with the agent's secrets.
+
+    The child is a bare Python: what is registered has nothing but the standard library there.
+    """
+
+    def __init__(self, steps: tuple[tuple[str, str, str], ...] = CODER_THEN_TESTER) -> None:
+        super().__init__(steps)
+        self.tools: dict[str, dict[str, Any]] = {}
+        self.children: list[dict[str, str]] = []
+        self.returned: Callable[[str, Any], Any] = lambda _, told: told
+        self._secrets: dict[str, dict[str, str]] = {}
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        if (method, path) == ("PUT", "/v1/tools/"):
+            name = body["json_schema"]["name"]
+            known = self.tools.get(name, {"id": f"tool-{uuid.uuid4()}", "name": name, "tool_type": "custom"})
+            self.tools[name] = {**known, **body}
+            return 200, self.tools[name]
+        return super().answer(method, path, body)
+
+    def _create(self, body: Any) -> Any:
+        made = super()._create(body)
+        self._secrets[made["id"]] = body.get("secrets") or {}
+        echoed = [{"key": k, "value": v, "value_enc": v} for k, v in self._secrets[made["id"]].items()]
+        tools = [self.tools[name] for name in body.get("tools", ())]
+        return {**made, "tools": tools, "secrets": echoed}
+
+    def _step(self, agent: str) -> Any:
+        steps_left = self.requests[-1][2]["max_steps"]
+        messages: list[dict[str, Any]] = []
+        stop, steps = "max_steps", 0
+        while steps < steps_left and stop == "max_steps":
+            steps += 1
+            one = super()._step(agent)
+            said = one["messages"][0]
+            if said["message_type"] == "assistant_message":
+                messages, stop = [*messages, said], one["stop_reason"]["stop_reason"]
+                continue
+            asked = {**said, "message_type": "tool_call_message"}
+            told = self._ran(agent, said["tool_call"])
+            messages += [
+                asked,
+                {**told, "id": f"message-{uuid.uuid4()}", "date": now(), "tool_returns": [told]},
+            ]
+        counts = {key: steps * value for key, value in one["usage"].items() if isinstance(value, int)}
+        usage = {**one["usage"], **counts}
+        return {
+            "messages": messages,
+            "stop_reason": {"message_type": "stop_reason", "stop_reason": stop},
+            "usage": usage,
+        }
+
+    def _ran(self, agent: str, asked: dict[str, str]) -> dict[str, Any]:
+        name, secrets = asked["name"], self._secrets[agent]
+        ok, text = self._child(name, json.loads(asked["arguments"]), secrets)
+        ok, text = self.returned(name, (ok, text))
+        return {
+            "message_type": "tool_return_message",
+            "type": "tool",
+            "tool_call_id": asked["tool_call_id"],
+            "status": "success" if ok else "error",
+            "tool_return": text,
+            "stdout": [],
+            "stderr": [],
+        }
+
+    def _child(self, name: str, given: dict[str, Any], secrets: dict[str, str]) -> tuple[bool, str]:
+        if name not in self.tools:
+            return False, f"[ToolConstraintError] Cannot call {name}"
+        extra = set(given) - set(self.tools[name]["json_schema"]["parameters"]["properties"])
+        if extra:
+            return False, f"Error executing function {name}: NameError: name {min(extra)!r} is not defined"
+        self.children.append(secrets)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                CHILD.format(source=self.tools[name]["source_code"], tool=name),
+            ],
+            input=json.dumps(given),
+            env=secrets,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return True, done.stdout
+        return False, f"Error executing function {name}: {done.stderr.strip().splitlines()[-1]}"[:1000]

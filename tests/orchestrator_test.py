@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ApiError
-from harness.letta import ToolCall, ToolReturn, Turn
+from harness.letta import Ran, ToolCall, ToolReturn, Turn
 from harness.orchestrator import Check, Loop
 from harness.transcript import Fault, Said, Spent, Usage
 from harness.trial import Limits, Trial
@@ -31,6 +31,9 @@ class ScriptedAgent:
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         return self._next(text, tools)
 
+    def work(self, text: str, max_steps: int) -> Turn:
+        raise AssertionError(f"no server tools here: {text} {max_steps}")
+
     def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
         return self._next(list(returns), tools)
 
@@ -52,6 +55,9 @@ class ToolsThat:
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         self.calls.append(call.name)
         return ToolReturn(call.call_id, len(self.calls) - 1 not in self.failing, "said")
+
+    def again(self, ran: Sequence[Ran], attempt: int) -> None:
+        raise AssertionError(f"no server tools here: {ran} {attempt}")
 
 
 def run(trial: Trial, agent: ScriptedAgent, checks: list[Check], tools: ToolsThat | None = None) -> Any:

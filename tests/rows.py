@@ -46,6 +46,7 @@ def a_row(pair="p", outcome="solved", **changes):
         "transport_retries": 0,
         "recorded_at": "2026-01-01",
         "recorded_wall_s": 1.5,
+        "notional_cost_usd": None,
         "letta_version": "0.16.8",
     }
     for role in ("orchestrator", "coder", "tester"):

@@ -6,9 +6,10 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fakes import CODE, CODER_THEN_TESTER, FakeLetta, call, claude_error, say
+from fakes import CODE, CODER_THEN_TESTER, FakeClaude, FakeLetta, call, claude_error, say
 
 from harness import prompts
 from harness.cassette.file import load, save
@@ -467,3 +468,39 @@ def test_a_watcher_sees_every_event(trial, recording) -> None:
     seen = []
     result = run_trial(trial, recording, seen.append)
     assert tuple(seen) == result.transcript.events
+
+
+# --- other endpoints ------------------------------------------------------------------------------------
+
+
+class Behind(FakeClaude):
+    """An endpoint that speaks the Messages API below a path, as gateways of companies and clouds do."""
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        assert path.startswith("/team/claude/"), path
+        return super().answer(method, path.removeprefix("/team/claude"), body)
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_any_endpoint_that_speaks_the_messages_api(ending, trial, recording, replaying) -> None:
+    """Its address, port and path are in no recording, so one made there replays anywhere."""
+    with Behind().running() as claude:
+        url = f"{claude.url}/team/claude{ending}"
+        setup = replace(recording, environment={**recording.environment, "ANTHROPIC_BASE_URL": url})
+        live = run_trial(trial, setup)
+        assert live.record.outcome == "solved"
+        assert claude.url not in cassette_of(recording, trial).read_text()
+    tape = load(cassette_of(recording, trial), "it")
+    assert "http://anthropic/v1/messages" in {each.url for each in tape.exchanges}
+    assert run_trial(trial, replaying).transcript == live.transcript
+
+
+def test_a_secured_letta_gets_its_key(trial, recording, letta, claude) -> None:
+    """LETTA_API_KEY goes to Letta, on every request, and to nobody else; nor is it kept."""
+    key = "a-key-of-letta-s-cloud"
+    environment = {**recording.environment, "LETTA_API_KEY": key}
+    assert run_trial(trial, replace(recording, environment=environment)).record.outcome == "solved"
+    assert all(key in json.dumps(headers) for headers in letta.headers)
+    assert key not in json.dumps(claude.headers)
+    assert "a-key-for-tests" not in json.dumps(letta.headers)
+    assert key not in cassette_of(recording, trial).read_text()

@@ -108,7 +108,7 @@ def test_the_secrets_of_a_letta_agent_are_removed_both_ways():
     echoed = {
         "secrets": [
             {"key": "ANTHROPIC_API_KEY", "value": "s3cret-1", "id": "secret-1", "description": None},
-            {"key": "PLAIN", "value": "s3cret-2"},
+            {"key": "PLAIN", "value": "s3cret-2", "value_enc": "s3cret-2"},
         ],
         "tool_exec_environment_variables": [{"key": "PLAIN", "value": "s3cret-2"}],
     }

@@ -293,6 +293,17 @@ def test_wrong_options(args, said, repo) -> None:
         assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
+def test_mocks_stand_in_no_table_of_real_models(repo) -> None:
+    """Unless that is asked for: a perfect stand-in would be read as a model. It is marked in any case."""
+    path = repo.path / "benchmarks/pairs.yaml"
+    path.write_text(PAIRS + "  fake: {orchestrator: {model: openai/gpt-5}, coder: oracle, backend: mock}\n")
+    refused = run(repo)
+    refused.stderr.fnmatch_lines(["*the pair fake is a mock, and two is not*--mix-mocks*"])
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert run(repo, "--pair", "fake").ret != pytest.ExitCode.USAGE_ERROR
+    run(repo, "--mix-mocks").stdout.fnmatch_lines(["fake (mock) *"])
+
+
 def test_a_wrong_pairs_file(repo) -> None:
     """A broken pairs file is named with line and field before anything runs."""
     (repo.path / "benchmarks/pairs.yaml").write_text(PAIRS.replace("coder", "codr"))

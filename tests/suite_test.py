@@ -65,6 +65,14 @@ def test_a_pair_on_request_runs_where_it_is_named(folder) -> None:
         slugs(suite(folder))
 
 
+def test_a_pair_for_some_tasks(folder) -> None:
+    """A pair may be run for the tasks that it names, and leaves the others alone."""
+    for tasks, expected in (("[add]", ["some/add/1"]), ("[other]", [])):
+        line = f"  some: {{orchestrator: {{model: openai/q}}, coder: c, tasks: {tasks}}}\n"
+        (folder / "pairs.yaml").write_text(PAIRS + line)
+        assert slugs(suite(folder, pairs=("some",))) == expected
+
+
 def test_chosen_pairs_and_epochs(folder) -> None:
     """Pairs and epochs come from the command line if given there."""
     assert slugs(suite(folder, pairs=("two",), epochs=2)) == ["two/add/1", "two/add/2"]

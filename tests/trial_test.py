@@ -5,7 +5,8 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from harness.trial import Limits, Orchestrator, Pair, Task, Trial, digest, is_safe_path, shorten
+from harness.names import is_safe_path, shorten
+from harness.trial import Limits, Orchestrator, Pair, Task, Trial, digest
 
 
 def a_task(**changes):
@@ -234,3 +235,9 @@ def test_a_shortened_text_is_never_longer_than_asked(length):
     short = shorten(text)
     assert len(short) == min(length, 80)
     assert short == text if length <= 80 else short.endswith("…")
+
+
+def test_server_tools_are_always_on_offer(pair):
+    """A guided flow offers one tool at a time, which Letta does not do with its own."""
+    with pytest.raises(ValueError, match="tools: client"):
+        Pair(**{**dict(pair), "tools": "server", "flow": "guided"})

@@ -43,6 +43,8 @@ class Catalogue:
         if pair_name in self.pairs and int(epoch) > pair.epochs:
             return None
         task, source = self.tasks[task_id]
+        if not pair.takes(task):
+            return None
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
     def why_none(self, slug: str) -> str:
@@ -52,6 +54,8 @@ class Catalogue:
             return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
         if pair_name not in self.pairs:
             return f"the suite has no pair {pair_name!r}"
+        if not self.pairs[pair_name].takes(self.tasks[task_id][0]):
+            return f"the pair {pair_name} is not run for the task {task_id}"
         return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
 
 
@@ -85,6 +89,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         Trial(task=task, pair=pair, epoch=epoch, source=source)
         for pair in pairs
         for task, source in tasks.values()
+        if pair.takes(task)
         for epoch in range(1, pair.epochs + 1)
     ]
     left_out, unknown = _left_out(suite)

@@ -1,7 +1,7 @@
 """What a cassette holds, for a person: each exchange with what is new in its request, and the answer.
 
-It knows the shapes of Letta's messages and of Claude's Messages API; whatever has another shape is shown
-as JSON. A text is a model's or anybody's: the caller makes it safe for terminals.
+It knows the shapes of Letta's messages, of Claude's Messages API and of what the Claude CLI told; whatever
+has another shape is shown as JSON. A text is a model's or anybody's: the caller makes it safe for terminals.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harness.transcript import Usage
 Kind = Literal["title", "exchange", "sent", "got", "note"]
 LONGEST_TEXT = 20_000
 LONGEST_JSON = 300
+CLI_KINDS = ("said", "called", "returned")
 LETTA_TEXTS = {
     "assistant_message": ("orchestrator", "content"),
     "user_message": ("user", "content"),
@@ -89,7 +90,8 @@ def _shared(old: Any, new: Any) -> int:
 
 def _field(key: str, value: Any) -> Iterator[Part]:
     if key in ("tools", "client_tools") and isinstance(value, list):
-        names = [str(each["name"]) for each in value if isinstance(each, dict) and "name" in each]
+        named = [each.get("name") if isinstance(each, dict) else each for each in value]
+        names = [str(name) for name in named if name is not None]
         yield Part(f"{key}: {', '.join(names)}", kind="sent")
     elif key == "messages" and isinstance(value, list):
         for message in value:
@@ -143,10 +145,32 @@ def _message(message: Any, kind: Kind) -> Iterator[Part]:
         for asked in calls if isinstance(calls, list) else [message["tool_call"]]:
             call = asked if isinstance(asked, dict) else {}
             yield Part(f"calls {call.get('name')}", _text(call.get("arguments")), kind)
+    elif message.get("kind") in CLI_KINDS:
+        yield _told(message, kind)
     elif "role" in message and "content" in message:
         yield from _content(message["content"], str(message["role"]), kind)
     else:
         yield Part("message", _json(message), kind)
+
+
+def _told(message: dict[str, Any], kind: Kind) -> Part:
+    """What the Claude CLI told of."""
+    if message["kind"] == "said":
+        return Part("Claude Code", _text(message.get("text")), kind)
+    if message["kind"] == "called":
+        return Part(f"Claude Code calls {message.get('tool')}", _arguments(message.get("input")), kind)
+    return Part(f"its tool {'fails' if message.get('is_error') else 'returns'}", kind=kind)
+
+
+def _arguments(given: Any) -> str:
+    """Arguments, each text of several lines as it is."""
+    if not isinstance(given, dict):
+        return _text(given)
+    return _cut(
+        "\n".join(
+            f"{key}: {value if isinstance(value, str) else _json(value)}" for key, value in given.items()
+        )
+    )
 
 
 def _content(content: Any, head: str, kind: Kind) -> Iterator[Part]:
@@ -172,7 +196,9 @@ def _block(block: Any, head: str, kind: Kind) -> Iterator[Part]:
 def usage(each: Exchange) -> Usage:
     """Tokens that an answer says were used, whichever of the two services gave it."""
     known, body = parse_body(each.response_body)
-    told = body.get("usage") if known and isinstance(body, dict) else None
+    body = body if known and isinstance(body, dict) else {}
+    result = body.get("result")
+    told = result.get("usage") if isinstance(result, dict) else body.get("usage")
     if not isinstance(told, dict):
         return Usage()
 

@@ -100,5 +100,5 @@ def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
 
 def pair_digest(pair: Pair) -> str:
     """Hash of a pair's models and settings, kept in each cassette."""
-    settings = pair.model_dump(mode="json", exclude={"epochs", "on_request"})
+    settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks"})
     return digest({name: value for name, value in settings.items() if value is not None})

@@ -1,8 +1,9 @@
-"""The Anthropic dialect: messages, not streamed.
+"""The Anthropic dialect: messages, whole or streamed.
 
 Covered: ``system`` and message content as a string or text blocks, a prefilled last assistant message, stop
-sequences, max tokens, temperature. Not covered: streaming, tools, images, thinking, prompt caching (its
-token counts are 0).
+sequences, max tokens, temperature, streaming (at once, when the answer is whole), and of tools as much as
+Claude Code's ``Write`` needs (``tool_use.py``). Not covered: other tools, images, thinking, prompt caching
+(the token counts of which are 0).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 from typing import Any
 
+from harness.local import tool_use
 from harness.local.bodies import BadBody, number, text_of, want
 from harness.local.chat import Completion, Message, PromptTooLong, Sampling, TextModel
 
@@ -23,7 +25,11 @@ def answer(body: Any, model: TextModel) -> tuple[int, dict[str, Any]]:
         messages, sampling = parse(body)
         if body["model"] != SMOLLM:
             return 404, error(f"model: {body['model']}", kind="not_found_error")
-        return 200, _message(body, model.complete(messages, sampling))
+        if tool_use.offers_write(body):
+            made = tool_use.blocks(body, _digest(body), lambda: model.complete(messages, sampling))
+            return 200, _message(body, *made)
+        completion = model.complete(messages, sampling)
+        return 200, _message(body, [{"type": "text", "text": completion.text}], completion)
     except (BadBody, PromptTooLong) as problem:
         return 400, error(str(problem), kind="invalid_request_error")
 
@@ -51,12 +57,14 @@ def parse(body: Any) -> tuple[list[Message], Sampling]:
         isinstance(body.get("messages"), list) and body["messages"],
         "messages: at least one message is required",
     )
-    want(not body.get("stream"), "stream: only false is supported by this local server")
-    want(not body.get("tools"), "tools: not supported by this local server")
-    system = text_of(body.get("system") or "", "system")
+    writes = tool_use.offers_write(body)
+    want(writes or not body.get("tools"), "tools: only Write is supported by this local server")
+    system = text_of(_own_words(body.get("system")) if writes else body.get("system") or "", "system")
     messages = [Message("system", system)] if system else []
     for i, item in enumerate(body["messages"]):
         want(isinstance(item, dict), f"messages.{i}: Input should be an object")
+        if writes and (item.get("role") == "system" or _is_tool_traffic(item)):
+            continue  # what an agent says of its surroundings, and what the policy answers by itself
         want(
             item.get("role") in ("user", "assistant"),
             f"messages.{i}.role: Input should be 'user' or 'assistant'",
@@ -70,21 +78,35 @@ def parse(body: Any) -> tuple[list[Message], Sampling]:
     )
 
 
+def _own_words(system: Any) -> Any:
+    """Of an agent's system blocks the last, which its user wrote: the others are about the agent."""
+    return system[-1:] if isinstance(system, list) else system or ""
+
+
+def _is_tool_traffic(item: dict[str, Any]) -> bool:
+    content = item.get("content")
+    kinds = [b.get("type") for b in content if isinstance(b, dict)] if isinstance(content, list) else []
+    return bool({"tool_use", "tool_result"} & set(kinds))
+
+
 def _stops(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(stop, str) and stop for stop in value):
         raise BadBody("stop_sequences: a list of non-empty strings is required")
     return tuple(value)
 
 
-def _message(body: Any, made: Completion) -> dict[str, Any]:
+def _message(body: Any, content: list[dict[str, Any]], made: Completion | None) -> dict[str, Any]:
+    """The answer's body. Without a completion the policy spoke: it costs nothing."""
+    made = made or Completion("", 0, 0, 0, "stop")
     reasons = {"stop": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
+    calls = any(block["type"] == "tool_use" for block in content)
     return {
         "id": f"msg_{_digest(body)}",
         "type": "message",
         "role": "assistant",
         "model": body["model"],
-        "content": [{"type": "text", "text": made.text}],
-        "stop_reason": reasons[made.finish],
+        "content": content,
+        "stop_reason": "tool_use" if calls else reasons[made.finish],
         "stop_sequence": made.stop_sequence,
         "usage": {
             "input_tokens": made.prompt_tokens,

@@ -59,6 +59,8 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
         "LETTA_PG_URI": database_uri,
         "LETTA_DISABLE_TRACING": "true",
         "LETTA_LLM_REQUEST_TIMEOUT_SECONDS": str(_MODEL_TIMEOUT_S),
+        # Server tools wait for the same model: not the 180 s that Letta gives them.
+        "TOOL_SANDBOX_TIMEOUT": str(_MODEL_TIMEOUT_S),
         "VLLM_API_BASE": base_url(model_port),
         "VLLM_HANDLE_BASE": HANDLES,
         "NO_PROXY": f"{HOST},localhost",

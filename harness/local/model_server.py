@@ -17,20 +17,20 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness.local import anthropic_api, openai_api
+from harness.local import anthropic_api, openai_api, sse
 from harness.local.chat import TextModel
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import JSONResponse
+    from starlette.responses import JSONResponse, Response
 
 
 def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
     """Builds the application around one text model for each dialect."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import JSONResponse
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
     async def health(_: Request) -> JSONResponse:
@@ -45,10 +45,13 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
         status, answer = await run_in_threadpool(openai_api.answer, body, orchestrator)
         return JSONResponse(answer, status)
 
-    async def messages(request: Request) -> JSONResponse:
+    async def messages(request: Request) -> Response:
         body = _parse(await request.body())
         status, answer = await run_in_threadpool(anthropic_api.answer, body, coder)
-        return JSONResponse(answer, status, headers={"request-id": anthropic_api.request_id(body)})
+        headers = {"request-id": anthropic_api.request_id(body)}
+        if status == 200 and body.get("stream"):
+            return Response(sse.stream(answer), media_type="text/event-stream", headers=headers)
+        return JSONResponse(answer, status, headers=headers)
 
     return Starlette(
         routes=[

@@ -63,6 +63,17 @@ def test_a_pair_on_request_has_recordings_of_its_own(benchmarks):
     assert suite.trial_of("paid/add/2", {}) is None
 
 
+def test_a_pair_for_some_tasks_has_no_other_trials(benchmarks):
+    """A recording of it for another task is an orphan, and says why."""
+    path = benchmarks / "pairs.yaml"
+    some = ", some: {orchestrator: {model: openai/q}, coder: c, tasks: [other]}}\n"
+    path.write_text(path.read_text().rstrip().removesuffix("}") + some)
+    suite = catalogue(benchmarks, benchmarks.parent, {})
+    assert list(suite.trials) == ["gpt+haiku/add/1", "gpt+haiku/add/2"]
+    assert suite.trial_of("some/add/1", {}) is None
+    assert suite.why_none("some/add/1") == "the pair some is not run for the task add"
+
+
 def test_what_is_wrong_is_told(benchmarks):
     """A broken task is kept for later, a broken pairs file and an empty folder are errors."""
     (benchmarks / "b.yaml").write_text("acceptance: 5\n")

@@ -452,3 +452,38 @@ def test_a_request_is_recorded_by_its_services_name(url, services, recorded):
     """Host, port and prefix give way to a name that is the same on every machine."""
     assert service_url(url, services) == recorded
     assert service_url(recorded, {}) == recorded
+
+
+# --- what is no HTTP --------------------------------------------------------------------------------
+
+
+def test_a_question_that_is_no_http_is_kept_and_played_once():
+    """It is recorded with what was told, scrubbed, and played to who asks the same."""
+    with recording({}) as tape:
+        told = tape.exchange("http://cli/ask", {"q": 1}, lambda: {"said": "yes", "api_key": "hidden"})
+    assert told == {"said": "yes", "api_key": "<secret>"}
+    (kept,) = tape.exchanges
+    assert (kept.method, kept.url, json.loads(kept.response_body)) == ("POST", "http://cli/ask", told)
+    with replaying(tape.exchanges) as player:
+        assert player.exchange("http://cli/ask", {"q": 1}, dict) == told
+        with pytest.raises(ReplayMiss, match="again"):
+            player.exchange("http://cli/ask", {"q": 1}, dict)
+    assert (len(player.misses), player.left) == (1, [])
+
+
+def test_another_question_is_a_miss_that_says_how_it_differs():
+    """As a request is."""
+    with recording({}) as tape:
+        tape.exchange("http://cli/ask", {"q": "one"}, dict)
+    with replaying(tape.exchanges) as player, pytest.raises(ReplayMiss, match=r"\$\.q"):
+        player.exchange("http://cli/ask", {"q": "two"}, dict)
+    assert player.left == [0]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_goes_to_a_service_without_a_name_is_not_recorded(server, library):
+    """It goes out and is answered; the recording knows nothing of it."""
+    with recording({ORIGIN: ""}) as tape, a_client(library, server) as client:
+        assert client.post("/x", json={"session": "volatile"}).status_code == 200
+    assert len(server.seen) == 1
+    assert tape.exchanges == ()

@@ -1,8 +1,11 @@
 """harness/cassette_show.py: a recorded conversation for a person."""
 
+import json
+
 import pytest
 from shelves import TALK, asked, exchange
 
+from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette
 from harness.cassette.show import conversation, total, usage
 from harness.transcript import Usage
@@ -149,3 +152,33 @@ def test_usage_of_both_services():
     assert usage(exchange({}, {"usage": {"input_tokens": "many", "output_tokens": True}})) == Usage()
     assert usage(exchange({}, b"text")) == Usage()
     assert total(TALK) == Usage(40, 0, 14, 60)
+
+
+def test_what_the_claude_cli_told():
+    """Its words, its calls with their texts, whether they failed, and its tokens."""
+    told = {
+        "messages": [
+            {"kind": "said", "text": "I write it."},
+            {
+                "kind": "called",
+                "id": "t",
+                "tool": "Write",
+                "input": {"file_path": "a.py", "content": "X = 1\n"},
+            },
+            {"kind": "returned", "id": "t", "is_error": True},
+        ],
+        "result": {"usage": {"input_tokens": 5, "output_tokens": 6}},
+    }
+    each = Exchange("POST", "http://claude-code/ask", {}, b"{}", 200, {}, json.dumps(told).encode())
+    parts = [(part.head, part.text) for part in conversation(Cassette("a/b/1", "t", "p", {}, (each,)))]
+    assert ("Claude Code", "I write it.") in parts
+    assert ("Claude Code calls Write", "file_path: a.py\ncontent: X = 1\n") in parts
+    assert ("its tool fails", "") in parts
+    assert usage(each) == Usage(input=5, output=6)
+
+
+def test_tools_that_an_agent_gets_by_name():
+    """Server tools are named in its creation."""
+    each = Exchange("POST", "http://letta/v1/agents/", {}, b'{"tools": ["one", "two"]}', 200, {}, b"")
+    heads = [part.head for part in conversation(Cassette("a/b/1", "t", "p", {}, (each,)))]
+    assert "tools: one, two" in heads

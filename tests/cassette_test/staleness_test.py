@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from shelves import tape
 
-from harness.cassette.staleness import WAYS, changes, command, stale
+from harness.cassette.staleness import WAYS, changes, command, pair_digest, stale
 from harness.trial import Pair
 
 
@@ -29,6 +29,13 @@ def test_each_change_has_its_own_words(what, change, trial):
     assert found.what == what
     assert what in found.says
     assert "--record=all" in found.remedy
+
+
+def test_what_does_not_change_a_trial_makes_nothing_stale(trial):
+    """How often, when and for which tasks a pair is run is no part of what was recorded."""
+    pair = trial.pair.model_copy(update={"epochs": 9, "on_request": True, "tasks": ("add",)})
+    assert pair_digest(pair) == pair_digest(trial.pair)
+    assert pair_digest(trial.pair.model_copy(update={"tools": "server"})) != pair_digest(trial.pair)
 
 
 def test_the_changed_model_is_named(trial):

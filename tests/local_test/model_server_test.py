@@ -191,6 +191,81 @@ def test_the_same_request_gets_the_same_bytes(client: TestClient) -> None:
     assert message(client, "Other").json()["id"] != first.json()["id"]
 
 
+def streamed(answer: Any) -> list[dict[str, Any]]:
+    """The events of a streamed answer."""
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [event.split("\n") for event in answer.text.strip().split("\n\n")]
+    values = [json.loads(data.removeprefix("data: ")) for _, data in events]
+    assert [kind.removeprefix("event: ") for kind, _ in events] == [value["type"] for value in values]
+    return values
+
+
+def test_a_streamed_answer_says_what_a_whole_one_says(client: TestClient) -> None:
+    """Text, tokens and the reason to stop arrive in the events that Anthropic's clients expect."""
+    whole, events = message(client).json(), streamed(message(client, stream=True))
+    assert [event["type"] for event in events] == [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    assert events[2]["delta"] == {"type": "text_delta", "text": whole["content"][0]["text"]}
+    assert events[0]["message"]["usage"]["input_tokens"] == whole["usage"]["input_tokens"]
+    assert events[4]["delta"]["stop_reason"] == whole["stop_reason"]
+    assert events[4]["usage"]["output_tokens"] == whole["usage"]["output_tokens"]
+
+
+WRITE = {"name": "Write", "input_schema": {"type": "object"}}
+FILE = "Add.\n\nWrite the file add.py."
+
+
+def agent(client: TestClient, *messages: dict[str, Any], **fields: Any) -> Any:
+    """A request as a coding agent makes it: system blocks of its own, notes between the messages, tools."""
+    system = [{"type": "text", "text": "agent 1.2"}, {"type": "text", "text": "You write."}]
+    note = {"role": "system", "content": [{"type": "text", "text": "# Environment"}]}
+    asked = [{"role": "user", "content": FILE}, note, *messages]
+    return message(client, system=system, messages=asked, tools=[{"name": "Read"}, WRITE], **fields)
+
+
+def test_code_goes_through_the_write_tool(client: TestClient, coder: FakeModel) -> None:
+    """The model hears only its user's words; what it writes becomes a call with the name asked for."""
+    coder.text = "```python\nX = 1\n```"
+    answer = agent(client).json()
+    assert answer["stop_reason"] == "tool_use"
+    assert [(b["name"], b["input"]) for b in answer["content"]] == [
+        ("Write", {"file_path": "add.py", "content": "X = 1\n"})
+    ]
+    assert [(m.role, m.text) for m in coder.asked[0][0]] == [("system", "You write."), ("user", FILE)]
+    events = streamed(agent(client, stream=True))
+    assert events[1]["content_block"]["input"] == {}
+    assert json.loads(events[2]["delta"]["partial_json"]) == answer["content"][0]["input"]
+
+
+def test_an_answer_without_code_stays_a_text(client: TestClient, coder: FakeModel) -> None:
+    """There is nothing to write."""
+    coder.text = "I do not know."
+    answer = agent(client).json()
+    assert (answer["stop_reason"], answer["content"]) == ("end_turn", [{"type": "text", "text": coder.text}])
+
+
+@pytest.mark.parametrize(("failed", "text"), [(False, "It is written."), (True, "It could not be written.")])
+def test_after_the_result_the_turn_ends(
+    client: TestClient, coder: FakeModel, *, failed: bool, text: str
+) -> None:
+    """The policy speaks, not the model: no tokens."""
+    coder.text = "```python\nX = 1\n```"
+    call = agent(client).json()["content"]
+    result = {"type": "tool_result", "tool_use_id": call[0]["id"], "content": "ok", "is_error": failed}
+    answer = agent(
+        client, {"role": "assistant", "content": call}, {"role": "user", "content": [result]}
+    ).json()
+    assert (answer["stop_reason"], answer["content"][0]["text"]) == ("end_turn", text)
+    assert (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]) == (0, 0)
+    assert len(coder.asked) == 1
+
+
 @pytest.mark.parametrize("headers", [{"x-api-key": "k"}, {"Authorization": "Bearer k"}, {}])
 def test_any_key_in_either_header_is_accepted(client: TestClient, headers: dict[str, str]) -> None:
     """Both generations of the Anthropic SDK get in."""
@@ -203,7 +278,7 @@ def test_any_key_in_either_header_is_accepted(client: TestClient, headers: dict[
     [
         ({"model": "claude"}, 404, "not_found_error", "model: claude"),
         ({"max_tokens": 0}, 400, "invalid_request_error", "max_tokens"),
-        ({"stream": True}, 400, "invalid_request_error", "stream"),
+        ({"tools": {"name": "Write"}}, 400, "invalid_request_error", "tools"),
         ({"tools": [{}]}, 400, "invalid_request_error", "tools"),
         ({"messages": [{"role": "system", "content": "x"}]}, 400, "invalid_request_error", "messages.0.role"),
         (
