@@ -12,6 +12,7 @@ import click
 from harness import __version__
 from harness.cassette.commands import cassettes
 from harness.console import one_line_errors
+from harness.doctor.commands import doctor
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,6 +85,7 @@ def show(trial: str, run: str, folder: Path) -> None:
 
 
 main.add_command(cassettes)
+main.add_command(doctor)
 
 
 @main.group()

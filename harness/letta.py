@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import ApiError
 from harness.scrub import without_password
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from letta_client import Letta
     from letta_client.types.agents import LettaResponse
 
+T = TypeVar("T")
 DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
@@ -72,9 +73,11 @@ class Turn:
 class Server:
     """A Letta server."""
 
-    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+    def __init__(
+        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self.base_url = without_password(base_url)
-        self._client = _client(base_url, api_key)
+        self._client = _client(base_url, api_key, timeout_s)
         self._transport = transport
 
     def version(self) -> str:
@@ -86,11 +89,34 @@ class Server:
         import letta_client
 
         try:
-            return str(self._client.health().version)
+            found = self._client.health().version
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, "") from None
         except AttributeError:
             raise _no_letta(self.base_url) from None
+        if not isinstance(found, str):
+            raise _no_letta(self.base_url)
+        return found
+
+    def models(self) -> list[str]:
+        """The handles of the models that it offers to orchestrators, sorted.
+
+        Raises:
+            ApiError: It cannot be reached, or answers with no list.
+        """
+        return sorted({str(model.handle) for model in self.ask(lambda client: client.models.list())})
+
+    def ask(self, request: Callable[[Letta], T]) -> T:
+        """Use the client for what is no trial: listing what is there, tidying up.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        try:
+            answer: T = self._send(lambda: request(self._client))
+        except (AttributeError, TypeError):  # answered with something else
+            raise _no_letta(self.base_url) from None
+        return answer
 
     @contextmanager
     def agent(
@@ -240,11 +266,11 @@ def _text(content: Any) -> str:
 
 
 @functools.cache
-def _client(base_url: str, api_key: str) -> Letta:
-    """One client per endpoint and process."""
+def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
+    """One client per endpoint, patience and process."""
     from letta_client import Letta
 
-    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=TIMEOUT_S)
+    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
 
 
 @contextmanager
