@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from harness import __version__
+from harness.adhoc.commands import run
 from harness.cassette.commands import cassettes
 from harness.console import one_line_errors
 from harness.doctor.commands import doctor
@@ -86,6 +87,7 @@ def show(trial: str, run: str, folder: Path) -> None:
 
 main.add_command(cassettes)
 main.add_command(doctor)
+main.add_command(run)
 
 
 @main.group()

@@ -16,7 +16,7 @@ from harness import claude, endpoints
 from harness.claude_faults import diagnose
 from harness.doctor.finding import Finding
 from harness.endpoints import Endpoints
-from harness.errors import ApiError
+from harness.errors import ApiError, HarnessError
 from harness.letta import Server
 from harness.scrub import unlogged, without_password
 from harness.spec import near
@@ -164,7 +164,7 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
     for pair in pairs:
         try:
             places.append((pair, endpoints.live(pair, environment)))
-        except ApiError as error:
+        except HarnessError as error:
             yield Finding(f"pair {pair.name}", "error", error.message, error.remedy)
     servers: dict[tuple[str, str], list[tuple[Pair, Endpoints]]] = {}
     for pair, where in places:
