@@ -14,6 +14,7 @@ from harness.adhoc.commands import run
 from harness.cassette.commands import cassettes
 from harness.console import one_line_errors
 from harness.doctor.commands import doctor
+from harness.letta_commands import letta, models
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,6 +89,8 @@ def show(trial: str, run: str, folder: Path) -> None:
 main.add_command(cassettes)
 main.add_command(doctor)
 main.add_command(run)
+main.add_command(letta)
+main.add_command(models)
 
 
 @main.group()

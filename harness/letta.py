@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.errors import ApiError
 from harness.scrub import without_password
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from letta_client.types.agents import LettaResponse
 
 T = TypeVar("T")
+Kind = Literal["agent", "block", "tool"]
 DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
@@ -117,6 +118,28 @@ class Server:
         except (AttributeError, TypeError):  # answered with something else
             raise _no_letta(self.base_url) from None
         return answer
+
+    def remove(self, kind: Kind, thing_id: str) -> None:
+        """Delete an agent, a tool or a block; one that is gone already will do.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        import letta_client
+
+        delete = {
+            "agent": self._client.agents.delete,
+            "block": self._client.blocks.delete,
+            "tool": self._client.tools.delete,
+        }[kind]
+
+        def request() -> object:
+            try:
+                return delete(thing_id)
+            except letta_client.NotFoundError:
+                return None
+
+        self._send(request)
 
     @contextmanager
     def agent(
