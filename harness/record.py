@@ -14,10 +14,11 @@ from typing import Any
 
 from harness.errors import HarnessError, UsageError
 from harness.transcript import ROLES, Transcript
-from harness.trial import Trial
+from harness.trial import Trial, shorten
 from harness.verdict import MODEL_OUTCOMES, Outcome, Verdict
 
 SCHEMA = 1
+ANSWER_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Record:
         bugs_accepted: Known bugs that the generated tests pass on, valid or not.
         acceptance_fraction: Share of the acceptance tests that passed, 0 to 1: partial credit, which
             never counts as solved.
+        wasted_calls: Tool calls that returned an error or repeated one that had succeeded.
+        final_answer: The orchestrator's last words, in one line, shortened.
         recorded: Facts of the recording: ``at``, ``wall_s``, ``versions``.
         tokens: ``<role>_<input|cache_write|cache_read|output>`` -> tokens.
     """
@@ -73,6 +76,8 @@ class Record:
     tool_calls: int | None = None
     tool_errors: int | None = None
     transport_retries: int | None = None
+    wasted_calls: int | None = None
+    final_answer: str = ""
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
@@ -124,6 +129,8 @@ def measured(
         tool_calls=transcript.tool_calls,
         tool_errors=transcript.tool_errors,
         transport_retries=sum(recorded.get("transport_retries", {}).values()),
+        wasted_calls=transcript.wasted_calls,
+        final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
         tokens={
             f"{role}_{kind}": count
             for role in ROLES

@@ -53,6 +53,12 @@ def show(console: Console, transcript: Transcript) -> None:
         show_event(console, event)
     if transcript.stop != "done":
         console.print(f"stopped: {transcript.stop.replace('_', ' ')}", style="red")
+    if transcript.wasted_calls:
+        console.print(
+            f"{transcript.wasted_calls} of {transcript.tool_calls} tool calls wasted: they failed, or said "
+            "again what was done",
+            style="yellow",
+        )
 
 
 def show_event(console: Console, event: Event) -> None:

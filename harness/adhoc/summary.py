@@ -26,7 +26,8 @@ def summary(
         yield f"ended  by its {transcript.stop.replace('_', ' ')}"
     yield (
         f"talk   {transcript.attempts} attempt{'s' * (transcript.attempts != 1)}, "
-        f"{transcript.tool_calls} tool calls, {transcript.tool_errors} of them failed"
+        f"{transcript.tool_calls} tool calls, {transcript.tool_errors} of them failed, "
+        f"{transcript.wasted_calls} wasted"
     )
 
 

@@ -43,7 +43,7 @@ def test_from_a_sentence_to_tested_code(tmp_path, letta, claude) -> None:
         "generated tests pass",
         "file   out/add.py: written, 2 lines",
         "tests  1 passed",
-        "talk   1 attempt, 2 tool calls, 0 of them failed",
+        "talk   1 attempt, 2 tool calls, 0 of them failed, 0 wasted",
         "tokens orchestrator (openai/gpt-5-mini): 180 in, 30 out, cache 0 written 120 read; cost $0.00",
         "tokens coder (claude-haiku-5-5): 20 in, 30 out, cache 5 written 7 read; cost $",
         "cost   $0.00",
