@@ -127,7 +127,9 @@ def _stack() -> Iterator[Finding]:
 
     components = {each.name: each for each in status().components}
     for name, each in components.items():
-        if each.pid is None:
+        if each.external:
+            yield Finding(name, "ok", f"external: {each.address}, as Letta was started")
+        elif each.pid is None:
             yield Finding(
                 name, "ok", f"not running, as part of the embedded stack ({each.version})", "harness up"
             )
