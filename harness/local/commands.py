@@ -12,7 +12,7 @@ from harness.console import one_line_errors, say
 if TYPE_CHECKING:
     from harness.local.state import StackState
 
-SURE = "This deletes the embedded Letta's database: all its agents, tools and conversations. Go on?"
+SURE = "This deletes {path}, the embedded Letta's database: all its agents, tools and conversations. Go on?"
 
 
 @click.command()
@@ -26,13 +26,16 @@ SURE = "This deletes the embedded Letta's database: all its agents, tools and co
     help="A PostgreSQL of yours, with the vector extension, in place of the embedded one: "
     "postgresql://user:password@host:5432/database. Or set HARNESS_POSTGRES.",
 )
-@click.option("--reset", is_flag=True, help="Start from an empty embedded database. Asks first.")
+@click.option(
+    "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
+)
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
 @one_line_errors
 def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
     """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
     from harness.errors import UsageError
     from harness.local.external_postgres import parse
+    from harness.local.home import find_home
     from harness.local.stack import StackOptions
     from harness.local.stack import up as start
 
@@ -43,7 +46,7 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
         )
     options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
     if reset and not yes:
-        click.confirm(SURE, abort=True)
+        click.confirm(SURE.format(path=find_home().pgdata), abort=True)
     _tell_state(start(options, say))
 
 

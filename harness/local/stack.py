@@ -72,7 +72,7 @@ def up(options: StackOptions, tell: Tell) -> StackState:
         if options.postgres is not None:
             require_usable(options.postgres)
         if options.reset:
-            _erase(home, tell)
+            _erase(home, options, tell)
         if _fits(home, options) and status().running:
             tell("the stack is already running")
             return status()
@@ -242,14 +242,27 @@ def _reusable(home: Home, name: str, options: StackOptions) -> bool:
     )
 
 
-def _erase(home: Home, tell: Tell) -> None:
-    """Deletes the embedded database, with Letta stopped first; the installation stays."""
-    for name in (LETTA, POSTGRES):
-        if _halt(home, name):
-            tell(f"{name} stopped")
+def _erase(home: Home, options: StackOptions, tell: Tell) -> None:
+    """Deletes the embedded database; the installation stays.
+
+    Raises:
+        StackError: Something of the stack runs, and somebody may be using it, or a port is taken, so that no
+            new one could start. Nothing was deleted then.
+    """
+    remembered = state.load(home.state_file)
+    running = [name for name in (LETTA, MODEL_SERVER) if _living(remembered, name)]
+    if postgres.find(home) is not None:
+        running.append(POSTGRES)
+    if running:
+        raise StackError(
+            f"the stack in {home.root} runs ({', '.join(running)}), and is not reset under anybody's hands",
+            remedy="end what uses it, then: harness down",
+        )
+    require_free(options.letta_port, option="--letta-port")
+    require_free(options.model_port, option="--model-port")
     postgres.erase(home)
     letta_server.forget_migrations(home)
-    tell("the database is deleted")
+    tell(f"the database in {home.root} is deleted")
 
 
 def _fits(home: Home, options: StackOptions) -> bool:

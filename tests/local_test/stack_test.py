@@ -154,29 +154,63 @@ def external(place: str = "db.example:5432/letta") -> ExternalDatabase:
     return ExternalDatabase(place, "db.example", 5432, "letta", "u", "hunter2", "postgresql://u:hunter2@x/y")
 
 
-def test_a_reset_deletes_the_database_and_nothing_else(home: Home, sleeper: Identity) -> None:
-    """Letta is stopped, its data and what is known of its migrations go; the installation and logs stay."""
-    state.save(home.state_file, {LETTA: Remembered(sleeper.pid, sleeper.created, "8283")})
+@pytest.fixture
+def ports() -> stack.StackOptions:
+    """A reset with two ports on which nobody listens."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        numbers = [each.getsockname()[1] for each in (one, other)]
+    return stack.StackOptions(*numbers, reset=True)
+
+
+def test_a_reset_deletes_the_database_and_nothing_else(home: Home, ports: stack.StackOptions) -> None:
+    """The data and what is known of the migrations go, and it is said where; all else stays."""
     home.pgdata.mkdir()
     home.pgdata_marker.touch()
     (home.pgdata / "base").write_text("data")
     (home.root / "migrated.json").write_text("{}")
     (home.root / "letta-0.16.8").mkdir()
     told: list[str] = []
-    stack._erase(home, told.append)
-    assert told == ["letta stopped", "the database is deleted"]
-    assert not is_alive(sleeper)
-    assert {path.name for path in home.root.iterdir()} == {"letta-0.16.8", "logs", "state.json"}
-    stack._erase(home, told.append)
+    stack._erase(home, ports, told.append)
+    assert told == [f"the database in {home.root} is deleted"]
+    assert {path.name for path in home.root.iterdir()} == {"letta-0.16.8"}
+    stack._erase(home, ports, told.append)
 
 
-def test_up_with_reset_erases_before_it_starts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only if asked; and before it looks at what runs already."""
+@pytest.mark.parametrize("name", [LETTA, state.MODEL_SERVER])
+def test_a_stack_that_runs_is_not_reset(
+    name: str, home: Home, sleeper: Identity, ports: stack.StackOptions
+) -> None:
+    """Somebody may be recording on it: it is left running and whole, whatever --yes says."""
+    state.save(home.state_file, {name: Remembered(sleeper.pid, sleeper.created, "8283")})
+    home.pgdata.mkdir()
+    with pytest.raises(StackError, match=f"runs .{name}.") as caught:
+        stack.up(ports, lambda line: None)
+    assert (str(home.root) in caught.value.message, "harness down" in caught.value.remedy) == (True, True)
+    assert (is_alive(sleeper), home.pgdata.exists()) == (True, True)
+
+
+def test_nothing_is_deleted_where_no_new_one_could_start(home: Home, ports: stack.StackOptions) -> None:
+    """A taken port is told before the data are gone."""
+    home.pgdata.mkdir()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports.model_port))
+        other.listen()
+        with pytest.raises(StackError, match="is taken"):
+            stack.up(ports, lambda line: None)
+    assert home.pgdata.exists()
+
+
+def test_up_with_reset_erases_before_it_starts(
+    home: Home, ports: stack.StackOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only if asked."""
     home.pgdata.mkdir()
     there: list[bool] = []
     monkeypatch.setattr(stack._Starter, "start_all", lambda self: there.append(home.pgdata.exists()))
     stack.up(stack.StackOptions(), lambda line: None)
-    stack.up(stack.StackOptions(reset=True), lambda line: None)
+    stack.up(ports, lambda line: None)
     assert there == [True, False]
 
 
@@ -224,6 +258,7 @@ def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.
 )
 def test_a_reset_asks_first(args, answer, begun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a yes nothing is begun; --yes is one."""
+    monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
     seen: list[stack.StackOptions] = []
 
     def started(options: stack.StackOptions, tell: object) -> state.StackState:
