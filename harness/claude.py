@@ -9,8 +9,10 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from harness.claude_faults import SPEND_CAP, diagnose
 from harness.errors import ApiError
 from harness.names import well_formed
 from harness.scrub import without_password
@@ -19,11 +21,12 @@ from harness.transport import Transport, status_of
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
-    from anthropic.types import Message
+    from anthropic.types import Message, ModelInfo
 
 T = TypeVar("T")
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
+PROBE_TIMEOUT_S = 60.0
 # The requests that are refused for what a model put into them; every other refusal is nobody's measure.
 CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
 
@@ -94,7 +97,8 @@ class MessagesApi:
             if status in (400, 413, 422) and CONTENT.search(str(error)):
                 raise Refused(_reason(error)) from None
             raise ApiError(
-                f"Claude ({model} at {self._shown_url}): {_reason(error)}", remedy=_remedy(status, str(error))
+                f"Claude ({model} at {self._shown_url}): {_reason(error)}",
+                remedy=diagnose(status, str(error)).remedy,
             ) from None
         except ValueError:  # said to be JSON, and is none
             raise self._no_api() from None
@@ -103,6 +107,80 @@ class MessagesApi:
         return ApiError(
             f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
         )
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a probe came to nothing. ``status``: of the answer, None if none came. ``said``: what it said."""
+
+    status: int | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model that an endpoint offers, and the day on which it ends, if one is set."""
+
+    name: str
+    retires: date | None = None
+
+
+def probe(base_url: str, api_key: str, model: str) -> Trouble | None:
+    """Ask a model for one token, once: the cheapest call that an empty account refuses.
+
+    Returns:
+        None if it answered.
+    """
+    import anthropic
+
+    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    try:
+        message = client.messages.create(
+            model=model, max_tokens=1, messages=[{"role": "user", "content": "Hello"}]
+        )
+        _answer(message, model)
+    except anthropic.APIError as error:
+        return Trouble(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
+    except (ValueError, AttributeError, TypeError):
+        return Trouble(200, "what answers there is no Messages API")
+    return None
+
+
+def offered(base_url: str, api_key: str) -> list[Offered]:
+    """The models that an endpoint lists. Costs nothing.
+
+    Raises:
+        ApiError: It lists none, or cannot be reached.
+    """
+    import anthropic
+
+    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    try:
+        return [_offered(each) for each in client.models.list(limit=100)]
+    except anthropic.APIError as error:
+        status = status_of(error)
+        raise ApiError(
+            f"Claude's models at {without_password(base_url)}: {_reason(error)}",
+            remedy=diagnose(status, str(error), key=api_key).remedy,
+        ) from None
+    except (ValueError, AttributeError, TypeError):
+        raise ApiError(
+            f"what answers at {without_password(base_url)} lists no models",
+            remedy="correct ANTHROPIC_BASE_URL",
+        ) from None
+
+
+def _offered(model: ModelInfo) -> Offered:
+    ends = model.retires_at
+    return Offered(str(model.id), ends.date() if isinstance(ends, datetime) else None)
+
+
+def _error_code(error: Exception) -> str:
+    """What an error's body says beside its message, such as which limit was reached."""
+    code = getattr(error, "error_code", None)
+    if not code and SPEND_CAP in str(getattr(error, "body", "")):
+        code = SPEND_CAP
+    return f"({code})" if code else ""
 
 
 def _answer(message: Message, model: str) -> Answer:
@@ -138,15 +216,3 @@ def _reason(error: Exception) -> str:
     if status is None and cause is not None:
         text = f"{text.rstrip('.')} ({cause})"
     return f"{status} {text}" if status else text
-
-
-def _remedy(status: int | None, text: str) -> str:
-    if "credit balance" in text or status == 402:
-        return "add credit to the account of this key"
-    if status in (401, 403):
-        return "set ANTHROPIC_API_KEY to a valid API key (the login of the Claude CLI is none)"
-    if status == 404:
-        return "correct the model's name in the pair"
-    if status in (429, 529):
-        return "wait, or use fewer workers"
-    return "check ANTHROPIC_BASE_URL and the network; the embedded endpoint starts with `harness up`"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from harness import __version__
+from harness.adhoc.commands import run
 from harness.cassette.commands import cassettes
 from harness.console import one_line_errors
+from harness.doctor.commands import doctor
+from harness.letta_commands import letta, models
+from harness.local.commands import down, status, up
 from harness.reading import compare, report, view
 
 
@@ -84,8 +87,8 @@ def show(trial: str, run: str, folder: Path) -> None:
             console.print(visible(row["detail"]), markup=False)
 
 
-for each in (cassettes, compare, report, view):
-    main.add_command(each)
+for command in (cassettes, doctor, run, letta, models, up, status, down, compare, report, view):
+    main.add_command(command)
 
 
 @main.group()
@@ -112,40 +115,3 @@ def new_task(name: str, folder: Path) -> None:
 
     path = write_task(name, folder)
     click.echo(f"wrote {path}; change it, then: harness validate {path}")
-
-
-@main.command()
-@click.option("--letta-port", default=8283, show_default=True, help="Port of the Letta server.")
-@click.option("--model-port", default=8284, show_default=True, help="Port of the local model server.")
-@one_line_errors
-def up(letta_port: int, model_port: int) -> None:
-    """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
-    from harness.local.stack import StackOptions
-    from harness.local.stack import up as start
-
-    _tell_state(start(StackOptions(letta_port=letta_port, model_port=model_port), click.echo))
-
-
-@main.command()
-@one_line_errors
-def status() -> None:
-    """Show what of the embedded stack runs."""
-    from harness.local.stack import status as look
-
-    state = look()
-    _tell_state(state)
-    sys.exit(0 if state.running else 3)
-
-
-@main.command()
-@one_line_errors
-def down() -> None:
-    """Stop the embedded stack; its data stay."""
-    from harness.local.stack import down as stop
-
-    stop(click.echo)
-
-
-def _tell_state(state: Any) -> None:
-    for line in state.lines():
-        click.echo(line)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.claude import DEFAULT_URL as CLAUDE_URL
-from harness.errors import ApiError
+from harness.errors import ApiError, StackError
 from harness.letta import CLOUD_URL
 from harness.letta import DEFAULT_URL as LETTA_URL
 from harness.trial import Pair
@@ -79,6 +79,30 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
         # The CLI's own requests are no part of a recording.
         services[claude_url] = "" if pair.backend == "claude-code" else pair.backend
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
+
+
+def anywhere(environment: Mapping[str, str]) -> Endpoints:
+    """Where a command without a pair looks: at what the environment names, else the embedded stack.
+
+    Raises:
+        ApiError: An address or a key in the environment cannot be one.
+    """
+    letta_key = environment.get("LETTA_API_KEY", "").strip()
+    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
+    letta_url = letta_url or _running("letta_base_url") or LETTA_URL
+    claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
+    claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
+    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
+    _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
+    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, {})
+
+
+def _running(name: str) -> str:
+    """An address of the embedded stack; empty if it does not run, or is not installed."""
+    try:
+        return _embedded(name)
+    except StackError:
+        return ""
 
 
 def _check(url: str, url_name: str, key: str, key_name: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Table: TypeAlias = pd.DataFrame
 
-TEXTS = ("trial", "task_digest", "tags", "detail", "recorded_at", "letta_version")
+TEXTS = ("trial", "final_answer", "task_digest", "tags", "detail", "recorded_at", "letta_version")
 CHUNK = 50_000
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.errors import ApiError
 from harness.names import well_formed
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from letta_client import Letta
     from letta_client.types.agents import LettaResponse
 
+T = TypeVar("T")
+Kind = Literal["agent", "block", "tool"]
 DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
@@ -99,9 +101,11 @@ class ServerTools:
 class Server:
     """A Letta server."""
 
-    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+    def __init__(
+        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self.base_url = without_password(base_url)
-        self._client = _client(base_url, api_key)
+        self._client = _client(base_url, api_key, timeout_s)
         self._transport = transport
 
     def version(self) -> str:
@@ -113,11 +117,56 @@ class Server:
         import letta_client
 
         try:
-            return str(self._client.health().version)
+            found = self._client.health().version
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, "") from None
         except AttributeError:
             raise _no_letta(self.base_url) from None
+        if not isinstance(found, str):
+            raise _no_letta(self.base_url)
+        return found
+
+    def models(self) -> list[str]:
+        """The handles of the models that it offers to orchestrators, sorted.
+
+        Raises:
+            ApiError: It cannot be reached, or answers with no list.
+        """
+        return sorted({str(model.handle) for model in self.ask(lambda client: client.models.list())})
+
+    def ask(self, request: Callable[[Letta], T]) -> T:
+        """Use the client for what is no trial: listing what is there, tidying up.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        try:
+            answer: T = self._send(lambda: request(self._client))
+        except (AttributeError, TypeError):  # answered with something else
+            raise _no_letta(self.base_url) from None
+        return answer
+
+    def remove(self, kind: Kind, thing_id: str) -> None:
+        """Delete an agent, a tool or a block; one that is gone already will do.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        import letta_client
+
+        delete = {
+            "agent": self._client.agents.delete,
+            "block": self._client.blocks.delete,
+            "tool": self._client.tools.delete,
+        }[kind]
+
+        def request() -> object:
+            try:
+                return delete(thing_id)
+            except letta_client.NotFoundError:
+                return None
+
+        self._send(request)
 
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
         """Make tools of the server of these, or bring them up to date; gives their ids, always the same.
@@ -349,11 +398,11 @@ def _text(content: Any) -> str:
 
 
 @functools.cache
-def _client(base_url: str, api_key: str) -> Letta:
-    """One client per endpoint and process."""
+def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
+    """One client per endpoint, patience and process."""
     from letta_client import Letta
 
-    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=TIMEOUT_S)
+    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
 
 
 @contextmanager

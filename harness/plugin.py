@@ -74,6 +74,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="refuse to run model-written code where this machine cannot enforce every protection",
     )
+    add(
+        "--no-live-checks",
+        action="store_true",
+        help="record without first asking whether keys, accounts and models are usable",
+    )
     parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
 
 
@@ -83,7 +88,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder is not None:
         from harness.session import BenchmarkSession
 
-        config.pluginmanager.register(BenchmarkSession(config, folder), "harness-session")
+        session = BenchmarkSession(config, folder)
+        config.pluginmanager.register(session, "harness-session")
+        if session.mode != "none" and not session.is_worker and not config.getoption("no_live_checks"):
+            from harness.doctor.recording import LiveChecks
+
+            config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
 
 
 def _benchmarks_folder(root: Path, named: str) -> Path | None:

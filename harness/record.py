@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.errors import HarnessError, UsageError
+from harness.names import shorten
 from harness.transcript import ROLES, Transcript
 from harness.trial import Difficulty, Trial
 from harness.verdict import MODEL_OUTCOMES, Outcome, Verdict
 
 SCHEMA = 2
+ANSWER_CHARS = 200
 TOKENS = tuple(
     f"{role}_{kind}" for role in ROLES for kind in ("input", "cache_write", "cache_read", "output")
 )
@@ -81,6 +83,12 @@ class Record:
     transport_retries: Annotated[
         Count, Field(description="HTTP requests repeated, when it was recorded.")
     ] = None
+    wasted_calls: Annotated[
+        Count, Field(description="Tool calls that returned an error or repeated one that had succeeded.")
+    ] = None
+    final_answer: Annotated[
+        str, Field(description="The orchestrator's last words, in one line, shortened.")
+    ] = ""
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
@@ -131,6 +139,8 @@ def measured(
         tool_calls=transcript.tool_calls,
         tool_errors=transcript.tool_errors,
         transport_retries=sum(recorded.get("transport_retries", {}).values()),
+        wasted_calls=transcript.wasted_calls,
+        final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
         tokens={
             f"{role}_{kind}": count
             for role in ROLES

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,10 @@ from harness.errors import HarnessError, SpecError, UsageError
 from harness.items import RESULT, BrokenItem, SourceFile, TaskFile, TrialItem
 from harness.pricing import Prices
 from harness.sandbox import fork_server
-from harness.scrub import redact_json
 from harness.show import visible
 from harness.spec import PAIRS_FILE, is_source_file, looks_like_a_task
 from harness.suite import Selection, Suite
-from harness.transcript import Event, Transcript, from_json, to_json
+from harness.transcript import Transcript, Watch
 from harness.trial import REAL, Bug, Pair, Task, Trial
 
 if TYPE_CHECKING:
@@ -189,20 +188,13 @@ class BenchmarkSession:
         if "sandbox" in self.__dict__:
             self.sandbox.close()
 
-    def _narrator(self) -> Callable[[Event], None] | None:
+    def _narrator(self) -> Watch | None:
         if self.is_worker or self.config.getoption("capture") != "no" or self.config.option.verbose < 1:
             return None
-        from rich.console import Console
+        from harness.show import narrator
 
-        from harness.show import show_event
-
-        console = Console(highlight=False)
-        console.print()
-
-        def tell(event: Event) -> None:
-            show_event(console, *from_json(redact_json(to_json([event]), os.environ)))
-
-        return tell
+        print()  # noqa: T201  (pytest has written the item's name without a line's end)
+        return narrator()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:

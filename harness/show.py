@@ -6,10 +6,25 @@ All text in it is a model's and may try anything with a terminal: control charac
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING
 
-from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Tested, Transcript, Wrote
+from harness.scrub import redact_json
+from harness.transcript import (
+    Called,
+    Event,
+    Fault,
+    Returned,
+    Said,
+    Spent,
+    Tested,
+    Transcript,
+    Watch,
+    Wrote,
+    from_json,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,12 +53,35 @@ def show(console: Console, transcript: Transcript) -> None:
         show_event(console, event)
     if transcript.stop != "done":
         console.print(f"stopped: {transcript.stop.replace('_', ' ')}", style="red")
+    if transcript.wasted_calls:
+        console.print(
+            f"{transcript.wasted_calls} of {transcript.tool_calls} tool calls wasted: they failed, or said "
+            "again what was done",
+            style="yellow",
+        )
 
 
 def show_event(console: Console, event: Event) -> None:
     """Print one event."""
     for part in _parts(event):
         console.print(part)
+
+
+def narrator() -> Watch:
+    """Prints each event as it happens, without secrets, to standard output."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    begun = 0
+
+    def tell(event: Event) -> None:
+        nonlocal begun
+        if event.attempt > max(begun, 1):
+            console.rule(f"attempt {event.attempt}", style="dim")
+        begun = max(begun, event.attempt)
+        show_event(console, *from_json(redact_json(to_json([event]), os.environ)))
+
+    return tell
 
 
 def _parts(event: Event) -> list[RenderableType]:

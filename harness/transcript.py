@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -139,6 +140,44 @@ class Transcript:
         return sum(isinstance(event, Returned) and not event.ok for event in self.events)
 
     @property
+    def wasted_calls(self) -> int:
+        """Tool calls that came to nothing: they returned an error, or repeated one that had succeeded.
+
+        A repeat has the same tool and arguments, in the same attempt. The tester may be called again once
+        the coder has written something else.
+        """
+        wasted = 0
+        done: set[tuple[int, str, str]] = set()
+        calls: dict[str, Called] = {}
+        for event in self.events:
+            if isinstance(event, Called):
+                calls[event.call_id] = event
+            if not isinstance(event, Returned):
+                continue
+            call = calls.get(event.call_id)
+            key = (event.attempt, call.tool, _canonical(call.arguments)) if call else None
+            if not event.ok or key is None or key in done:
+                wasted += 1
+                continue
+            if key[1] == CODER_TOOL:
+                done = {each for each in done if each[1] == CODER_TOOL}
+            done.add(key)
+        return wasted
+
+    @property
+    def final_answer(self) -> str:
+        """The last that the orchestrator said in its last attempt; empty if it said nothing there."""
+        words = [
+            event.text
+            for event in self.events
+            if isinstance(event, Said)
+            and event.speaker == "orchestrator"
+            and not event.thinking
+            and event.attempt == self.attempts
+        ]
+        return words[-1] if words else ""
+
+    @property
     def steps(self) -> int:
         """Model calls that the orchestrator made inside Letta."""
         return sum(e.steps for e in self.events if isinstance(e, Spent) and e.role == "orchestrator")
@@ -157,6 +196,14 @@ class Transcript:
         """Tokens that a role used, over the whole trial."""
         spent = (event.usage for event in self.events if isinstance(event, Spent) and event.role == role)
         return sum(spent, Usage())
+
+
+def _canonical(arguments: str) -> str:
+    """Arguments that mean the same, written alike; as the model wrote them if they are no JSON."""
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:

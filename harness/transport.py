@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from harness.claude_faults import SPEND_CAP
 from harness.errors import ApiError
 from harness.transcript import Role
 
@@ -16,7 +17,6 @@ T = TypeVar("T")
 ATTEMPTS = 5
 TOTAL_S = 300.0
 LONGEST_WAIT_S = 60.0
-SPEND_CAP = "enforced_spend_limit_reached"
 
 
 class Transport:

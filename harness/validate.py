@@ -24,6 +24,7 @@ from harness.trial import Task
 from harness.verdict import Grader, accepted, syntax_problem
 
 RUNS = 5
+UNREVIEWED = "unreviewed"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
         return Checked(shown, [], "its tasks are checked when it is named")
     proofs = {suite.named(path, task): proof(task, sandboxes) for task in suite.tasks(path)}
     problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
-    return Checked(shown, problems, _counts(proofs.values()) if suite.is_source(path) else "")
+    if suite.is_source(path):
+        return Checked(shown, problems, _counts(proofs.values()))
+    bugs = any(task.bugs for task in suite.tasks(path))
+    return Checked(shown, problems, "" if bugs else "no known bugs, so testers are not graded on them")
 
 
 def _counts(proofs: Iterable[Proof]) -> str:
@@ -147,6 +151,10 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
             found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
     codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
     found = found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
+    if UNREVIEWED in task.tags:
+        found.append(
+            f"tags: {UNREVIEWED}: models wrote reference and acceptance: review them, add bugs, drop the tag"
+        )
     return Proof(solved, empty_solved, found)
 
 

@@ -68,6 +68,25 @@ def read(path: Path, shown: str) -> Document:
         raise SpecError([f"{shown}:1: not valid YAML: {' '.join(str(error).split())}"]) from None
 
 
+def field(name: str, value: Any) -> str:
+    """A line or lines of YAML that say this: a text of several lines as a block, where YAML allows that."""
+    return str(yaml.dump({name: value}, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10_000))
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT
+        super().increase_indent(flow, False)
+
+
+def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # A block that keeps blank lines at its end would end the document, too.
+    block = "\n" in text and text.strip() and not text.endswith("\n\n")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else None)
+
+
+_Dumper.add_representer(str, _represented)
+
+
 class _Reader:
     """Builds the data from the parser's events, whose depth it watches: a composer would recurse."""
 

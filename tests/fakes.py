@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import struct
-import subprocess  # noqa: TID251  (Letta runs tools in processes of their own)
+import subprocess
 import sys
 import threading
 import uuid
@@ -167,6 +167,7 @@ class FakeLetta(Fake):
     def __init__(self, steps: tuple[tuple[str, str, str], ...] = CODER_THEN_TESTER) -> None:
         super().__init__()
         self.agents: dict[str, str] = {}
+        self.handles = ["local/scripted", "openai/gpt-5", "openai/gpt-5-mini"]
         self._script: Callable[[], Iterator[Any]] = lambda: itertools.cycle(steps)
         self._playing: dict[str, Iterator[Any]] = {}
         self._calls = itertools.count()
@@ -174,6 +175,8 @@ class FakeLetta(Fake):
     def answer(self, method: str, path: str, body: Any) -> Any:
         if path == "/v1/health/":
             return 200, {"version": "0.16.8", "status": "ok"}
+        if path == "/v1/models/":
+            return 200, [self._model(handle) for handle in self.handles]
         if path == "/v1/agents/" and method == "POST":
             return 200, self._create(body)
         agent = path.split("/")[3]
@@ -181,6 +184,18 @@ class FakeLetta(Fake):
             del self.agents[agent]
             return 200, {"message": f"Agent id={agent} successfully deleted"}
         return 200, self._step(agent)
+
+    @staticmethod
+    def _model(handle: str) -> Any:
+        return {
+            "handle": handle,
+            "name": handle,
+            "model": handle,
+            "model_endpoint_type": "openai",
+            "provider_type": "openai",
+            "context_window": 30000,
+            "max_context_window": 30000,
+        }
 
     def _create(self, body: Any) -> Any:
         agent = f"agent-{uuid.uuid4()}"
@@ -242,10 +257,14 @@ class FakeClaude(Fake):
         self.code = code
         self.tests = tests
         self.stop_reason = "end_turn"
+        self.retires = {"claude-haiku-5-5": "2030-01-01T00:00:00Z"}
 
     def answer(self, method: str, path: str, body: Any) -> Any:
+        if (method, path.partition("?")[0]) == ("GET", "/v1/models"):
+            models = [{"type": "model", "id": name, "retires_at": end} for name, end in self.retires.items()]
+            return 200, {"data": models, "has_more": False, "first_id": None, "last_id": None}
         assert (method, path) == ("POST", "/v1/messages"), (method, path)
-        text = self.tests if "pytest" in body["system"] else self.code
+        text = self.tests if "pytest" in body.get("system", "") else self.code
         return 200, {
             "id": f"msg_{len(self.requests):032x}",
             "type": "message",

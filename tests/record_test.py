@@ -274,3 +274,13 @@ def test_a_missing_file_is_an_error_of_the_user(tmp_path):
     """A run that does not exist is named."""
     with pytest.raises(UsageError, match="cannot be read"):
         list(record.read_rows(tmp_path / "none.jsonl"))
+
+
+def test_how_an_orchestrator_ended_is_in_the_row():
+    """Wasted calls and the last words stand in the row: one line, shortened, whatever a model wrote."""
+    words = "Gave up:\n\trun_claude_coder failed " + "very " * 100 + "often."
+    told = Transcript((*TRANSCRIPT.events, Said(2, "orchestrator", words)))
+    row = record.measured(a_trial(), told, VERDICT, mode="replay", recorded=RECORDED).row()
+    assert row["wasted_calls"] == 1
+    assert row["final_answer"].startswith("Gave up: run_claude_coder failed very very")
+    assert (len(row["final_answer"]), row["final_answer"][-1]) == (200, "…")

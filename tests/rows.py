@@ -44,6 +44,8 @@ def a_row(pair="p", outcome="solved", **changes):
         "tool_calls": 2,
         "tool_errors": 0,
         "transport_retries": 0,
+        "wasted_calls": 0,
+        "final_answer": "Done.",
         "recorded_at": "2026-01-01",
         "recorded_wall_s": 1.5,
         "notional_cost_usd": None,

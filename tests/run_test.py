@@ -440,6 +440,17 @@ def test_a_name_outside_the_workspace(name, trial, recording) -> None:
     assert result.files == {}
 
 
+def test_tools_that_only_fail(trial, recording, replaying) -> None:
+    """The orchestrator's own answer and the calls that it wasted are in the record, live and replayed."""
+    bad = call("run_claude_coder", spec="x", file_name="../x.py")
+    with FakeLetta((bad, bad, say("I could not\nwrite it."))).running() as letta:
+        setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": letta.url})
+        live = run_trial(trial, setup).record
+    assert (live.outcome, live.wasted_calls, live.final_answer) == ("no_code", 4, "I could not write it.")
+    again = run_trial(trial, replaying).record
+    assert (again.wasted_calls, again.final_answer) == (live.wasted_calls, live.final_answer)
+
+
 def test_an_orchestrator_that_only_talks(trial, recording) -> None:
     """An orchestrator that never calls the coder gave up."""
     with FakeLetta((say("I would rather not."),)).running() as letta:

@@ -104,3 +104,78 @@ def test_events_are_frozen(event):
     """What happened cannot be changed afterwards."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         event.attempt = 9
+
+
+def calls(*made):
+    """A transcript of tool calls: attempt, tool, arguments, whether it succeeded."""
+    events = []
+    for number, (attempt, tool, arguments, ok) in enumerate(made):
+        events += [Called(attempt, f"c{number}", tool, arguments), Returned(attempt, f"c{number}", ok, "")]
+    return Transcript(tuple(events))
+
+
+CODER, TESTER = "run_claude_coder", "run_claude_tester"
+
+
+@pytest.mark.parametrize(
+    ("made", "wasted"),
+    [
+        ((), 0),
+        (((1, CODER, "{}", True), (1, TESTER, "{}", True)), 0),
+        (((1, CODER, "{}", False), (1, CODER, "{}", True)), 1),
+        (((1, CODER, "{}", False), (1, CODER, "{}", False)), 2),
+        (((1, CODER, '{"a": 1, "b": 2}', True), (1, CODER, '{"b":2,"a":1}', True)), 1),
+        (((1, CODER, "not json", True), (1, CODER, "not json", True)), 1),
+        (((1, CODER, '{"a": 1}', True), (1, CODER, '{"a": 2}', True)), 0),
+        (((1, CODER, "{}", True), (2, CODER, "{}", True)), 0),
+        (((1, CODER, "{}", True), (1, TESTER, "{}", True), (1, TESTER, "{}", True)), 1),
+        (
+            (
+                (1, CODER, "{}", True),
+                (1, TESTER, "{}", True),
+                (1, CODER, '{"a": 1}', True),
+                (1, TESTER, "{}", True),
+            ),
+            0,
+        ),
+        (
+            (
+                (1, CODER, "{}", True),
+                (1, TESTER, "{}", True),
+                (1, CODER, "{}", True),
+                (1, TESTER, "{}", True),
+            ),
+            2,
+        ),
+    ],
+)
+def test_wasted_calls(made, wasted):
+    """Errors and repeats of what had succeeded.
+
+    A retry after an error, a new attempt and a tester on changed code are none.
+    """
+    assert calls(*made).wasted_calls == wasted
+
+
+def test_a_call_id_that_is_used_twice_is_two_calls():
+    """Ids come from a model's server, and need not differ."""
+    events = (
+        Called(1, "c", CODER, '{"a": 1}'),
+        Returned(1, "c", True, ""),
+        Called(1, "c", CODER, '{"a": 2}'),
+        Returned(1, "c", True, ""),
+    )
+    assert Transcript(events).wasted_calls == 0
+
+
+def test_the_final_answer_is_the_orchestrators_last_word():
+    """Spoken, not thought, and in the last attempt: what it said before a repair is no answer."""
+    said = (
+        Said(1, "orchestrator", "First."),
+        Said(1, "coder", "Code."),
+        Said(1, "orchestrator", "Gave up."),
+        Said(1, "orchestrator", "Hm.", thinking=True),
+    )
+    assert Transcript(said).final_answer == "Gave up."
+    assert Transcript((*said, Said(2, "user", "again"))).final_answer == ""
+    assert Transcript(()).final_answer == ""

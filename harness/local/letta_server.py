@@ -12,11 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from harness.local.home import Home
 from harness.local.letta_install import VERSION, LettaInstall
 from harness.local.ports import HOST, get_json
-from harness.local.postgres import Database
 from harness.local.processes import Identity, run, spawn
 
 # What a server needs from the user's environment to run and to reach Anthropic.
@@ -36,11 +36,32 @@ HANDLES = "local"
 # Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
 _MODEL_TIMEOUT_S = 600
 _POINT_AT = """
-UPDATE providers SET base_url = '{url}' WHERE name = 'vllm' AND base_url <> '{url}';
+UPDATE providers SET base_url = '{url}'
+ WHERE name = 'vllm' AND base_url LIKE 'http://127.0.0.1:%/v1' AND base_url <> '{url}';
 UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}', '"{url}"')::json
  WHERE llm_config->>'model_endpoint' LIKE 'http://127.0.0.1:%/v1'
    AND llm_config->>'model_endpoint' <> '{url}';
 """
+
+
+class LettaDatabase(Protocol):
+    """Where Letta keeps what it knows: the embedded PostgreSQL, or one of the user's."""
+
+    @property
+    def server_uri(self) -> str:
+        """For Letta itself, which uses asyncpg."""
+
+    @property
+    def migration_uri(self) -> str:
+        """For Letta's migrations, which use pg8000."""
+
+    def sql(self, statements: str) -> list[str]:
+        """Runs SQL and gives its output, one line per row."""
+
+
+def forget_migrations(home: Home) -> None:
+    """Lets the next start look at the database anew."""
+    _migration_record(home).unlink(missing_ok=True)
 
 
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +99,7 @@ def base_url(model_port: int) -> str:
     return f"http://{HOST}:{model_port}/v1"
 
 
-def needs_migration(home: Home, database: Database) -> bool:
+def needs_migration(home: Home, database: LettaDatabase) -> bool:
     """Whether the database is not known to be at this Letta version's last migration."""
     try:
         known = json.loads(_migration_record(home).read_text())
@@ -87,7 +108,7 @@ def needs_migration(home: Home, database: Database) -> bool:
     return bool(known != {"letta": VERSION, "revisions": _revisions(database)})
 
 
-def migrate(home: Home, install: LettaInstall, database: Database) -> None:
+def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
     """Brings the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
 
     Raises:
@@ -107,7 +128,7 @@ def migrate(home: Home, install: LettaInstall, database: Database) -> None:
     _migration_record(home).write_text(json.dumps(record) + "\n")
 
 
-def point_at_model_server(database: Database, model_port: int) -> None:
+def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
     """Updates the stored address of the model server.
 
     Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
@@ -117,7 +138,7 @@ def point_at_model_server(database: Database, model_port: int) -> None:
     database.sql(_POINT_AT.format(url=base_url(model_port)))
 
 
-def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:
+def start(home: Home, install: LettaInstall, database: LettaDatabase, port: int, model_port: int) -> Identity:
     """Starts the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)
@@ -146,6 +167,6 @@ def _migration_record(home: Home) -> Path:
     return home.root / "migrated.json"
 
 
-def _revisions(database: Database) -> list[str]:
+def _revisions(database: LettaDatabase) -> list[str]:
     exists = database.sql("SELECT to_regclass('alembic_version') IS NOT NULL") == ["t"]
     return database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []

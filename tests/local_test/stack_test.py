@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import main
 from harness.errors import StackError
 from harness.local import home as home_module
-from harness.local import stack, state
+from harness.local import letta_server, stack, state
+from harness.local.external_postgres import ExternalDatabase
 from harness.local.home import Home
 from harness.local.processes import Identity, is_alive, spawn, stop
 from harness.local.state import LETTA, Remembered
@@ -144,3 +147,133 @@ def test_a_component_that_hangs_is_shown_as_not_answering(home: Home, sleeper: I
     letta = stack.status().components[-1]
     assert (letta.pid, letta.healthy) == (sleeper.pid, False)
     assert not stack.status().running
+
+
+def external(place: str = "db.example:5432/letta") -> ExternalDatabase:
+    """A database of the user's that nobody asks."""
+    return ExternalDatabase(place, "db.example", 5432, "letta", "u", "hunter2", "postgresql://u:hunter2@x/y")
+
+
+@pytest.fixture
+def ports() -> stack.StackOptions:
+    """A reset with two ports on which nobody listens."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        numbers = [each.getsockname()[1] for each in (one, other)]
+    return stack.StackOptions(*numbers, reset=True)
+
+
+def test_a_reset_deletes_the_database_and_nothing_else(home: Home, ports: stack.StackOptions) -> None:
+    """The data and what is known of the migrations go, and it is said where; all else stays."""
+    home.pgdata.mkdir()
+    home.pgdata_marker.touch()
+    (home.pgdata / "base").write_text("data")
+    (home.root / "migrated.json").write_text("{}")
+    (home.root / "letta-0.16.8").mkdir()
+    told: list[str] = []
+    stack._erase(home, ports, told.append)
+    assert told == [f"the database in {home.root} is deleted"]
+    assert {path.name for path in home.root.iterdir()} == {"letta-0.16.8"}
+    stack._erase(home, ports, told.append)
+
+
+@pytest.mark.parametrize("name", [LETTA, state.MODEL_SERVER])
+def test_a_stack_that_runs_is_not_reset(
+    name: str, home: Home, sleeper: Identity, ports: stack.StackOptions
+) -> None:
+    """Somebody may be recording on it: it is left running and whole, whatever --yes says."""
+    state.save(home.state_file, {name: Remembered(sleeper.pid, sleeper.created, "8283")})
+    home.pgdata.mkdir()
+    with pytest.raises(StackError, match=f"runs .{name}.") as caught:
+        stack.up(ports, lambda line: None)
+    assert (str(home.root) in caught.value.message, "harness down" in caught.value.remedy) == (True, True)
+    assert (is_alive(sleeper), home.pgdata.exists()) == (True, True)
+
+
+def test_nothing_is_deleted_where_no_new_one_could_start(home: Home, ports: stack.StackOptions) -> None:
+    """A taken port is told before the data are gone."""
+    home.pgdata.mkdir()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports.model_port))
+        other.listen()
+        with pytest.raises(StackError, match="is taken"):
+            stack.up(ports, lambda line: None)
+    assert home.pgdata.exists()
+
+
+def test_up_with_reset_erases_before_it_starts(
+    home: Home, ports: stack.StackOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only if asked."""
+    home.pgdata.mkdir()
+    there: list[bool] = []
+    monkeypatch.setattr(stack._Starter, "start_all", lambda self: there.append(home.pgdata.exists()))
+    stack.up(stack.StackOptions(), lambda line: None)
+    stack.up(ports, lambda line: None)
+    assert there == [True, False]
+
+
+def test_letta_with_an_external_database(home: Home, sleeper: Identity) -> None:
+    """The state file holds the place and no password; status shows it as somebody else's."""
+    starter = stack._Starter(home, stack.StackOptions(postgres=external()), lambda line: None)
+    starter._remember(LETTA, sleeper, 8283, 8284, external().place)
+    assert "hunter2" not in home.state_file.read_text()
+    assert stack.status().components[0].line() == "postgres      external  db.example:5432/letta"
+    assert starter._start_postgres().server_uri.startswith("postgresql://u:")
+
+
+def test_another_database_is_another_letta(
+    home: Home, sleeper: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Letta that runs with another database is not taken for the wanted one."""
+    monkeypatch.setattr(letta_server, "answers", lambda port: True)
+    entry = Remembered(sleeper.pid, sleeper.created, "8283", 8284, "db.example:5432/letta")
+    state.save(home.state_file, {LETTA: entry})
+    assert stack._reusable(home, LETTA, stack.StackOptions(postgres=external()))
+    assert not stack._reusable(home, LETTA, stack.StackOptions(postgres=external("other:5432/letta")))
+    assert not stack._reusable(home, LETTA, stack.StackOptions())
+
+
+def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be used ends it before anything is installed or stopped."""
+
+    def unusable(database: ExternalDatabase) -> None:
+        raise StackError(f"{database.place}: no")
+
+    monkeypatch.setattr(stack, "require_usable", unusable)
+    with pytest.raises(StackError, match="db.example:5432/letta: no"):
+        stack.up(stack.StackOptions(postgres=external()), lambda line: None)
+    assert not home.pgdata.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "answer", "begun"),
+    [
+        (("--reset",), "n\n", False),
+        (("--reset",), "", False),
+        (("--reset",), "y\n", True),
+        (("--reset", "--yes"), "", True),
+    ],
+)
+def test_a_reset_asks_first(args, answer, begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a yes nothing is begun; --yes is one."""
+    monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
+    seen: list[stack.StackOptions] = []
+
+    def started(options: stack.StackOptions, tell: object) -> state.StackState:
+        seen.append(options)
+        return state.StackState((), "", "")
+
+    monkeypatch.setattr(stack, "up", started)
+    result = CliRunner().invoke(main, ["up", *args], input=answer)
+    assert [each.reset for each in seen] == [True] * begun
+    assert (result.exit_code == 0) is begun
+
+
+def test_an_external_database_is_never_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--reset and --postgres exclude each other; the address may come from a variable."""
+    monkeypatch.setenv("HARNESS_POSTGRES", "postgresql://u:hunter2@h/d")
+    result = CliRunner().invoke(main, ["up", "--reset", "--yes"])
+    assert (result.exit_code, "never one of yours" in result.output) == (2, True)
+    assert "hunter2" not in result.output
