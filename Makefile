@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-.PHONY: benchmarks test env live claude-code record table lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live claude-code record browser table lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS)
@@ -35,6 +35,9 @@ record: live  ## record the shipped set again on the embedded stack (hours), and
 	$(BIN)/pytest benchmarks --record=all -v
 	$(BIN)/harness down
 	$(BIN)/pytest benchmarks -n $(WORKERS)
+
+browser:  ## Chromium and its driver, for the tests of the report page; needs apt-get and root
+	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 
 table: benchmarks  ## put the table of a replay into the README
 	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
