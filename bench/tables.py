@@ -1,9 +1,9 @@
 """Records into tables: time against what pandas alone needs to read the same file; and the page's size.
 
-    python bench/tables.py               # 1,000,000 records (1.2 GB in the temporary folder, 6 GB of memory)
+    python bench/tables.py               # 1,000,000 records: 1.2 GB of disk, 6 GB of memory
     python bench/tables.py --rows 100000
 
-Prints, in one run: reading with ``pandas.read_json``, ``harness.load``, all tables, their ratio; then the page
+Prints, in one run: reading with ``pandas.read_json``, ``harness.load``, all tables, the ratio; the page
 of a run of 2,000 trials with conversations like those of the newest run in ``reports/``.
 """
 
@@ -56,11 +56,15 @@ def main():
         ours, trials = timed("harness.load", lambda: frame.load(path))
         models = {str(m) for role in ("orchestrator", "coder", "tester") for m in trials[role].unique()}
         free = Prices(dict.fromkeys(models, Price(input=1, output=1)))
-        priced, trials = timed("prices", lambda: table.priced(trials, free))
-        summed, _ = timed("all seven tables", lambda: [table.summary(trials, by) for by in table.BY])
-        print(f"load and tabulate against reading alone: {(ours + priced + summed) / alone:.2f}x\n")
-        del trials
+        tabulated, _ = timed("prices and all seven tables", lambda: tabulate(trials, free))
+        print(f"load and tabulate against reading alone: {(ours + tabulated) / alone:.2f}x\n")
     page(source.parent, rows)
+
+
+def tabulate(trials, prices):
+    """Every table that a run has."""
+    with_costs = table.priced(trials, prices)
+    return [table.summary(with_costs, by) for by in table.BY]
 
 
 def page(run, rows):

@@ -18,6 +18,7 @@ from harness.pricing import Prices
 from harness.transcript import ROLES, Usage
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+BUG = "the report could not be made, which is a bug in the harness"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Ending:
             except UsageError as error:
                 failures.append(str(error))
         problem = _written(run.path, trials, tables) if write else ""
+        if problem.startswith(BUG):
+            failures.append(problem)
         ending = cls(tables, tuple(changes), tuple(failures), problem)
         _summarise(ending, os.environ)
         return ending
@@ -94,6 +97,8 @@ def _written(folder: Path, trials: Any, tables: Tables) -> str:
         reports.write_report(folder, trials, tables)
     except OSError as error:
         return f"not written to {error.filename or folder}: {error.strerror}"
+    except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)
+        return f"{BUG}: {type(error).__name__}: {error}"
     return ""
 
 

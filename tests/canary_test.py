@@ -91,7 +91,9 @@ class LeakyLetta(FakeLetta):
         state = super()._create({**body, "secrets": secrets})
         state["tool_exec_environment_variables"] = state["secrets"]
         state["llm_config"]["api_key"] = SERVERS
-        task = body["name"].split("_")[1]
+        task = body["name"].partition("_")[2].partition("_")[0]
+        if not task:
+            return state  # the checks before the first trial ask once, too
         last = say(f"Look: {SAYS}") if task == "said" else CODER_THEN_TESTER[2]
         coder = call("run_claude_coder", spec=f"add two numbers: {task}", file_name="add.py")
         self._playing[state["id"]] = itertools.cycle((coder, CODER_THEN_TESTER[1], last))
@@ -102,7 +104,7 @@ class LeakyClaude(FakeClaude):
     """Names the organisation, and writes a key into its code or its refusal if the trial is called so."""
 
     def answer(self, method: str, path: str, body: Any) -> Any:
-        asked = body["messages"][0]["content"]
+        asked = str(body["messages"][0]["content"]) if body else ""  # a check asks for the models
         headers = {"anthropic-organization-id": ORGANISATION, "set-cookie": f"a={COOKIE}"}
         if "numbers: refusal" in asked:
             return *claude_error(400, "invalid_request_error", f"prompt is too long: {ANTHROPIC}"), headers

@@ -104,3 +104,14 @@ def test_the_best_pair_is_named():
     tables = tables_of(trials(*many("a", 20), *many("b", 19), *many("c", 2)))
     assert in_short(tables).startswith("best: a; not shown to be worse: b (")
     assert in_short(tables_of(trials(*many("a", 20)))) == ""
+
+
+def test_a_page_that_cannot_be_made_costs_no_table(tmp_path, monkeypatch):
+    """A bug in the page is told, and fails the run; the tables are printed all the same."""
+    monkeypatch.setattr("harness.reports.write_report", lambda *_: 1 / 0)
+    run = RunFolder(tmp_path, NOON)
+    run.rows = many("a", 1)
+    ending = Ending.of(run, Prices(), Gates(), write=True)
+    assert ending.tables.pairs[0]["trials"] == 20
+    assert "ZeroDivisionError" in ending.problem
+    assert ending.failures == (ending.problem,)

@@ -65,7 +65,7 @@ def test_the_row_of_a_measured_trial():
     """Each figure is taken from the trial, its transcript, its verdict or its recording."""
     row = a_row()
     expected = {
-        "schema": 1,
+        "schema": 2,
         "trial": "p/add/2",
         "task": "add",
         "pair": "p",
@@ -247,7 +247,7 @@ def test_a_last_line_that_is_still_being_written_is_left_out(tmp_path):
         "null",
         "{}",
         '{"outcome": "solved"}',
-        '{"outcome": "solved", "schema": 2}',
+        '{"outcome": "solved", "schema": 1}',
         '"text"',
     ],
 )
@@ -255,7 +255,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
     """The error holds the file, the line and what was expected."""
     path = written(tmp_path, a_row())
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 1"):
+    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 2"):
         list(record.read_rows(path))
 
 

@@ -368,7 +368,7 @@ def fields_of(schema):
 def test_each_kind_of_file_has_a_json_schema():
     """The schemas are plain JSON of one named dialect, and refuse unknown keys."""
     schemas = json.loads(json.dumps(spec.schemas()))
-    kinds = ("task", "source", "pairs", "prices")
+    kinds = ("task", "source", "pairs", "prices", "record")
     assert set(schemas) == {f"{kind}.schema.json" for kind in kinds}
     for schema in schemas.values():
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from harness.show import arguments, visible
@@ -29,7 +30,8 @@ def pieces(events: tuple[Event, ...]) -> list[Piece]:
     """The events in order. Code that an answer holds is shown once, as the file that it became."""
     found: list[Piece] = []
     attempt = 0
-    for event, after in zip(events, (*events[1:], None), strict=True):
+    for event, after in pairwise((*events, None)):
+        assert event is not None
         if event.attempt != attempt:
             attempt = event.attempt
             found.append(Piece("", f"attempt {attempt}"))

@@ -42,6 +42,6 @@ function filter() {
   document.getElementById("count").textContent = `${shown} of ${rows.length} trials`;
 }
 form.hidden = false;
-form.addEventListener("input", filter);
+for (const kind of ["input", "change"]) form.addEventListener(kind, filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 filter();

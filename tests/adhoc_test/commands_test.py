@@ -138,7 +138,7 @@ def test_a_task_file_that_cannot_be_written(name, tmp_path, letta) -> None:
     ("args", "said"),
     [
         (("--backend", "mock", "--coder", "oracle"), "backend mock writes what stands in a task file"),
-        (("--backend", "nope"), "--backend: expected 'anthropic', 'local'"),
+        (("--backend", "nope"), "--backend: expected 'anthropic', 'claude-code'"),
         (("--pair", "one", "--coder", "x"), "--pair and --coder exclude each other"),
         (("--pair", "one"), "benchmarks/pairs.yaml"),
         (("--give", "../secret.txt"), "is not in out"),

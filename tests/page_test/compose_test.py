@@ -148,3 +148,10 @@ def test_the_picture_has_the_colours_of_the_page(run):
     assert "#000000" not in svg
     assert "tokens per trial" in svg
     assert report_of(run) == page
+
+
+def test_a_conversation_that_never_began(run):
+    """A trial that ended before its first word has a section without one."""
+    (run / "transcripts/b/t09/1.json").write_text('{"stop": "done", "events": [], "files": {}}')
+    page = report_of(run)
+    assert "Build add." not in page[page.index('id="trial/b/t09/1"') :]
