@@ -194,9 +194,10 @@ def test_a_recording_that_is_stopped_changes_nothing(number, repo, letta, claude
     """Ctrl-C or a kill amid the second call of Claude: the cassette of before, and no other file."""
     fault = Signalled(number)
     claude.faults = [("/messages", None), ("/messages", fault)]
+    options = ("--record=all", "--no-live-checks", "-p", "no:cacheprovider")
     urls = {"LETTA_BASE_URL": letta.url, "ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": "a-test-key"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "benchmarks", "--record=all", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "benchmarks", *options],
         cwd=repo,
         env={**os.environ, **urls},
         stdout=subprocess.PIPE,
