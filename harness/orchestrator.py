@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from harness import prompts
 from harness.errors import ApiError
-from harness.letta import Ran, ToolCall, ToolReturn, Turn
+from harness.letta_turn import Ran, ToolCall, ToolReturn, Turn
 from harness.transcript import Event, Fault, Said, Spent, Stop, Tested
 from harness.trial import Trial
 

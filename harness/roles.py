@@ -16,7 +16,7 @@ from harness import prompts
 from harness.claude import Claude, Refused
 from harness.errand import Author, Brief, ToolError, carry_out
 from harness.errors import ApiError
-from harness.letta import Ran, ToolCall, ToolReturn, as_letta_says
+from harness.letta_turn import Ran, ToolCall, ToolReturn, as_letta_says
 from harness.names import shorten
 from harness.server_side import Replayed, ServerSide
 from harness.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote

@@ -9,7 +9,8 @@ import pytest
 from fakes import FakeLetta, call, say
 
 from harness.errors import ApiError
-from harness.letta import Server, ToolReturn
+from harness.letta import Server
+from harness.letta_turn import ToolReturn
 from harness.transcript import Usage
 from harness.transport import Transport
 from harness.trial import Orchestrator

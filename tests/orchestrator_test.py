@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ApiError
-from harness.letta import Ran, ToolCall, ToolReturn, Turn
+from harness.letta_turn import Ran, ToolCall, ToolReturn, Turn
 from harness.orchestrator import Check, Loop
 from harness.transcript import Fault, Said, Spent, Usage
 from harness.trial import Limits, Trial

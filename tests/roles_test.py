@@ -10,7 +10,7 @@ from harness.claude import Answer, Refused
 from harness.errand import MAX_SPEC_CHARS
 from harness.errors import ApiError
 from harness.fences import extract_code, fenced, module_of
-from harness.letta import ToolCall
+from harness.letta_turn import ToolCall
 from harness.roles import Tools
 from harness.transcript import Called, Fault, Returned, Said, Spent, Usage, Wrote
 from harness.trial import Limits, Orchestrator, Pair, Task
