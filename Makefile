@@ -28,7 +28,7 @@ live: env  ## what the embedded live stack needs; compiles llama.cpp (minutes)
 
 claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to its limits
 	$(BIN)/pip install --quiet 'claude-agent-sdk>=0.2.187,<0.3'
-	$(BIN)/pytest tests/claude_cli_live_test.py
+	$(BIN)/pytest tests/backends_test/claude_test/claude_code_live_test.py
 
 record: live  ## record the shipped set again on the embedded stack (hours), and replay it
 	$(BIN)/harness up

@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.sandbox.fork_server import ForkServer, in_words
-from harness.spec import load_task
-from harness.trial import Orchestrator, Pair, Task, Trial
+from harness.tasks.loader import load_task
+from harness.tasks.task import Task
+from harness.tasks.trial import Orchestrator, Pair, Trial
 
 ROOT = Path(__file__).parent.parent
 TASK = "add"
@@ -105,7 +106,7 @@ def passing_trial(root: Path) -> Trial:
     sys.path.insert(0, str(ROOT / "tests"))
     from fakes import FakeClaude, FakeLetta
 
-    from harness.run import Setup, run_trial
+    from harness.runner import Setup, run_trial
 
     task = load_task(ROOT / "benchmarks" / "functions" / f"{TASK}.yaml", TASK).model_copy(update={"bugs": ()})
     pair = Pair(name="p", orchestrator=Orchestrator(model="openai/x"), coder="claude-x")
@@ -123,7 +124,7 @@ def passing_trial(root: Path) -> Trial:
 
 def replays(root: Path, trial: Trial) -> tuple[int, float]:
     """How often a trial is replayed and graded by this process, and in how many seconds."""
-    from harness.run import Setup, run_trial
+    from harness.runner import Setup, run_trial
 
     with ForkServer() as sandbox:
         setup = Setup(root, sandbox)

@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.stats import difference_interval, holm, paired_p, rate_interval
+from harness.results.stats import difference_interval, holm, paired_p, rate_interval
 
 RNG = np.random.default_rng(20260101)
 DRAWS = 400 if "--quick" in sys.argv else 4000

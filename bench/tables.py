@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import frame, reports, table
-from harness.pricing import Prices
-from harness.spec import Price
+from harness.results import aggregate, dataframe, report
+from harness.results.pricing import Prices
+from harness.tasks.loader import Price
 
 
 def timed(label, action):
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--run", default="latest")
     wanted = parser.parse_args()
-    source = frame.find_run(wanted.run)
+    source = dataframe.find_run(wanted.run)
     rows = [json.loads(line) for line in source.read_text().splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trials.jsonl"
@@ -53,7 +53,7 @@ def main():
         print(f"{wanted.rows:,} records, {path.stat().st_size / 1e6:,.0f} MB")
         alone, read = timed("pandas.read_json(lines=True)", lambda: pd.read_json(path, lines=True))
         del read
-        ours, trials = timed("harness.load", lambda: frame.load(path))
+        ours, trials = timed("harness.load", lambda: dataframe.load(path))
         models = {str(m) for role in ("orchestrator", "coder", "tester") for m in trials[role].unique()}
         free = Prices(dict.fromkeys(models, Price(input=1, output=1)))
         tabulated, _ = timed("prices and all seven tables", lambda: tabulate(trials, free))
@@ -63,8 +63,8 @@ def main():
 
 def tabulate(trials, prices):
     """Every table that a run has."""
-    with_costs = table.priced(trials, prices)
-    return [table.summary(with_costs, by) for by in table.BY]
+    with_costs = aggregate.priced(trials, prices)
+    return [aggregate.summary(with_costs, by) for by in aggregate.BY]
 
 
 def page(run, rows):
@@ -81,9 +81,9 @@ def page(run, rows):
                 (made / "transcripts" / slug).parent.mkdir(parents=True, exist_ok=True)
                 old = run / "transcripts" / f"{row['trial']}.json"
                 shutil.copy(old, made / "transcripts" / f"{slug}.json")
-        trials = table.priced(frame.load(made), Prices())
-        tables = reports.tables_of(trials)
-        timed("the page of 2,000 trials", lambda: reports.write_report(made, trials, tables))
+        trials = aggregate.priced(dataframe.load(made), Prices())
+        tables = report.tables_of(trials)
+        timed("the page of 2,000 trials", lambda: report.write_report(made, trials, tables))
         apart = sum(path.stat().st_size for path in made.glob("trials/**/*.html"))
         size = (made / "report.html").stat().st_size / 1e6
         print(f"report.html {size:.1f} MB, conversations in files of their own {apart / 1e6:.0f} MB")

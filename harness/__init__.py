@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """``harness.load``, which brings pandas in with its first use."""
     if name == "load":
-        from harness.frame import load
+        from harness.results.dataframe import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

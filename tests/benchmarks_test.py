@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.pricing import Prices
-from harness.run import Setup, run_trial
-from harness.spec import load_pairs
-from harness.suite import Selection, Suite
+from harness.results.pricing import Prices
+from harness.runner import Setup, run_trial
+from harness.tasks.loader import load_pairs
+from harness.tasks.suite import Selection, Suite
 
 ROOT = Path(__file__).parent.parent
 SUITE = Suite(ROOT / "benchmarks", ROOT, Selection(), {})

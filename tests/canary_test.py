@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 from fakes import CODE, CODER_THEN_TESTER, FakeClaude, FakeLetta, call, claude_error, say
 
-from harness import scrub
+from harness import redact
 
 ANTHROPIC = "sk-ant-" + "canary-1-anthropic"
 LETTA = "canary-2/letta+key="
@@ -187,7 +187,7 @@ def test_what_can_be_scrubbed_is_recorded(root) -> None:
     """Headers, cookies and Letta's secrets are taken out, and the trial is kept."""
     assert rows(root)["scrubbed"]["outcome"] == "solved"
     text = (root / "cassettes/p/scrubbed/1.json").read_text()
-    assert text.count(json.dumps(scrub.SECRET)) == len(["api_key", *["secrets", "variables"] * 2])
+    assert text.count(json.dumps(redact.SECRET)) == len(["api_key", *["secrets", "variables"] * 2])
     assert "TOOL_PASSWORD" in text
 
 
@@ -211,8 +211,8 @@ def test_what_cannot_be_scrubbed_is_refused_by_name(root, task, said) -> None:
 def test_an_error_that_names_the_key_is_told_without_it(root) -> None:
     """A server that repeats the key in its refusal is quoted, in the record and on the terminal."""
     row = rows(root)["denied"]
-    assert (row["outcome"], scrub.SECRET in row["detail"]) == ("api_error", True)
-    assert f"no such key: {scrub.SECRET}" in (root / "stdout.txt").read_text()
+    assert (row["outcome"], redact.SECRET in row["detail"]) == ("api_error", True)
+    assert f"no such key: {redact.SECRET}" in (root / "stdout.txt").read_text()
 
 
 @pytest.mark.parametrize("task", ["spec", "answer", "said"])
@@ -221,19 +221,19 @@ def test_a_refused_recording_is_not_lost(root, task) -> None:
     kept = transcript(root, task)
     assert "def add" in kept["files"]["add.py"]
     assert "def test_add" in kept["files"]["test_add.py"]
-    assert scrub.SECRET in json.dumps(kept)
+    assert redact.SECRET in json.dumps(kept)
 
 
 @pytest.mark.parametrize("kind", SHAPES)
 def test_each_shape_alone_is_refused(kind) -> None:
     """That the trial above was refused does not hang on one of the shapes in it."""
-    assert list(scrub.leaks({"a": SHAPES[kind]}, {})) == [f"$.a: what looks like {kind}"]
+    assert list(redact.leaks({"a": SHAPES[kind]}, {})) == [f"$.a: what looks like {kind}"]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_alone_is_refused(form) -> None:
     """Nor on one of the forms."""
-    assert len(list(scrub.leaks({"a": FORMS[form]}, ENVIRONMENT))) == 1
+    assert len(list(redact.leaks({"a": FORMS[form]}, ENVIRONMENT))) == 1
 
 
 def test_the_shipped_cassettes_hold_nothing_that_looks_like_a_secret() -> None:
@@ -241,4 +241,4 @@ def test_the_shipped_cassettes_hold_nothing_that_looks_like_a_secret() -> None:
     shipped = sorted((Path(__file__).parent.parent / "cassettes").rglob("*.json"))
     assert len(shipped) >= 24
     for path in shipped:
-        assert list(scrub.leaks(json.loads(path.read_bytes()), os.environ)) == [], path
+        assert list(redact.leaks(json.loads(path.read_bytes()), os.environ)) == [], path

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from fakes import FakeClaude, FakeLetta
 
-from harness.run import Setup
+from harness.backends.retries import Transport
+from harness.runner import Setup
 from harness.sandbox.fork_server import ForkServer
-from harness.transport import Transport
-from harness.trial import Orchestrator, Pair, Task, Trial
+from harness.tasks.task import Task
+from harness.tasks.trial import Orchestrator, Pair, Trial
 
 ACCEPTANCE = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n"
 

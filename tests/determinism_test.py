@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from fakes import FakeClaude, FakeLetta
 
-from harness.reports import luggage
-from harness.run import Setup, cassette_path, run_trial
-from harness.suite import Selection, Suite
-from harness.trial import Trial
+from harness.results.run_folder import luggage
+from harness.runner import Setup, run_trial
+from harness.tasks.suite import Selection, Suite
+from harness.tasks.trial import Trial
 
 ROOT = Path(__file__).parent.parent
 MEASURED = re.compile(rb'"(?:wall_s|digest)": [^,\n]+')  # the digest covers the wall time
@@ -45,7 +45,7 @@ def recorded(trial: Trial, setup: Setup, root: Path) -> bytes:
         environment = {**setup.environment, **urls}
         result = run_trial(trial, replace(setup, root=root, environment=environment))
     assert result.record.repairs == 1
-    return MEASURED.sub(b"", (root / cassette_path(trial)).read_bytes())
+    return MEASURED.sub(b"", (root / trial.cassette_path).read_bytes())
 
 
 def test_two_recordings_are_byte_by_byte_the_same(trial: Trial, recording: Setup, tmp_path) -> None:

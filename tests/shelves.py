@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cassette.catalogue import Catalogue, catalogue
+from harness.agents.prompts import prompts_digest
+from harness.cassette.audit.expected import Catalogue, catalogue
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, save
 from harness.cassette.staleness import pair_digest
-from harness.prompts import prompts_digest
-from harness.trial import Trial
+from harness.tasks.trial import Trial
 
 TASK = Path(__file__).parent.parent / "benchmarks" / "functions" / "add.yaml"
 PAIRS = "pairs: {gpt+haiku: {orchestrator: {model: openai/gpt-5-mini}, coder: claude-haiku-5-5, epochs: 2}}\n"

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from fakes import FakeSandbox, Handler, Never, claude_error, half_a_body, half_a_stream, reset
 
-from harness import claude as claude_module
-from harness import letta as letta_module
-from harness.run import Setup, cassette_path, run_trial
-from harness.transport import Transport
-from harness.trial import Trial
+from harness.backends.claude import messages_api as claude_module
+from harness.backends.letta import client as letta_module
+from harness.backends.retries import Transport
+from harness.runner import Setup, run_trial
+from harness.tasks.trial import Trial
 
 RATE = claude_error(429, "rate_limit_error", "Too fast")
 PASSING = {
@@ -70,7 +70,7 @@ def check(trial: Trial, recording: Setup, replaying: Setup, retries: dict[str, i
     """Record, then replay: solved both times, with this ledger, and with no trace of the fault."""
     live, replay = run_trial(trial, recording), run_trial(trial, replaying)
     assert live.error is None
-    kept = json.loads((recording.root / cassette_path(trial)).read_text())
+    kept = json.loads((recording.root / trial.cassette_path).read_text())
     assert kept["recorded"]["transport_retries"] == {"orchestrator": 0, "coder": 0, "tester": 0} | retries
     assert {each["response"]["status"] for each in kept["exchanges"]} == {200}
     assert replay.record.row() | {"mode": ""} == live.record.row() | {"mode": ""}
@@ -130,7 +130,7 @@ def test_a_message_that_letta_may_have_acted_on(fault, trial, recording, letta, 
 def test_a_fault_that_lasts_leaves_the_old_recording(fault, trial, recording, claude) -> None:
     """When retries run out nothing is written, and the cassette of before is as it was, byte by byte."""
     run_trial(trial, recording)
-    path = recording.root / cassette_path(trial)
+    path = recording.root / trial.cassette_path
     before = path.read_bytes()
     claude.faults = [("/messages", fault)] * 50
     assert run_trial(trial, recording).record.outcome == "api_error"
@@ -214,7 +214,7 @@ def test_a_recording_that_is_stopped_changes_nothing(number, repo, letta, claude
 
 WRITE = """\
 import os, pathlib, signal, sys
-from harness.atomic import write_whole
+from harness.files import write_whole
 place = pathlib.Path(sys.argv[1])
 if len(sys.argv) > 2:
     os.replace = lambda *_: os.kill(os.getpid(), int(sys.argv[2]))

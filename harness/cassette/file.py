@@ -22,11 +22,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness import scrub
-from harness.atomic import write_whole
-from harness.cassette.delta import DAMAGE, decoded, encoded, is_a, only, plainly
+from harness import redact
+from harness.cassette.encoding import DAMAGE, decoded, encoded, is_a, only, plainly
 from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, levelled, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
+from harness.files import write_whole
 
 FORMAT = 1
 MAX_BYTES = 16_000_000  # a 60-turn loop takes 0.4 million
@@ -223,7 +223,7 @@ def dumps(cassette: Cassette) -> str:
 
 def leaks(cassette: Cassette) -> list[str]:
     """Where it holds what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``."""
-    return sorted(set(islice(scrub.leaks(_readable(cassette), os.environ), MAX_LEAKS)))
+    return sorted(set(islice(redact.leaks(_readable(cassette), os.environ), MAX_LEAKS)))
 
 
 def _readable(cassette: Cassette) -> Any:

@@ -20,9 +20,9 @@ from vcr.cassette import Cassette as VcrCassette
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
-from harness import scrub
-from harness.cassette.difference import difference
+from harness import redact
 from harness.cassette.exchange import Exchange, compact, parse_body
+from harness.cassette.json_diff import difference
 
 
 class ReplayMiss(BaseException):
@@ -92,7 +92,7 @@ class Tape:
             asked: The question, a JSON value: what a replay has to ask alike.
             live: Gives the answer, a JSON object.
         """
-        told = scrub.body(live())
+        told = redact.body(live())
         response = {
             "status": {"code": 200, "message": ""},
             "headers": {"content-type": ["application/json"]},
@@ -205,7 +205,7 @@ def _options(services: Mapping[str, str]) -> dict[str, Any]:
             request.uri = service_url(request.uri, services)
             if urlsplit(request.uri).netloc == "":
                 return None
-            request.headers = scrub.headers(request.headers, scrub.REQUEST_HEADERS)
+            request.headers = redact.headers(request.headers, redact.REQUEST_HEADERS)
             request.body, value = _scrubbed(_raw(request.body))
             request.harness_key = _key(request, value)
         return request
@@ -228,7 +228,7 @@ def _key(request: Any, value: Any) -> bytes:
 def _scrubbed(raw: bytes) -> tuple[bytes, Any]:
     """A body without its secrets, and its value; None if it is no JSON object or list."""
     known, value = parse_body(raw)
-    clean = scrub.body(value) if known else None
+    clean = redact.body(value) if known else None
     return (raw if clean == value else compact(clean)), clean
 
 
@@ -246,7 +246,7 @@ def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
         request_headers=dict(request.headers),
         request_body=request.body,
         status=response["status"]["code"],
-        response_headers=scrub.headers(response["headers"], scrub.RESPONSE_HEADERS),
+        response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
         response_body=_scrubbed(_raw(response["body"]["string"]))[0],
     )
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Literal
 
-from harness import prompts
+from harness.agents import prompts
 from harness.cassette.file import Cassette
 from harness.errors import StaleCassette
-from harness.trial import Pair, Trial, digest
+from harness.tasks.task import digest
+from harness.tasks.trial import Pair, Trial
 
 Way = Literal["unmatched", "again", "unplayed", "unplayable"]
 WAYS: dict[Way, str] = {

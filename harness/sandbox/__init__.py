@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from harness.trial import Limits
+from harness.tasks.task import Limits
 
 Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed"]
 

@@ -18,10 +18,10 @@ from typing import Any, Literal, Self
 
 from harness.errors import SandboxError
 from harness.sandbox import TestRun
-from harness.sandbox.inner.walls import remove
+from harness.sandbox.filesystem_view import BEHIND, TMP, bubblewrap, view
+from harness.sandbox.inner.isolation import remove
 from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
-from harness.sandbox.view import BEHIND, TMP, bubblewrap, view
-from harness.trial import Limits
+from harness.tasks.task import Limits
 
 PACKAGES = ("pytest",)  # what the code may import, with what it requires; the same on every machine
 Walls = Literal["namespaces", "bubblewrap", "none"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import SandboxError
-from harness.names import well_formed
 from harness.sandbox import Status, Test, TestRun
+from harness.text import well_formed
 
 OUTCOMES = frozenset({"passed", "failed", "error", "skipped", "xfailed", "xpassed"})
 CLEAN = (

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.atomic import write_whole
 from harness.cassette import file
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import MAX_BYTES, Cassette, dumps, load, save
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette
+from harness.files import write_whole
 
 URL = "http://letta/v1/agents/"
 LONG = "a text that is long enough to be worth sharing between two requests, " * 3
@@ -26,7 +26,7 @@ KEY = "hunter2-hunter2-hunter2"
 def _no_secrets_of_this_machine(monkeypatch):
     """What happens to be set here must not decide a test."""
     for name in list(os.environ):
-        if file.scrub.TELLING_NAME.search(name):
+        if file.redact.TELLING_NAME.search(name):
             monkeypatch.delenv(name)
 
 

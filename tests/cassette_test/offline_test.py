@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from fakes import CODE, FakeSandbox
 
-from harness import claude as claude_module
-from harness import letta as letta_module
+from harness.backends.claude import messages_api as claude_module
+from harness.backends.letta import client as letta_module
 from harness.cassette.offline import WentOnline, offline
-from harness.run import Setup, run_trial
-from harness.suite import Selection, Suite
-from harness.trial import Trial
+from harness.runner import Setup, run_trial
+from harness.tasks.suite import Selection, Suite
+from harness.tasks.trial import Trial
 
 ROOT = Path(__file__).parents[2]
 

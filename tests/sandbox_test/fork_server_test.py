@@ -14,9 +14,9 @@ from threading import Thread
 import pytest
 
 from harness.errors import SandboxError
-from harness.sandbox import TestRun, process, view
+from harness.sandbox import TestRun, filesystem_view, process
 from harness.sandbox.fork_server import ForkServer, protections
-from harness.trial import Limits
+from harness.tasks.task import Limits
 
 ISOLATED = protections()["own processes"]
 OK = "def test_ok():\n    assert True\n"
@@ -265,7 +265,7 @@ def test_the_harness_environment_cannot_be_read_through_proc(pytester, monkeypat
         "        assert b's3cret-of-the-start' not in data\n"
     )
     script = (
-        "from harness.sandbox.fork_server import ForkServer\nfrom harness.trial import Limits\n"
+        "from harness.sandbox.fork_server import ForkServer\nfrom harness.tasks.task import Limits\n"
         "with ForkServer() as server:\n"
         f"    print(server.run({{'test_x.py': {code!r}}}, 'test_x.py', Limits()).status)\n"
     )
@@ -615,7 +615,7 @@ def test_a_server_that_dies_at_its_start_takes_no_wall_down():
 
 def test_where_walls_are_refused_the_next_kind_is_tried(monkeypatch):
     """Without walls the protections say so; where none may be missing, nothing runs."""
-    monkeypatch.setattr(view, "MOUNT_POINTS", ())
+    monkeypatch.setattr(filesystem_view, "MOUNT_POINTS", ())
     with ForkServer(walls=("namespaces", "none")) as server:
         assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
         assert not any(server.protections[name] for name in ("no network", "hidden files", "no privileges"))
@@ -656,7 +656,7 @@ ORDER = {
     "timeout_s": 5,
     "seed": 0,
     "folder": process.WORK,
-    "tmp": view.TMP,
+    "tmp": filesystem_view.TMP,
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import SandboxError
 from harness.sandbox.fork_server import ForkServer, protections
-from harness.trial import Limits
+from harness.tasks.task import Limits
 
 MARK = f"hostile-{uuid.uuid4().hex}"
 HIDDEN = (Path(__file__).parents[2], Path.home())

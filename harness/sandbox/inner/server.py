@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import runner, walls
+from . import isolation, runner
 
 MAX_REPORT = 8_000_000
 
@@ -34,13 +34,13 @@ def main(fd: int) -> None:
     held = {}
     try:
         if plan["walls"] == "namespaces":
-            held = walls.build(plan)
+            held = isolation.build(plan)
         elif plan["walls"] == "bubblewrap":
-            held = walls.built_by_bubblewrap()
+            held = isolation.built_by_bubblewrap()
     except OSError as error:
         send(line, {"refused": str(error)})
         return
-    held["system calls"] = sys.platform == "linux" and walls.can_forbid()
+    held["system calls"] = sys.platform == "linux" and isolation.can_forbid()
     if plan["probe"]:
         send(line, held)
         return
@@ -86,10 +86,10 @@ class Server:
         self.filtered = held["system calls"]
         sys.path[:] = [path for path in sys.path[1:] if os.path.isdir(path)]
         if self.mounts:
-            walls.fresh_box(other_user=False)
+            isolation.fresh_box(other_user=False)
         if self.walled:
-            os.chdir(f"{walls.BOX}/work")
-        self.runner = runner.Runner(f"{walls.BOX}/work", warm=self.walled and plan["warm"])
+            os.chdir(f"{isolation.BOX}/work")
+        self.runner = runner.Runner(f"{isolation.BOX}/work", warm=self.walled and plan["warm"])
         if self.walled:
             self.clear()
         # A byte comes through when a child ends, whoever still holds the pipe of its report.
@@ -105,7 +105,7 @@ class Server:
     def run(self, order: dict[str, Any]) -> dict[str, Any]:
         """What the run of an order reported, and how it ended."""
         if self.mounts:
-            walls.fresh_box(other_user=self.other_user)
+            isolation.fresh_box(other_user=self.other_user)
         # Unlike a pipe, a socket cannot be opened again, and this end cannot read what it wrote.
         reader, writer = socket.socketpair()
         writer.shutdown(socket.SHUT_RD)
@@ -137,9 +137,9 @@ class Server:
             for each in (self.line, self.ended, self.wake):
                 each.close()
             if self.mounts:
-                walls.give_up(other_user=self.other_user)
+                isolation.give_up(other_user=self.other_user)
             if self.filtered:
-                walls.forbid()
+                isolation.forbid()
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
             runner.limit(order, processes=self.counted)
             self.runner.run(order, writer)
@@ -167,7 +167,7 @@ class Server:
     def clear(self) -> None:
         """Leave and forget the run's files."""
         os.chdir("/")
-        walls.remove_box() if self.mounts else walls.clean_box()
+        isolation.remove_box() if self.mounts else isolation.clean_box()
 
 
 class Watch:

@@ -1,0 +1,1 @@
+"""The conversation between orchestrator and tools; knows no service."""

@@ -1,0 +1,112 @@
+"""Code in fences: how it is shown to Claude, and how it is found in an answer.
+
+What Letta's tool sandbox runs holds this module's text (``letta_source.py``): the standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from harness.text import well_formed
+
+FENCE = re.compile(r"^(?P<indent>[ \t]{0,3})(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$", re.MULTILINE)
+FILE_NAME = re.compile(r"[\w./-]*\w\.py\b")
+PYTHON = {"python", "py", "python3", "pycon"}
+
+
+def module_of(path: str) -> str:
+    """The module name by which a file of the workspace is imported: ``pkg/core.py`` -> ``pkg.core``."""
+    return ".".join(PurePosixPath(path).with_suffix("").parts)
+
+
+def fenced(code: str) -> str:
+    """Code in a fence that is longer than any in it."""
+    code = well_formed(code)
+    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
+    return f"{'`' * ticks}python\n{code.rstrip()}\n{'`' * ticks}"
+
+
+def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
+    """The file that an answer holds, or None.
+
+    Of several fenced blocks the one that names the file wins; then one that names no other; then the
+    longest that is Python and compiles; then the longest. Without a fence the whole answer counts if it
+    compiles and defines something. A fence that was never closed holds the rest of the answer, unless
+    that was cut off.
+    """
+    answer = answer.replace("\r\n", "\n")
+    blocks = [block for block in _blocks(answer) if block.closed or not cut_off]
+    if not blocks:
+        return _tidy(answer) if not cut_off and _defines(answer) else None
+    best = max(blocks, key=lambda block: (*block.fits(path), len(block.code)))
+    return _tidy(best.code) if best.code.strip() else None
+
+
+@dataclass(frozen=True)
+class _Block:
+    info: str
+    before: str
+    code: str
+    closed: bool
+
+    def fits(self, path: str) -> tuple[bool, bool, bool]:
+        named = self._named()
+        compiles = self._is_python and _compiles(self.code)
+        return path in named, not named, compiles
+
+    @property
+    def _is_python(self) -> bool:
+        return (self.info.split() or ["python"])[0].lower() in PYTHON
+
+    def _named(self) -> list[str]:
+        """The Python files that the fence, the line before it or a comment at its top names."""
+        first = self.code.split("\n", 1)[0]
+        return FILE_NAME.findall(f"{self.info}\n{self.before}\n{first if first.startswith('#') else ''}")
+
+
+def _blocks(answer: str) -> list[_Block]:
+    blocks: list[_Block] = []
+    opened: re.Match[str] | None = None
+    for match in FENCE.finditer(answer):
+        if opened is None:
+            opened = match
+        elif match["fence"].startswith(opened["fence"]) and not match["info"].strip():
+            blocks.append(_block(answer, opened, match.start(), closed=True))
+            opened = None
+    if opened is not None:
+        blocks.append(_block(answer, opened, len(answer), closed=False))
+    return blocks
+
+
+def _block(answer: str, opened: re.Match[str], end: int, *, closed: bool) -> _Block:
+    before = answer[: opened.start()].rstrip("\n").rpartition("\n")[2]
+    code = answer[opened.end() : end].lstrip("\n")
+    indent = re.compile(rf"^[ \t]{{1,{len(opened['indent'])}}}", re.MULTILINE) if opened["indent"] else None
+    return _Block(opened["info"].strip(), before, indent.sub("", code) if indent else code, closed)
+
+
+def _tidy(code: str) -> str:
+    return code.strip("\n").rstrip() + "\n"
+
+
+def _compiles(code: str) -> bool:
+    return _parsed(code) is not None
+
+
+def _defines(code: str) -> bool:
+    tree = _parsed(code)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
+    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -1,0 +1,142 @@
+"""Every word that the harness says to a model. Changing one makes the recordings that heard it stale.
+
+The scripted orchestrator (``local/scripted.py``) reads the labelled lines of ``TASK`` and ``REPAIR``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.tasks.task import digest
+
+CODER_TOOL = "run_claude_coder"
+TESTER_TOOL = "run_claude_tester"
+
+ORCHESTRATOR = """\
+You are the orchestrator of a small software team. You never write code yourself. You have two tools:
+run_claude_coder writes the implementation file, run_claude_tester writes a pytest file for it.
+Call run_claude_coder first, with the full specification. When it has written the file, call
+run_claude_tester with the same specification and the name of the implementation file. If a tool
+returns an error, correct the call and try again. When both files are written, end your turn with
+one short sentence. When you are told that tests failed, decide which file is wrong and call the
+tool that writes it again, telling it what to mend.
+"""
+ROLE_BLOCK = "I orchestrate a Claude coder and a Claude tester. I delegate all code to them."
+WORKSPACE_BLOCK = "Files are named relative to the workspace, such as add.py. Nothing outside exists."
+
+TASK = """\
+Implementation file: {code_file}
+Test file: {test_file}
+Specification:
+{spec}"""
+
+REPAIR = """\
+The work is not done yet: {summary}
+Implementation file: {code_file}
+Test file: {test_file}
+Test output:
+{output}
+Specification:
+{spec}"""
+
+CODER = """\
+You write one Python file. Answer with the complete file in a single fenced code block that starts
+with ```python, and with nothing else. Use only the standard library.
+"""
+CODER_TASK = """\
+{spec}
+
+Write the file {path}."""
+
+TESTER = """\
+You write pytest tests for one Python file. Answer with the complete test file in a single fenced
+code block that starts with ```python, and with nothing else. Import the code under test from its
+module, and test ordinary and edge cases that the specification implies.
+"""
+TESTER_TASK = """\
+{spec}
+
+The code under test:
+{code}
+
+Write the test file {path}. Import from the module {module}."""
+
+# In lower case, so that it is no part of the digest: recordings of other backends never heard it, and those
+# that did hold the words themselves.
+claude_code = {
+    "coder": """\
+You write one Python file, with the Write tool, under the name that you are given. Use only the standard
+library. Write no other file. When it is written, end with one short sentence.
+""",
+    "tester": """\
+You write one file of pytest tests for one Python file, with the Write tool, under the name that you are
+given. Import the code under test from its module, and test ordinary and edge cases that the specification
+implies. Write no other file. When it is written, end with one short sentence.
+""",
+}
+
+CURRENT_FILE = """
+
+The file as it is now:
+{code}"""
+OTHER_FILE = """
+
+The file {path}, which is given:
+{code}"""
+
+
+def _tool(name: str, description: str, properties: dict[str, str], required: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": description,
+        "parameters": {
+            "type": "object",
+            "properties": {
+                key: {"type": "string", "description": meaning} for key, meaning in properties.items()
+            },
+            "required": required,
+        },
+    }
+
+
+CODER_DEFINITION = _tool(
+    CODER_TOOL,
+    "Let Claude write the implementation into a file of the workspace.",
+    {
+        "spec": "What the file must do, in full: the coder sees nothing else of the conversation.",
+        "file_name": "The implementation file, such as add.py.",
+        "language": "The programming language; only python.",
+    },
+    ["spec", "file_name"],
+)
+TESTER_DEFINITION = _tool(
+    TESTER_TOOL,
+    "Let Claude write a pytest file for the implementation into a file of the workspace.",
+    {
+        "spec": "What the implementation must do, in full: the tester sees only this and the code.",
+        "code_file": "The implementation file under test, such as add.py.",
+        "file_name": "The test file, such as test_add.py.",
+        "language": "The programming language; only python.",
+    },
+    ["spec", "code_file", "file_name"],
+)
+
+
+def definitions(*, guided: bool) -> dict[str, dict[str, Any]]:
+    """Tool name -> what is offered to the orchestrator.
+
+    Guided, it only says what is to be done; the files are those of the task.
+    """
+    offered = {each["name"]: each for each in (CODER_DEFINITION, TESTER_DEFINITION)}
+    return {name: _only_spec(each) for name, each in offered.items()} if guided else offered
+
+
+def _only_spec(definition: dict[str, Any]) -> dict[str, Any]:
+    spec = {"spec": definition["parameters"]["properties"]["spec"]}
+    return {**definition, "parameters": {"type": "object", "properties": spec, "required": ["spec"]}}
+
+
+def prompts_digest() -> str:
+    """Hash of all prompts and tool definitions, kept in each cassette to tell why it went stale."""
+    words = {key: value for key, value in globals().items() if key.isupper()}
+    return digest(words)

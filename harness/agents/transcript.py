@@ -1,0 +1,226 @@
+"""All that happened in a trial, as plain frozen values in the order in which it happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from harness.agents.prompts import CODER_TOOL
+
+Role = Literal["orchestrator", "coder", "tester"]
+ROLES: tuple[Role, ...] = ("orchestrator", "coder", "tester")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens. ``input`` counts those that no cache was involved in; the four never overlap."""
+
+    input: int = 0
+    cache_write: int = 0
+    cache_read: int = 0
+    output: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.input, self.cache_write, self.cache_read, self.output)
+        if not all(type(count) is int for count in counts):
+            raise TypeError("expected whole numbers of tokens")
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.cache_write + other.cache_write,
+            self.cache_read + other.cache_read,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text: the user's message, the orchestrator's words, or Claude's whole answer."""
+
+    attempt: int
+    speaker: Literal["user", "orchestrator", "coder", "tester"]
+    text: str
+    thinking: bool = False
+
+
+@dataclass(frozen=True)
+class Called:
+    """The orchestrator called a tool. ``arguments`` is the JSON text that the model wrote."""
+
+    attempt: int
+    call_id: str
+    tool: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """A tool wrote a file into the workspace."""
+
+    attempt: int
+    role: Role
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What the orchestrator got back for a tool call."""
+
+    attempt: int
+    call_id: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Tokens of one answer of Letta (``steps`` model calls) or of Claude."""
+
+    attempt: int
+    role: Role
+    model: str
+    usage: Usage
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The generated tests ran on the generated code after an attempt."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    attempt: int
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Letta or Claude could not be used: the trial says nothing about the models."""
+
+    attempt: int
+    text: str
+
+
+Event: TypeAlias = Said | Called | Wrote | Returned | Spent | Tested | Fault
+EVENTS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+Stop = Literal["done", "tool_call_limit", "step_limit", "token_limit"]
+Watch: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The events of a trial and why it ended.
+
+    Attributes:
+        events: In the order in which they happened.
+        stop: ``done`` when the orchestrator ended its last turn by itself, else the limit it reached.
+    """
+
+    events: tuple[Event, ...]
+    stop: Stop = "done"
+
+    @property
+    def attempts(self) -> int:
+        """Attempts begun."""
+        return max((event.attempt for event in self.events), default=0)
+
+    @property
+    def tool_calls(self) -> int:
+        """Tool calls made."""
+        return sum(isinstance(event, Called) for event in self.events)
+
+    @property
+    def tool_errors(self) -> int:
+        """Tool calls that returned an error."""
+        return sum(isinstance(event, Returned) and not event.ok for event in self.events)
+
+    @property
+    def wasted_calls(self) -> int:
+        """Tool calls that came to nothing: they returned an error, or repeated one that had succeeded.
+
+        A repeat has the same tool and arguments, in the same attempt. The tester may be called again once
+        the coder has written something else.
+        """
+        wasted = 0
+        done: set[tuple[int, str, str]] = set()
+        calls: dict[str, Called] = {}
+        for event in self.events:
+            if isinstance(event, Called):
+                calls[event.call_id] = event
+            if not isinstance(event, Returned):
+                continue
+            call = calls.get(event.call_id)
+            key = (event.attempt, call.tool, _canonical(call.arguments)) if call else None
+            if not event.ok or key is None or key in done:
+                wasted += 1
+                continue
+            if key[1] == CODER_TOOL:
+                done = {each for each in done if each[1] == CODER_TOOL}
+            done.add(key)
+        return wasted
+
+    @property
+    def final_answer(self) -> str:
+        """The last that the orchestrator said in its last attempt; empty if it said nothing there."""
+        words = [
+            event.text
+            for event in self.events
+            if isinstance(event, Said)
+            and event.speaker == "orchestrator"
+            and not event.thinking
+            and event.attempt == self.attempts
+        ]
+        return words[-1] if words else ""
+
+    @property
+    def steps(self) -> int:
+        """Model calls that the orchestrator made inside Letta."""
+        return sum(e.steps for e in self.events if isinstance(e, Spent) and e.role == "orchestrator")
+
+    @property
+    def coder_called(self) -> bool:
+        """Whether the orchestrator called the coder at least once, with whatever result."""
+        return any(isinstance(event, Called) and event.tool == CODER_TOOL for event in self.events)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What broke that is not the models' fault."""
+        return tuple(event for event in self.events if isinstance(event, Fault))
+
+    def usage(self, role: Role) -> Usage:
+        """Tokens that a role used, over the whole trial."""
+        spent = (event.usage for event in self.events if isinstance(event, Spent) and event.role == role)
+        return sum(spent, Usage())
+
+
+def _canonical(arguments: str) -> str:
+    """Arguments that mean the same, written alike; as the model wrote them if they are no JSON."""
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
+    return [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
+
+
+def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
+    """The events of such rows.
+
+    Raises:
+        KeyError, TypeError: A row is not one that ``to_json`` wrote.
+    """
+    events = []
+    for row in rows:
+        fields = {key: value for key, value in row.items() if key != "kind"}
+        if isinstance(fields.get("usage"), dict):
+            fields["usage"] = Usage(**fields["usage"])
+        events.append(EVENTS[row["kind"]](**fields))
+    return tuple(events)

@@ -1,0 +1,1 @@
+"""Who answers: Letta, Claude, mocks; and the checks of them."""

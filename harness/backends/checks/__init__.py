@@ -1,0 +1,1 @@
+"""Checks of the services and the environment, without side effects."""

@@ -1,0 +1,1 @@
+"""Claude through its Messages API or its command line."""

@@ -1,0 +1,195 @@
+"""The Claude CLI through ``claude-agent-sdk``, which is imported here only and bundles it.
+
+It is run as it is, and logs in by itself: with the user's own login or CLAUDE_CODE_OAUTH_TOKEN. The harness
+never reads where a login is kept. Nor does it choose between a login and a billed key by itself:
+
+    ANTHROPIC_BASE_URL set   that endpoint, with ANTHROPIC_API_KEY; the CLI gets a dummy key, a fresh home
+                             and configuration, and reaches the endpoint through ``passage.py``
+    otherwise                the CLI's own login; ANTHROPIC_API_KEY is withheld from it
+
+It can read and write below a folder that holds the trial's files, and use no other tool, setting, server or
+memory of the user's. Of the environment it gets what a program needs to run; of secrets only its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from harness.agents.workspace import files_in
+from harness.backends.claude.claude_code import written
+from harness.backends.claude.cli_proxy import Passage
+from harness.backends.loopback import serving
+from harness.errors import ApiError
+
+MAX_TURNS = 8
+MAX_BUDGET_USD = 1.0
+NEEDED = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"}
+    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+    | {"http_proxy", "https_proxy", "no_proxy", "SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE"}
+)
+LOGIN = ("CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR")
+# Rules, not names: a bare "Write" would allow writing anywhere.
+ALLOWED = ("Read(./**)", "Edit(./**)")
+TOOLS = ("Read", "Write")
+BY_HAND = "run `claude` by hand once"
+INSTALL = "pip install 'pair-harness[claude-code]'"
+
+
+@dataclass(frozen=True)
+class Cli:
+    """How the CLI is run.
+
+    Attributes:
+        base_url: The endpoint; empty for the CLI's own login.
+        api_key: The endpoint's key.
+        environment: The harness's own.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+
+    def run(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a question of ``claude_code.ClaudeCode`` to the CLI; gives what it told, as JSON values.
+
+        Raises:
+            ApiError: It is not installed, could not be run, or wrote something else than it told.
+        """
+        passage = Passage(self.base_url, self.api_key)
+        with (
+            tempfile.TemporaryDirectory(prefix="claude-") as top,
+            serving(passage) if self.base_url else nullcontext(),
+        ):
+            folder, home = Path(top).resolve() / "workspace", Path(top).resolve() / "home"
+            home.mkdir()
+            folder.mkdir()
+            for path, text in question["files"].items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(text.encode("utf-8"))
+            told = asyncio.run(self._told(question, folder, self.child_environment(home, passage)))
+            if passage.faults:
+                raise passage.faults[0]
+            self._compare(told, question["files"], folder)
+        return told
+
+    def child_environment(self, home: Path, passage: Passage) -> dict[str, str]:
+        """What the SDK is to set over the harness's environment, which it passes on whole: blanks, mostly."""
+        keep = NEEDED if self.base_url else NEEDED | set(LOGIN)
+        env = {name: "" for name in self.environment if name not in keep}
+        env |= {
+            "ANTHROPIC_API_KEY": "",  # empty: the CLI's own login; a set key would win over it
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+        if self.base_url:
+            env |= {
+                "ANTHROPIC_API_KEY": passage.key,
+                "ANTHROPIC_BASE_URL": passage.url,
+                "CLAUDE_CODE_OAUTH_TOKEN": "",
+                "CLAUDE_CONFIG_DIR": str(home / ".claude"),
+                "HOME": str(home),
+                "NO_PROXY": "127.0.0.1,localhost",
+            }
+        return env
+
+    async def _told(self, question: Mapping[str, Any], folder: Path, env: dict[str, str]) -> dict[str, Any]:
+        try:
+            import claude_agent_sdk as sdk
+        except ImportError:
+            raise ApiError("the Claude CLI is not installed", remedy=INSTALL) from None
+        options = sdk.ClaudeAgentOptions(
+            cwd=folder,
+            model=question["model"],
+            system_prompt=question["system"],
+            tools=list(TOOLS),
+            allowed_tools=list(ALLOWED),
+            permission_mode="dontAsk",
+            setting_sources=[],
+            strict_mcp_config=True,
+            verbatim_prompts=True,  # what a model wrote must not name a file or a command of this machine
+            max_turns=MAX_TURNS,
+            max_budget_usd=MAX_BUDGET_USD,
+            stderr=lambda _: None,
+            env={**env, "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(question["max_tokens"])},
+        )
+        events: list[dict[str, Any]] = []
+        result: dict[str, Any] = {}
+        try:
+            messages: AsyncIterator[Any] = sdk.query(prompt=question["prompt"], options=options)
+            async for message in messages:
+                kind = type(message).__name__
+                if kind == "ResultMessage":
+                    result = _result(message, folder)
+                elif kind in ("AssistantMessage", "UserMessage") and isinstance(message.content, list):
+                    events += [event for block in message.content for event in _event(block, folder)]
+        except sdk.CLINotFoundError:
+            raise ApiError("the Claude CLI is not installed", remedy=INSTALL) from None
+        except sdk.ClaudeSDKError as error:
+            if not result:  # else it says once more what the result says
+                raise ApiError(f"the Claude CLI failed: {error}", remedy=BY_HAND) from None
+        if not result:
+            raise ApiError("the Claude CLI ended without a result", remedy=BY_HAND)
+        return {"messages": events, "result": result}
+
+    def _compare(self, told: Mapping[str, Any], before: Mapping[str, str], folder: Path) -> None:
+        try:
+            there = files_in(folder)
+        except RuntimeError as error:
+            raise ApiError(str(error)) from None
+        expected = {**before, **written(told["messages"])}
+        if there != expected:
+            other = sorted(path for path in {*there, *expected} if there.get(path) != expected.get(path))
+            raise ApiError(f"the Claude CLI left another {other[0]!r} than it told of")
+
+
+def _event(block: Any, folder: Path) -> list[dict[str, Any]]:
+    kind = type(block).__name__
+    if kind == "TextBlock":
+        return [{"kind": "said", "text": _inside(block.text, folder)}]
+    if kind == "ToolUseBlock":
+        return [{"kind": "called", "id": block.id, "tool": block.name, "input": _inside(block.input, folder)}]
+    if kind == "ToolResultBlock":
+        failed = bool(block.is_error)
+        return [{"kind": "returned", "id": block.tool_use_id, "is_error": failed}]
+    return []
+
+
+def _result(message: Any, folder: Path) -> dict[str, Any]:
+    usage = message.usage or {}
+    return {
+        "subtype": message.subtype,
+        "is_error": message.is_error,
+        "api_error_status": message.api_error_status,
+        "stop_reason": message.stop_reason,
+        "num_turns": message.num_turns,
+        "text": _inside(message.result, folder),
+        "usage": {name: count for name, count in sorted(usage.items()) if isinstance(count, int)},
+        "models": sorted(message.model_usage or {}),
+        "notional_cost_usd": message.total_cost_usd,
+        "denials": len(message.permission_denials or []),
+    }
+
+
+def _inside(value: Any, folder: Path) -> Any:
+    """A JSON value with paths below the folder as names in it."""
+    if isinstance(value, str):
+        return value.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
+    if isinstance(value, list):
+        return [_inside(item, folder) for item in value]
+    return {key: _inside(item, folder) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def cli_versions() -> dict[str, str]:
+    """Of the SDK and of the CLI that it bundles, as a recording keeps them."""
+    from claude_agent_sdk import _cli_version
+
+    return {"claude-agent-sdk": version("claude-agent-sdk"), "claude-cli": _cli_version.__cli_version__}

@@ -1,0 +1,193 @@
+"""Claude through the ``anthropic`` SDK, which is imported here only.
+
+Any endpoint that speaks the Messages API will do (``ANTHROPIC_BASE_URL``).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.agents.messages import Answer, Refused
+from harness.agents.transcript import Role, Usage
+from harness.backends.claude.api_errors import diagnose
+from harness.backends.retries import SPEND_CAP, Transport, status_of
+from harness.errors import ApiError
+from harness.redact import without_password
+from harness.text import well_formed
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic
+    from anthropic.types import Message, ModelInfo
+
+T = TypeVar("T")
+DEFAULT_URL = "https://api.anthropic.com"
+TIMEOUT_S = 600.0
+PROBE_TIMEOUT_S = 60.0
+# The requests that are refused for what a model put into them; every other refusal is nobody's measure.
+CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
+
+
+class MessagesApi:
+    """Claude behind the Messages API."""
+
+    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+        self._shown_url = without_password(base_url)
+        self._client = _client(base_url, api_key)
+        self._transport = transport
+
+    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+        """One system prompt and one user message, one answer; see ``Claude.ask``."""
+        message = self._sent(
+            role,
+            model,
+            lambda: self._client.messages.create(
+                model=model,
+                system=system,
+                max_tokens=max_tokens,
+                messages=[{"role": "user", "content": prompt}],
+            ),
+        )
+        try:
+            return _answer(message, model)
+        except (AttributeError, TypeError):
+            raise self._no_api() from None
+
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """Pass a request on as somebody else wrote it; see ``gateway.Upstream.forward``."""
+        create = self._client.messages.with_raw_response.create
+        return bytes(self._sent(role, str(body["model"]), lambda: create(**body)).http_response.content)
+
+    def _sent(self, role: Role, model: str, request: Callable[[], T]) -> T:
+        import anthropic
+
+        try:
+            return self._transport.send(role, request)
+        except anthropic.APIError as error:
+            status = status_of(error)
+            if status in (400, 413, 422) and CONTENT.search(str(error)):
+                raise Refused(_reason(error)) from None
+            raise ApiError(
+                f"Claude ({model} at {self._shown_url}): {_reason(error)}",
+                remedy=diagnose(status, str(error)).remedy,
+            ) from None
+        except ValueError:  # said to be JSON, and is none
+            raise self._no_api() from None
+
+    def _no_api(self) -> ApiError:
+        return ApiError(
+            f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
+        )
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a probe came to nothing. ``status``: of the answer, None if none came. ``said``: what it said."""
+
+    status: int | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model that an endpoint offers, and the day on which it ends, if one is set."""
+
+    name: str
+    retires: date | None = None
+
+
+def probe(base_url: str, api_key: str, model: str) -> Trouble | None:
+    """Ask a model for one token, once: the cheapest call that an empty account refuses.
+
+    Returns:
+        None if it answered.
+    """
+    import anthropic
+
+    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    try:
+        message = client.messages.create(
+            model=model, max_tokens=1, messages=[{"role": "user", "content": "Hello"}]
+        )
+        _answer(message, model)
+    except anthropic.APIError as error:
+        return Trouble(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
+    except (ValueError, AttributeError, TypeError):
+        return Trouble(200, "what answers there is no Messages API")
+    return None
+
+
+def offered(base_url: str, api_key: str) -> list[Offered]:
+    """The models that an endpoint lists. Costs nothing.
+
+    Raises:
+        ApiError: It lists none, or cannot be reached.
+    """
+    import anthropic
+
+    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    try:
+        return [_offered(each) for each in client.models.list(limit=100)]
+    except anthropic.APIError as error:
+        status = status_of(error)
+        raise ApiError(
+            f"Claude's models at {without_password(base_url)}: {_reason(error)}",
+            remedy=diagnose(status, str(error), key=api_key).remedy,
+        ) from None
+    except (ValueError, AttributeError, TypeError):
+        raise ApiError(
+            f"what answers at {without_password(base_url)} lists no models",
+            remedy="correct ANTHROPIC_BASE_URL",
+        ) from None
+
+
+def _offered(model: ModelInfo) -> Offered:
+    ends = model.retires_at
+    return Offered(str(model.id), ends.date() if isinstance(ends, datetime) else None)
+
+
+def _error_code(error: Exception) -> str:
+    """What an error's body says beside its message, such as which limit was reached."""
+    code = getattr(error, "error_code", None)
+    if not code and SPEND_CAP in str(getattr(error, "body", "")):
+        code = SPEND_CAP
+    return f"({code})" if code else ""
+
+
+def _answer(message: Message, model: str) -> Answer:
+    usage = message.usage
+    return Answer(
+        text=well_formed("".join(block.text for block in message.content if block.type == "text")),
+        model=model,
+        usage=Usage(
+            input=usage.input_tokens,
+            cache_write=usage.cache_creation_input_tokens or 0,
+            cache_read=usage.cache_read_input_tokens or 0,
+            output=usage.output_tokens,
+        ),
+        cut_off=message.stop_reason == "max_tokens",
+    )
+
+
+@functools.cache
+def _client(base_url: str, api_key: str) -> Anthropic:
+    """One client per endpoint and process: building one takes about 50 ms."""
+    from anthropic import Anthropic
+
+    return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=TIMEOUT_S)
+
+
+def _reason(error: Exception) -> str:
+    status = status_of(error)
+    body = getattr(error, "body", None)
+    inner = body.get("error") if isinstance(body, dict) else None
+    said = inner.get("message") if isinstance(inner, dict) else None
+    text = str(said or getattr(error, "message", error))
+    cause = error.__cause__
+    if status is None and cause is not None:
+        text = f"{text.rstrip('.')} ({cause})"
+    return f"{status} {text}" if status else text

@@ -1,0 +1,133 @@
+"""Where Letta and Claude are, and with which key: from the environment, or the embedded stack.
+
+    LETTA_BASE_URL      default: Letta's cloud if LETTA_API_KEY is set, else http://localhost:8283
+    LETTA_API_KEY       needed by Letta's cloud only
+    ANTHROPIC_BASE_URL  default: https://api.anthropic.com
+    ANTHROPIC_API_KEY   needed by the backend ``anthropic`` when it runs live
+    ORCH_MODEL          orchestrator of the pair that is made without a pairs file
+    CLAUDE_MODEL        its coder
+
+The backend ``claude-code`` uses ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY together if the first is set, and
+else the login of the Claude CLI: a key alone is never used. The backend ``local`` is the embedded stack's
+own endpoint: it gets no key of yours. The backend ``mock`` has no endpoint; its Letta is the embedded
+stack's, if that runs and LETTA_BASE_URL is not set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.backends.claude.messages_api import DEFAULT_URL as CLAUDE_URL
+from harness.backends.letta.client import CLOUD_URL
+from harness.backends.letta.client import DEFAULT_URL as LETTA_URL
+from harness.errors import ApiError, StackError
+from harness.tasks.trial import Pair
+
+NO_KEY = "no-key"
+NOWHERE = "http://mock.invalid"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where a trial's requests go.
+
+    Attributes:
+        claude_url: Empty where the Claude CLI knows by itself.
+        services: Base URL -> the service's name in a cassette; empty for what is not recorded.
+    """
+
+    letta_url: str
+    letta_key: str = field(repr=False)
+    claude_url: str
+    claude_key: str = field(repr=False)
+    services: Mapping[str, str]
+
+
+def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
+    """The real endpoints of a pair.
+
+    Raises:
+        ApiError: A key is missing, or the embedded stack is not known.
+    """
+    letta_key = environment.get("LETTA_API_KEY", "").strip()
+    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
+    if pair.backend == "local":
+        letta_url = letta_url or _local(pair, "letta_base_url")
+        claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
+    elif pair.backend == "claude-code":
+        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip()
+        claude_key = (environment.get("ANTHROPIC_API_KEY", "").strip() if claude_url else "") or NO_KEY
+    elif pair.backend == "mock":
+        letta_url = letta_url or _embedded("letta_base_url")
+        claude_url, claude_key = NOWHERE, NO_KEY
+    else:
+        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
+        claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
+        if not claude_key:
+            raise ApiError(
+                f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
+                remedy="set it, or choose a pair whose backend is local",
+            )
+    letta_url = letta_url or LETTA_URL
+    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
+    services = {letta_url: "letta"}
+    if claude_url:
+        _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
+        # The CLI's own requests are no part of a recording.
+        services[claude_url] = "" if pair.backend == "claude-code" else pair.backend
+    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
+
+
+def anywhere(environment: Mapping[str, str]) -> Endpoints:
+    """Where a command without a pair looks: at what the environment names, else the embedded stack.
+
+    Raises:
+        ApiError: An address or a key in the environment cannot be one.
+    """
+    letta_key = environment.get("LETTA_API_KEY", "").strip()
+    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
+    letta_url = letta_url or _running("letta_base_url") or LETTA_URL
+    claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
+    claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
+    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
+    _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
+    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, {})
+
+
+def _running(name: str) -> str:
+    """An address of the embedded stack; empty if it does not run, or is not installed."""
+    try:
+        return _embedded(name)
+    except StackError:
+        return ""
+
+
+def _check(url: str, url_name: str, key: str, key_name: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ApiError(
+            f"{url_name} is no address: it must begin with http:// or https://", remedy="correct it"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ApiError(f"{key_name} holds a blank, a line break or another character that no key has")
+
+
+def replayed(pair: Pair) -> Endpoints:
+    """Addresses that cannot exist: should a request get past the player, it reaches nobody."""
+    return Endpoints("http://letta.invalid", NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, {})
+
+
+def _embedded(name: str) -> str:
+    """An address of the embedded stack; empty if it does not run."""
+    from harness.local.stack.stack import status
+
+    return str(getattr(status(), name))
+
+
+def _local(pair: Pair, name: str) -> str:
+    url = _embedded(name)
+    if not url:
+        raise ApiError(
+            f"the pair {pair.name} needs the embedded stack, which does not run", remedy="harness up"
+        )
+    return url

@@ -1,0 +1,1 @@
+"""The orchestrator's server: agents, turns, tools that run inside Letta."""

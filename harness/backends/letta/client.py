@@ -1,0 +1,316 @@
+"""A Letta agent through ``letta-client``, which is imported here only.
+
+Written against the self-hosted V1 server 0.16.8. *Client tools*: Letta pauses with ``requires_approval`` and
+the caller answers with the tool's return. *Server tools*: registered in Letta, which runs them in a child
+process of its own and tells of calls and returns when the turn has ended.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from harness.agents.messages import ServerTools, ToolReturn, Turn
+from harness.backends.letta.turns import turn_of
+from harness.backends.retries import Transport, status_of
+from harness.errors import ApiError
+from harness.redact import without_password
+from harness.tasks.trial import NOT_IN_NAMES, Orchestrator
+
+if TYPE_CHECKING:
+    from letta_client import Letta
+
+T = TypeVar("T")
+Kind = Literal["agent", "block", "tool"]
+DEFAULT_URL = "http://localhost:8283"
+CLOUD_URL = "https://api.letta.com"
+TIMEOUT_S = 600.0
+LABEL = "pair-harness"
+SETTINGS_OF_THEIR_OWN = frozenset(
+    {"anthropic", "azure", "bedrock", "deepseek", "google_ai", "google_vertex", "groq", "together", "xai"}
+)
+
+
+class Server:
+    """A Letta server."""
+
+    def __init__(
+        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self.base_url = without_password(base_url)
+        self._client = _client(base_url, api_key, timeout_s)
+        self._transport = transport
+
+    def version(self) -> str:
+        """The server's version. Asked once: a server that is not there should be named at once.
+
+        Raises:
+            ApiError: It cannot be reached.
+        """
+        import letta_client
+
+        try:
+            found = self._client.health().version
+        except letta_client.APIError as error:
+            raise _api_error(error, self.base_url, "") from None
+        except AttributeError:
+            raise _no_letta(self.base_url) from None
+        if not isinstance(found, str):
+            raise _no_letta(self.base_url)
+        return found
+
+    def models(self) -> list[str]:
+        """The handles of the models that it offers to orchestrators, sorted.
+
+        Raises:
+            ApiError: It cannot be reached, or answers with no list.
+        """
+        return sorted({str(model.handle) for model in self.ask(lambda client: client.models.list())})
+
+    def ask(self, request: Callable[[Letta], T]) -> T:
+        """Use the client for what is no trial: listing what is there, tidying up.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        try:
+            answer: T = self._send(lambda: request(self._client))
+        except (AttributeError, TypeError):  # answered with something else
+            raise _no_letta(self.base_url) from None
+        return answer
+
+    def remove(self, kind: Kind, thing_id: str) -> None:
+        """Delete an agent, a tool or a block; one that is gone already will do.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        import letta_client
+
+        delete = {
+            "agent": self._client.agents.delete,
+            "block": self._client.blocks.delete,
+            "tool": self._client.tools.delete,
+        }[kind]
+
+        def request() -> object:
+            try:
+                return delete(thing_id)
+            except letta_client.NotFoundError:
+                return None
+
+        self._send(request)
+
+    def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
+        """Make tools of the server of these, or bring them up to date; gives their ids, always the same.
+
+        Args:
+            definitions: Name, description and parameters of each, as models see them.
+            source: Python text with a function of each name.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        tools = [
+            self._send(
+                functools.partial(
+                    self._client.tools.upsert, source_code=source, json_schema=dict(each), tags=[LABEL]
+                ),
+                about=f"the tool {each['name']}",
+            )
+            for each in definitions
+        ]
+        if not all(isinstance(getattr(tool, "id", None), str) for tool in tools):
+            raise _no_letta(self.base_url)
+        return tuple(tool.id for tool in tools)
+
+    @contextmanager
+    def agent(
+        self,
+        name: str,
+        orchestrator: Orchestrator,
+        system: str,
+        blocks: dict[str, str],
+        tools: ServerTools | None = None,
+    ) -> Iterator[Agent]:
+        """An agent that exists as long as the block runs.
+
+        Args:
+            name: Its name in Letta.
+            orchestrator: Its model.
+            system: Its system prompt.
+            blocks: Its memory: label -> text.
+            tools: The server tools that it gets, if any.
+
+        Raises:
+            ApiError: Letta refused, failed or could not be reached.
+        """
+        options: dict[str, Any] = {}
+        if orchestrator.context_window is not None:
+            options["context_window_limit"] = orchestrator.context_window
+        if orchestrator.temperature is not None:
+            provider = orchestrator.model.partition("/")[0]
+            kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
+            options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
+        if tools is not None:
+            options |= {"tools": list(tools.names), "secrets": dict(tools.secrets)}
+        state = self._send(
+            functools.partial(
+                self._client.agents.create,
+                name=NOT_IN_NAMES.sub("_", name),
+                model=orchestrator.model,
+                agent_type="letta_v1_agent",
+                include_base_tools=False,
+                system=system,
+                memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
+                tags=[LABEL],
+                **options,
+            ),
+            about=f"the model {orchestrator.model}",
+        )
+        if not isinstance(getattr(state, "id", None), str):
+            raise _no_letta(self.base_url)
+        try:
+            yield Agent(self._send, self._client, state.id)
+        except Exception:
+            # The first error is the one to report; a second from cleaning up would hide it.
+            with _quietly():
+                self._delete(state.id)
+            raise
+        except BaseException as stopped:
+            # After a replay miss there is nothing real to delete; after Ctrl-C there is.
+            if isinstance(stopped, KeyboardInterrupt | SystemExit):
+                with _quietly():
+                    self._delete(state.id)
+            raise
+        else:
+            self._delete(state.id)
+
+    def _delete(self, agent_id: str) -> None:
+        self._send(functools.partial(self._client.agents.delete, agent_id))
+
+    def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True, once: bool = False) -> Any:
+        import letta_client
+
+        try:
+            if once:
+                return request()
+            return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
+        except letta_client.APIError as error:
+            raise _api_error(error, self.base_url, about) from None
+        except ValueError:  # said to be JSON, and is none
+            raise _no_letta(self.base_url) from None
+
+
+class Agent:
+    """One agent. Built by ``Server.agent``."""
+
+    def __init__(self, send: Callable[..., Any], client: Letta, agent_id: str) -> None:
+        self._send = send
+        self._client = client
+        self._id = agent_id
+
+    def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
+        """Give the agent a user message.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        return self._turn([{"role": "user", "content": text}], client_tools=list(tools))
+
+    def work(self, text: str, max_steps: int) -> Turn:
+        """Give the agent a user message, and let it work with its server tools until it ends its turn.
+
+        Never sent twice: Letta forgets a turn that failed, but its tools wrote and Claude answered.
+
+        Args:
+            text: The message.
+            max_steps: Model calls after which Letta stops it; each may call a tool.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        message = [{"role": "user", "content": text}]
+        return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
+
+    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+        """Give the agent the returns of all the tool calls that it waits for.
+
+        Raises:
+            ApiError: Letta, or the model behind it, failed.
+        """
+        approvals = [
+            {
+                "type": "tool",
+                "tool_call_id": each.call_id,
+                "tool_return": each.text,
+                "status": "success" if each.ok else "error",
+            }
+            for each in returns
+        ]
+        return self._turn([{"type": "approval", "approvals": approvals}], client_tools=list(tools))
+
+    def _turn(self, messages: list[Any], *, once: bool = False, **options: Any) -> Turn:
+        create = self._client.agents.messages.create
+        request = functools.partial(create, self._id, messages=messages, **options)
+        response = self._send(request, safe_to_repeat=False, once=once)
+        try:
+            return turn_of(response)
+        except (AttributeError, TypeError):
+            raise _no_letta("the address") from None
+
+
+@functools.cache
+def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
+    """One client per endpoint, patience and process."""
+    from letta_client import Letta
+
+    return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    try:
+        yield
+    except (ApiError, OSError):
+        return
+
+
+def _no_letta(where: str) -> ApiError:
+    return ApiError(f"what answers at {where} is no Letta server", remedy="correct LETTA_BASE_URL")
+
+
+def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
+    status = status_of(error)
+    if status is None:
+        return ApiError(
+            f"Letta at {base_url} cannot be reached",
+            remedy="start it with `harness up`, or set LETTA_BASE_URL (and LETTA_API_KEY)",
+        )
+    said = _said(getattr(error, "body", None)) or str(error)
+    if str(_type(getattr(error, "body", None))).startswith("llm_"):
+        remedy = (
+            "the model behind Letta failed: check its key, credit and base URL in the server's environment"
+        )
+    elif status in (401, 403):
+        remedy = "set LETTA_API_KEY to a key of that server"
+    elif status == 404 and about:
+        remedy = "correct the orchestrator's model in the pair; it must be a handle that the server offers"
+    else:
+        remedy = "see the server's log"
+    where = f" ({about})" if about else ""
+    return ApiError(f"Letta at {base_url}{where}: {status} {said}", remedy=remedy)
+
+
+def _type(body: Any) -> Any:
+    inner = body.get("error") if isinstance(body, dict) else None
+    return inner.get("type") if isinstance(inner, dict) else None
+
+
+def _said(body: Any) -> str:
+    if isinstance(body, dict):
+        parts = [_said(body[key]) for key in ("error", "message", "detail") if body.get(key)]
+        return ": ".join(dict.fromkeys(part.rstrip(".") for part in parts))
+    return " ".join(str(body).split())[:300] if body else ""

@@ -1,0 +1,110 @@
+"""Stand-ins for Claude that are no models: what they write stands in the task file, or in a script of it.
+
+    oracle       the reference; as tester the acceptance tests
+    bug[:NAME]   the task's first known bug, or the one of that name
+    trivial      a test that is true of any code
+    script:NAME  call for call what the task's script of that name says; afterwards as ``oracle``
+    fault:KIND@N[,KIND@N]  as ``oracle``, but for the calls with these numbers
+
+Kinds of fault: ``error`` (the service cannot be used: no measurement), ``refused`` (a request is refused for
+what is in it: the orchestrator hears of it), ``truncated`` (the answer is cut off in its middle), ``slow``
+(it takes ``SLOW_S``, live; a replay does not wait).
+
+They use no tokens. With an oracle a trial measures the orchestrator alone; with a bug, the graders; with
+scripts and faults, how both and the harness get along with failures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.agents.code_blocks import fenced
+from harness.agents.messages import Answer, Refused
+from harness.agents.transcript import Role, Usage
+from harness.errors import ApiError, SpecError
+from harness.tasks.task import Step, Task
+
+TRIVIAL = "def test_nothing():\n    assert True\n"
+SLOW_S = 2.0
+
+
+def no_wait(_: float) -> None:
+    """What a replay does in place of waiting."""
+
+
+class Mock:
+    """Claude's two roles for one task and one conversation, without Claude."""
+
+    def __init__(self, task: Task, wait: Callable[[float], None] = no_wait) -> None:
+        self._task = task
+        self._wait = wait
+        self._calls: dict[Role, int] = {"coder": 0, "tester": 0}
+
+    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:  # noqa: ARG002
+        """Answer with a file of the task; see ``Claude.ask``.
+
+        Raises:
+            SpecError: The task has no such bug or script.
+        """
+        self._calls[role] += 1
+        step = self._step(role, model, self._calls[role])
+        if step.fault == "error":
+            raise ApiError(f"the mock {model} fails on call {self._calls[role]} of the {role}, as told")
+        if step.fault == "refused":
+            raise Refused(f"400 the mock {model} refuses call {self._calls[role]} of the {role}, as told")
+        if step.fault == "slow":
+            self._wait(SLOW_S)
+        text = step.answer or fenced(self._file(role, model, step))
+        cut_off = step.fault == "truncated"
+        return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
+
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """The same as the Messages API would put it; see ``gateway.Upstream.forward``.
+
+        Raises:
+            SpecError: The task has no such bug or script.
+        """
+        answer = self.ask(role, body["model"], body["system"], "", body["max_tokens"])
+        message = {
+            "type": "message",
+            "role": "assistant",
+            "model": answer.model,
+            "content": [{"type": "text", "text": answer.text}],
+            "stop_reason": "max_tokens" if answer.cut_off else "end_turn",
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        }
+        return json.dumps(message).encode()
+
+    def _step(self, role: Role, model: str, number: int) -> Step:
+        """What is to be done on a call, counted from 1 for each role."""
+        kind, _, what = model.partition(":")
+        if kind == "fault":
+            faults = {call: fault for fault, _, call in (each.partition("@") for each in what.split(","))}
+            return Step.model_validate({"fault": faults.get(str(number), "none")})
+        if kind != "script":
+            return Step()
+        if what not in self._task.scripts:
+            known = ", ".join(map(repr, self._task.scripts)) or "none"
+            raise SpecError(
+                [f"the task {self._task.id} has no script {what!r} for the {role}; it has {known}"]
+            )
+        script = self._task.scripts[what]
+        steps = script.coder if role == "coder" else script.tester
+        return steps[number - 1] if number <= len(steps) else Step()
+
+    def _file(self, role: Role, model: str, step: Step) -> str:
+        kind, _, what = model.partition(":")
+        if step.bug or kind == "bug":
+            return self._bug(model, step.bug or what)
+        if model == "trivial":
+            return TRIVIAL
+        return self._task.reference if role == "coder" else self._task.acceptance
+
+    def _bug(self, model: str, wanted: str) -> str:
+        for bug in self._task.bugs:
+            if wanted in ("", bug.name):
+                return bug.code
+        known = ", ".join(repr(bug.name) for bug in self._task.bugs) or "none"
+        raise SpecError([f"the task {self._task.id} has no such bug for the coder {model!r}; it has {known}"])

@@ -1,0 +1,94 @@
+"""Transport retries: one HTTP request sent again after a passing fault, and counted.
+
+The SDKs' own retries are switched off, because they hide the count and sleep again on replay. The
+retry loop itself is stamina's (backoff with jitter, a hook that can ask for a given wait).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from harness.agents.transcript import Role
+from harness.errors import ApiError
+
+T = TypeVar("T")
+ATTEMPTS = 5
+TOTAL_S = 300.0
+LONGEST_WAIT_S = 60.0
+
+
+class Transport:
+    """Sends requests, again if need be, and keeps the count for the trial's record.
+
+    Attributes:
+        retries: Requests that were repeated, by the role on whose behalf.
+    """
+
+    def __init__(self, *, attempts: int = ATTEMPTS, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+        self.retries: dict[Role, int] = {"orchestrator": 0, "coder": 0, "tester": 0}
+        self._attempts = attempts
+        self._longest_wait_s = longest_wait_s
+
+    def send(self, role: Role, request: Callable[[], T], *, safe_to_repeat: bool = True) -> T:
+        """Call ``request``, and again after 408, 409, 429, 5xx or a connection fault.
+
+        Args:
+            role: On whose behalf, for the count.
+            request: Sends one request; raises the SDK's errors.
+            safe_to_repeat: False where the server may have acted on a request whose answer was lost;
+                then a lost connection is only repeated if it never stood. (An answered failure is
+                repeated all the same: Letta rolls back what failed.)
+        """
+        import stamina
+
+        def wait(error: Exception) -> bool | float:
+            if not _passing(error, safe_to_repeat=safe_to_repeat):
+                return False
+            asked = _retry_after(error)
+            return True if asked is None else min(asked, self._longest_wait_s)
+
+        attempts = stamina.retry_context(
+            on=wait,
+            attempts=self._attempts,
+            timeout=TOTAL_S,
+            wait_initial=min(0.5, self._longest_wait_s),
+            wait_max=min(16.0, self._longest_wait_s),
+            wait_jitter=min(1.0, self._longest_wait_s),
+        )
+        for attempt in attempts:
+            with attempt:
+                if attempt.num > 1:
+                    self.retries[role] += 1
+                return request()
+        raise ApiError("no attempt was made")  # stamina always makes one or raises
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an SDK's error carries, or None when no answer came."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _passing(error: Exception, *, safe_to_repeat: bool) -> bool:
+    status = status_of(error)
+    if status is None:
+        return type(error).__name__ in {"APIConnectionError", "APITimeoutError"} and (
+            safe_to_repeat
+            or type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+        )
+    if status == 429:
+        return SPEND_CAP not in str(getattr(error, "body", ""))
+    return status in (408, 409) or status >= 500
+
+
+def _retry_after(error: Exception) -> float | None:
+    response = getattr(error, "response", None)
+    text = response.headers.get("retry-after", "") if response is not None else ""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return None
+
+
+SPEND_CAP = "enforced_spend_limit_reached"

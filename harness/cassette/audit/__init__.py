@@ -1,0 +1,1 @@
+"""List, check, compare and print recorded cassettes."""

@@ -1,0 +1,125 @@
+"""Which trials a suite has, to hold cassettes against: without a pytest run, and without its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cassette.audit import folder
+from harness.errors import SpecError, UsageError
+from harness.tasks import loader
+from harness.tasks.suite import Selection, Suite
+from harness.tasks.task import Task
+from harness.tasks.trial import Pair, Trial
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The trials of a suite, to hold cassettes against.
+
+    Attributes:
+        trials: By slug: those that a plain ``pytest benchmarks`` runs.
+        tasks: By id, each as messages name it; also those of sources that a plain run leaves out.
+        pairs: By name: those of the pairs file, also those that run on request only.
+        broken: What is wrong with task files that could not be read, one line each.
+        unknown: Sources whose tasks cannot be known here: not installed, or wrong.
+    """
+
+    trials: Mapping[str, Trial]
+    tasks: Mapping[str, tuple[Task, str]]
+    pairs: Mapping[str, Pair]
+    broken: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
+        """The trial that a cassette belongs to, also of a source or a pair that a plain run has not."""
+        pair_name, task_id, epoch = slug.split("/")
+        if slug in self.trials or task_id not in self.tasks:
+            return self.trials.get(slug)
+        pair = self.pairs.get(pair_name) or _crossed(recorded)
+        if pair is None or pair.name != pair_name:
+            return None
+        if pair_name in self.pairs and int(epoch) > pair.epochs:
+            return None
+        task, source = self.tasks[task_id]
+        if not pair.takes(task):
+            return None
+        return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
+
+    def why_none(self, slug: str) -> str:
+        """Why a cassette has no trial; empty if a file whose tasks are not known may have its task."""
+        pair_name, task_id, _ = slug.split("/")
+        if task_id not in self.tasks:
+            return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
+        if pair_name not in self.pairs:
+            return f"the suite has no pair {pair_name!r}"
+        if not self.pairs[pair_name].takes(self.tasks[task_id][0]):
+            return f"the pair {pair_name} is not run for the task {task_id}"
+        return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
+
+
+def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
+    """The trials of a benchmarks folder. A pairs file comes before what the environment names.
+
+    Raises:
+        UsageError: There is no such folder, or no task in it.
+        SpecError: The pairs file is wrong.
+    """
+    if not benchmarks.is_dir():
+        raise UsageError(f"{folder.shown(benchmarks)}: no such folder", remedy="name it: --benchmarks FOLDER")
+    named = {} if (benchmarks / loader.PAIRS_FILE).is_file() else environment
+    suite = Suite(benchmarks.resolve(), root, Selection(), named)
+    try:
+        pairs = suite.pairs
+    except UsageError:
+        pairs = []  # all trials are made by options
+    tasks: dict[str, tuple[Task, str]] = {}
+    broken: list[str] = []
+    for path in filter(suite.collects, (*suite.files(), *suite.sources())):
+        try:
+            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
+        except SpecError as error:
+            broken += error.problems
+        except UsageError as error:
+            broken.append(str(error))
+    if not tasks and not broken:
+        raise UsageError(
+            f"no task files in {folder.shown(benchmarks)}", remedy="name it: --benchmarks FOLDER"
+        )
+    trials = [
+        Trial(task=task, pair=pair, epoch=epoch, source=source)
+        for pair in pairs
+        for task, source in tasks.values()
+        if pair.takes(task)
+        for epoch in range(1, pair.epochs + 1)
+    ]
+    left_out, unknown = _left_out(suite)
+    return Catalogue(
+        trials={trial.slug: trial for trial in trials},
+        tasks={**left_out, **tasks},
+        pairs={**{pair.name: pair for pair in pairs}, **suite.named_pairs},
+        broken=tuple(broken),
+        unknown=tuple(unknown),
+    )
+
+
+def _left_out(suite: Suite) -> tuple[dict[str, tuple[Task, str]], list[str]]:
+    """The tasks of the sources that a plain run leaves out, and the sources that cannot tell theirs."""
+    tasks: dict[str, tuple[Task, str]] = {}
+    unknown: list[str] = []
+    for path in suite.sources():
+        if suite.collects(path):
+            continue
+        try:
+            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
+        except (SpecError, UsageError) as error:
+            unknown.append(str(error))
+    return tasks, unknown
+
+
+def _crossed(recorded: Mapping[str, Any]) -> Pair | None:
+    """The pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
+    orchestrator, coder = recorded.get("orchestrator"), recorded.get("coder")
+    return Pair.of_models(orchestrator, coder) if orchestrator and coder else None

@@ -1,0 +1,75 @@
+"""``harness up``, ``status`` and ``down``: what they offer, and nothing of how it is done."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.console import one_line_errors, say
+
+if TYPE_CHECKING:
+    from harness.local.stack.state import StackState
+
+SURE = "This deletes {path}, the embedded Letta's database: all its agents, tools and conversations. Go on?"
+
+
+@click.command()
+@click.option("--letta-port", default=8283, show_default=True, help="Port of the Letta server.")
+@click.option("--model-port", default=8284, show_default=True, help="Port of the local model server.")
+@click.option(
+    "--postgres",
+    "url",
+    envvar="HARNESS_POSTGRES",
+    metavar="URL",
+    help="A PostgreSQL of yours, with the vector extension, in place of the embedded one: "
+    "postgresql://user:password@host:5432/database. Or set HARNESS_POSTGRES.",
+)
+@click.option(
+    "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
+)
+@click.option("--yes", is_flag=True, help="With --reset: do not ask.")
+@one_line_errors
+def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
+    """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
+    from harness.errors import UsageError
+    from harness.local.stack.external_postgres import parse
+    from harness.local.stack.home import find_home
+    from harness.local.stack.stack import StackOptions
+    from harness.local.stack.stack import up as start
+
+    if url and reset:
+        raise UsageError(
+            "--reset empties the embedded database, never one of yours",
+            remedy="give --postgres an empty database",
+        )
+    options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
+    if reset and not yes:
+        click.confirm(SURE.format(path=find_home().pgdata), abort=True)
+    _tell_state(start(options, say))
+
+
+@click.command()
+@one_line_errors
+def status() -> None:
+    """Show what of the embedded stack runs."""
+    from harness.local.stack.stack import status as look
+
+    state = look()
+    _tell_state(state)
+    sys.exit(0 if state.running else 3)
+
+
+@click.command()
+@one_line_errors
+def down() -> None:
+    """Stop the embedded stack; its data stay."""
+    from harness.local.stack.stack import down as stop
+
+    stop(say)
+
+
+def _tell_state(state: StackState) -> None:
+    for line in state.lines():
+        say(line)

@@ -1,0 +1,186 @@
+"""What this computer gives: Python, packages, sandbox, disk, ports, the embedded stack. Asks no network."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from harness import __version__
+from harness.backends.checks.finding import Finding
+from harness.errors import HarnessError, StackError
+
+PACKAGE = "pair-harness"
+PYTHONS = ((3, 11), (3, 13))
+OLDEST_VCRPY = "8.2.1"
+AGAIN = "pip install -e .   (or: make env)"
+MB = 1 << 20
+FEW_MB = 200
+STACK_MB = 3000
+PORTS = (
+    (8283, "Letta", "--letta-port", "/v1/health/"),
+    (8284, "the model server", "--model-port", "/health"),
+)
+
+
+def machine(root: Path) -> Iterator[Finding]:
+    """All findings on this computer.
+
+    Args:
+        root: Where cassettes and reports are written.
+    """
+    yield python(sys.version_info[:2], sys.executable)
+    yield Finding("harness", "ok", f"{__version__}, in {Path(__file__).parents[1]}")
+    yield packages(_installed())
+    yield vcrpy(_version("vcrpy"))
+    yield sandbox()
+    yield disk("disk", root, FEW_MB, "cassettes and reports are written there")
+    yield from _stack()
+
+
+def python(running: tuple[int, ...], executable: str) -> Finding:
+    """Whether this Python will do."""
+    seen = f"{running[0]}.{running[1]} at {executable}"
+    if PYTHONS[0] <= tuple(running) <= PYTHONS[1]:
+        return Finding("python", "ok", seen)
+    return Finding("python", "error", seen, "use 3.11, 3.12 or 3.13: make env PYTHON=python3.12")
+
+
+def packages(installed: Mapping[str, str | None]) -> Finding:
+    """Whether what the harness requires is installed, in versions that it was written for.
+
+    Args:
+        installed: Requirement, such as ``click>=8.2`` -> the version that is there, or None.
+    """
+    from packaging.requirements import Requirement
+
+    wrong = [
+        f"{requirement} (here: {found or 'none'})"
+        for requirement, found in installed.items()
+        if found is None or not Requirement(requirement).specifier.contains(found, prereleases=True)
+    ]
+    if wrong:
+        return Finding("packages", "error", f"required: {', '.join(wrong)}", AGAIN)
+    shown = ("anthropic", "letta-client", "pytest")
+    versions = ", ".join(f"{name} {_version(name)}" for name in shown)
+    return Finding("packages", "ok", f"all {len(installed)} required are there; {versions}")
+
+
+def vcrpy(found: str | None) -> Finding:
+    """Older ones do not know httpx2, through which Claude's SDK speaks: its requests pass the cassette by."""
+    from packaging.version import Version
+
+    if found is None:
+        return Finding("vcrpy", "error", "not installed", AGAIN)
+    if Version(found) < Version(OLDEST_VCRPY):
+        return Finding(
+            "vcrpy",
+            "error",
+            f"{found} is too old: it lets requests of Claude's SDK past the cassette",
+            f"pip install 'vcrpy>={OLDEST_VCRPY}'",
+        )
+    return Finding("vcrpy", "ok", f"{found} (>= {OLDEST_VCRPY})")
+
+
+def sandbox() -> Finding:
+    """What holds back model-written code."""
+    from harness.sandbox import fork_server
+
+    try:
+        held = fork_server.protections()
+    except HarnessError as error:
+        return Finding("sandbox", "error", error.message, error.remedy)
+    if missing := [name for name, holds in held.items() if not holds]:
+        return Finding(
+            "sandbox",
+            "warning",
+            f"this machine does not enforce: {', '.join(missing)}",
+            "allow user namespaces (Linux 5.14 or newer), install bubblewrap, or use a virtual machine",
+        )
+    return Finding("sandbox", "ok", f"enforced: {', '.join(held)}")
+
+
+def disk(check: str, folder: Path, needed_mb: int, purpose: str) -> Finding:
+    """Whether there is room below a folder, which need not exist yet."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free // MB
+    seen = f"{free:,} MB free at {place}; {purpose}"
+    if free >= needed_mb:
+        return Finding(check, "ok", seen)
+    return Finding(check, "error" if free < FEW_MB else "warning", seen, f"make room: {needed_mb:,} MB")
+
+
+def _stack() -> Iterator[Finding]:
+    """The embedded stack, which nobody needs for a replay, nor where a Letta server runs elsewhere."""
+    from harness.local.stack import letta_install, state
+    from harness.local.stack.home import find_home
+
+    try:
+        home = find_home()
+    except StackError as error:
+        yield Finding("embedded stack", "ok", f"{error.message}; needed for `harness up` only", error.remedy)
+        yield from (port(*each, ours=False) for each in PORTS)
+        return
+    from harness.local.stack.stack import status
+
+    components = {each.name: each for each in status().components}
+    for name, each in components.items():
+        if each.external:
+            yield Finding(name, "ok", f"external: {each.address}, as Letta was started")
+        elif each.pid is None:
+            yield Finding(
+                name, "ok", f"not running, as part of the embedded stack ({each.version})", "harness up"
+            )
+        elif each.healthy:
+            yield Finding(name, "ok", f"runs, {each.address} ({each.version})")
+        else:
+            yield Finding(
+                name, "error", f"runs and does not answer (log: {each.log})", "harness down; harness up"
+            )
+    install = letta_install.locate(home)
+    if not install.complete:
+        yield disk("disk of the stack", home.root, STACK_MB, "`harness up` installs Letta there")
+    ours = {each.address for each in components.values()}
+    for number, *rest in PORTS:
+        yield port(number, *rest, ours=f"port {number}" in ours)
+    if not state.load(home.state_file):
+        yield Finding("state of the stack", "ok", f"nothing remembered as running in {home.root}")
+
+
+def port(number: int, owner: str, option: str, health: str, *, ours: bool) -> Finding:
+    """Whether a port that `harness up` takes by default is free."""
+    from harness.local.stack.ports import get_json, is_free
+
+    check = f"port {number}"
+    if ours:
+        return Finding(check, "ok", f"{owner} of the embedded stack")
+    if is_free(number):
+        return Finding(check, "ok", f"free, for {owner}")
+    if isinstance(get_json(number, health), dict):
+        return Finding(check, "ok", f"{owner} listens there, started by somebody else than this stack")
+    return Finding(
+        check,
+        "warning",
+        f"something else than {owner} listens there",
+        f"stop it, or choose another port: harness up {option} N",
+    )
+
+
+def _installed() -> dict[str, str | None]:
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
+    except PackageNotFoundError:
+        wanted = []
+    own = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return {f"{each.name}{each.specifier}": _version(each.name) for each in own}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

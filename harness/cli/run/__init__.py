@@ -1,0 +1,1 @@
+"""`harness run`: one task from the command line."""

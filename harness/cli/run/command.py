@@ -1,0 +1,115 @@
+"""``harness run``: what it offers, and nothing of how it is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.console import one_line_errors, say
+
+if TYPE_CHECKING:
+    from harness.tasks.trial import Pair
+
+BENCHMARKS = Path("benchmarks")
+ANY = click.Path(path_type=Path)
+LOCAL_MODELS = ("local/scripted", "smollm2-135m-instruct")
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--file", "code_file", required=True, metavar="NAME.py", help="The code file to write.")
+@click.option("--test-file", metavar="NAME.py", help="The test file. Default: test_<file>.")
+@click.option("--workspace", required=True, type=ANY, metavar="DIR", help="Where code and tests go.")
+@click.option(
+    "--give", multiple=True, metavar="NAME", help="Lay this file or folder of DIR into the workspace."
+)
+@click.option("--force", is_flag=True, help="Replace files that stand in DIR.")
+@click.option("--pair", metavar="NAME", help="A pair of benchmarks/pairs.yaml.")
+@click.option("--orchestrator", metavar="HANDLE", help="The orchestrator's model, as Letta names it.")
+@click.option("--coder", metavar="MODEL", help="The model that writes the code.")
+@click.option("--tester", metavar="MODEL", help="The model that writes the tests. Default: the coder's.")
+@click.option(
+    "--backend", metavar="NAME", help="How coder and tester are reached: anthropic (default), local ..."
+)
+@click.option("--max-repairs", default=1, show_default=True, help="Repair attempts after the first.")
+@click.option("--max-tokens", default=4096, show_default=True, help="Output tokens of one answer.")
+@click.option(
+    "--save-task", type=ANY, metavar="FILE", help="Make a task file of what came out, to be reviewed."
+)
+@one_line_errors
+def run(spec: str, code_file: str, workspace: Path, save_task: Path | None, **options: Any) -> None:
+    """Let a pair of models build SPEC, live, without a task file.
+
+    The conversation is shown as it happens; code and tests end in DIR, the generated tests are run in the
+    sandbox, and tokens and cost are told. Nothing is recorded.
+
+    Exit code: 0 the generated tests pass, 1 they do not, or something went wrong, 2 a wrong argument.
+    """
+    from harness.cli.run.save_task import require_free
+    from harness.cli.run.session import Order, carry_out
+
+    if save_task:
+        require_free(save_task)
+    order = Order(
+        spec=spec,
+        code_file=code_file,
+        test_file=options["test_file"] or "",
+        folder=workspace,
+        give=options["give"],
+        force=options["force"],
+        limits={"max_repairs": options["max_repairs"], "max_tokens": options["max_tokens"]},
+        pair=_pair(options),
+        save_as=save_task,
+    )
+    sys.exit(0 if carry_out(order, os.environ, BENCHMARKS, say) else 1)
+
+
+def _pair(options: dict[str, Any]) -> Pair:
+    """The pair that the options name, by its name or by its models.
+
+    Raises:
+        UsageError: They exclude each other, or make no pair.
+        SpecError: The pairs file is wrong.
+    """
+    from pydantic import ValidationError
+
+    from harness.errors import UsageError
+    from harness.tasks.loader import PAIRS_FILE, choose_pairs, load_pairs
+    from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
+
+    models = [name for name in ("orchestrator", "coder", "tester", "backend") if options[name]]
+    if options["pair"]:
+        if models:
+            raise UsageError(f"--pair and --{models[0]} exclude each other")
+        path = BENCHMARKS / PAIRS_FILE
+        (pair,) = choose_pairs(load_pairs(path, path.as_posix()), [options["pair"]], path.as_posix())
+    else:
+        backend = options["backend"] or "anthropic"
+        usual = LOCAL_MODELS if backend == "local" else (ORCH_MODEL, CLAUDE_MODEL)
+        handle, coder = default_models(os.environ) or usual
+        try:
+            pair = Pair.model_validate(
+                {
+                    "name": "ad-hoc",
+                    "orchestrator": {"model": options["orchestrator"] or handle},
+                    "coder": options["coder"] or coder,
+                    "tester": options["tester"] or "",
+                    "backend": backend,
+                }
+            )
+        except ValidationError as error:
+            details = error.errors(include_url=False)[0]
+            expected = details.get("ctx", {}).get("expected") or details["msg"]
+            raise UsageError(
+                f"--{details['loc'][0] if details['loc'] else 'backend'}: expected {expected}"
+            ) from None
+    if pair.backend == "mock":
+        raise UsageError(
+            "backend mock writes what stands in a task file, and here is none",
+            remedy="choose another pair, or --backend local with `harness up`",
+        )
+    return pair

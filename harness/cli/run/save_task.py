@@ -1,0 +1,98 @@
+"""A task file of what an ad-hoc run left: to be reviewed, because models wrote what judges models there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.files import write_whole
+from harness.grading.validate import UNREVIEWED
+from harness.tasks import loader
+from harness.tasks.task import Task
+from harness.tasks.trial import Pair
+from harness.tasks.yaml_lines import field
+from harness.terminal import one_line
+from harness.text import shorten
+
+TITLE_CHARS = 70
+HEAD = """\
+# Saved by `harness run` on {day}, from a conversation of {models}.
+# TO BE REVIEWED: models wrote reference and acceptance. As long as nobody has read them, this task says
+# nothing about anybody. `harness validate {path}` tells what is missing.
+# (for completion in editors: `harness schema --write .` and a first line
+# `# yaml-language-server: $schema=task.schema.json`)
+"""
+PARTS = (
+    ("title", ""),
+    ("difficulty", "REVIEW: trivial | easy | medium | hard, for a person"),
+    ("tags", f"take {UNREVIEWED!r} out when you have reviewed the file"),
+    ("spec", "all that the models see; every name that acceptance uses must stand here"),
+    ("code_file", ""),
+    ("test_file", ""),
+    ("files", "what lay in the workspace from the start"),
+    ("reference", "REVIEW: what the coder wrote. Is it right, also at the edges?"),
+    (
+        "acceptance",
+        "REVIEW: what the tester wrote. Do all these tests follow from the spec, and do they cover it?",
+    ),
+    (
+        "bugs",
+        "ADD plausible mistakes, each with `name` and `code` (the whole file): testers are graded on them",
+    ),
+    ("limits", ""),
+)
+
+
+def require_free(path: Path) -> None:
+    """See before the work that the task file can be written.
+
+    Raises:
+        UsageError: It is there already, or its name cannot be a task's.
+    """
+    if path.suffix not in (".yaml", ".yml") or not loader.is_task_file(path):
+        raise UsageError(f"--save-task {path}: expected a name such as benchmarks/add.yaml")
+    if path.exists():
+        raise UsageError(f"--save-task {path}: it is there already", remedy="choose another name")
+    if not path.stem[:1].isalnum() or not path.stem.isascii() or " " in path.stem:
+        raise UsageError(f"--save-task {path}: expected letters, digits and ._- in the task's name")
+
+
+def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date) -> Path:
+    """Write the task file, and read it back.
+
+    Args:
+        path: The file.
+        task: What was asked for; its reference and acceptance are replaced.
+        files: The workspace at the end, with code and test file.
+        pair: Who wrote them.
+        day: Of the conversation.
+
+    Raises:
+        UsageError: Code or tests are missing.
+        SpecError: What was written is no task.
+    """
+    missing = [name for name in (task.code_file, task.test_file) if not files.get(name)]
+    if missing:
+        raise UsageError(f"{path} is not written: there is no {' and no '.join(missing)}")
+    models = f"{pair.orchestrator.model}, {pair.coder}" + f" and {pair.tester}" * (pair.tester != pair.coder)
+    values = {
+        "title": shorten(one_line(task.spec.strip().split("\n", 1)[0]), TITLE_CHARS) or path.stem,
+        "difficulty": task.difficulty,
+        "tags": [UNREVIEWED],
+        "spec": task.spec,
+        "code_file": task.code_file,
+        "test_file": task.test_file,
+        "files": task.files,
+        "reference": files[task.code_file],
+        "acceptance": files[task.test_file],
+        "bugs": [],
+        "limits": task.limits.model_dump(),
+    }
+    text = HEAD.format(day=day, models=one_line(models), path=one_line(str(path)))
+    for name, comment in PARTS:
+        text += (f"# {comment}\n" if comment else "") + field(name, values[name])
+    write_whole(path, text)
+    loader.load_task(path, str(path))
+    return path

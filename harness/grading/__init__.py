@@ -1,0 +1,1 @@
+"""From test runs to verdicts."""

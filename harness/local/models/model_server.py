@@ -1,0 +1,91 @@
+"""The local model server: OpenAI- and Anthropic-compatible endpoints over two models, on loopback only.
+
+    python -m harness.local.model_server --port 8284
+
+    GET  /health               up, and both models loaded
+    GET  /v1/models            `scripted` and `smollm2-135m-instruct`
+    POST /v1/chat/completions  OpenAI dialect: the orchestrator, through Letta (see openai_api)
+    POST /v1/messages          Anthropic dialect: coder and tester (see anthropic_api)
+
+Any key is accepted, in either header. Each dialect has its own loaded model, because their prompts would
+otherwise push each other out of the prefix cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from harness.local.models import anthropic_api, openai_api, sse
+from harness.local.models.chat import TextModel
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+
+
+def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
+    """Builds the application around one text model for each dialect."""
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def models(_: Request) -> JSONResponse:
+        return JSONResponse(openai_api.models())
+
+    async def chat_completions(request: Request) -> JSONResponse:
+        body = _parse(await request.body())
+        # In a thread, so that /health and the other dialect are served meanwhile.
+        status, answer = await run_in_threadpool(openai_api.answer, body, orchestrator)
+        return JSONResponse(answer, status)
+
+    async def messages(request: Request) -> Response:
+        body = _parse(await request.body())
+        status, answer = await run_in_threadpool(anthropic_api.answer, body, coder)
+        headers = {"request-id": anthropic_api.request_id(body)}
+        if status == 200 and body.get("stream"):
+            return Response(sse.stream(answer), media_type="text/event-stream", headers=headers)
+        return JSONResponse(answer, status, headers=headers)
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/v1/models", models),
+            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+            Route("/v1/messages", messages, methods=["POST"]),
+        ]
+    )
+
+
+def _parse(raw: bytes) -> Any:
+    """Parses a body; what is no JSON becomes None, which each dialect refuses in its own words."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+def main() -> None:
+    """Loads both models and serves until terminated."""
+    parser = argparse.ArgumentParser(description="Serve the local models on 127.0.0.1.")
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+
+    import uvicorn
+
+    from harness.local.models.smollm import SmolLM, weights_path
+
+    weights = weights_path()
+    app = build_app(SmolLM(weights), SmolLM(weights))
+    # Nobody waits for a half generated answer once the stack goes down.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="info", timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()

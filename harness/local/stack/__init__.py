@@ -1,0 +1,1 @@
+"""Start, stop and inspect the embedded PostgreSQL, Letta and model server."""

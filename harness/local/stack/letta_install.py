@@ -1,0 +1,174 @@
+"""Letta's own environment, built from its published source.
+
+The wheel of the last self-hosted server lacks the database migrations, and its unpinned dependencies have
+moved on. The source distribution holds both the migrations and a lock file, so: fetch it with pip, check
+its checksum, unpack it, let uv install what the lock file says. A marker file is written last; without it
+an installation is redone from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import StackError
+from harness.local.stack.home import Home
+from harness.local.stack.processes import run
+
+VERSION = "0.16.8"
+SHA256 = "363e26989e552c859ce2e7961d484acee6fccfc1e7b16e8f644b1ae1ccd754a3"
+# What Letta's source allows, as its pyproject says.
+_PYTHONS = ((3, 11), (3, 13))
+# The user's own settings for these tools are wanted, his keys and his active environment are not.
+_NOT_FOR_INSTALLERS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "CONDA_PREFIX")
+
+
+@dataclass(frozen=True)
+class LettaInstall:
+    """An unpacked Letta source with its environment."""
+
+    folder: Path
+
+    @property
+    def marker(self) -> Path:
+        """Exists once the installation is complete."""
+        return self.folder / ".harness-installed"
+
+    def program(self, name: str) -> Path:
+        """A program of Letta's environment."""
+        return self.folder / ".venv" / "bin" / name
+
+    @property
+    def complete(self) -> bool:
+        """Whether the installation was finished, and its Python is still there."""
+        return self.marker.is_file() and self.program("python").exists()
+
+
+def locate(home: Home) -> LettaInstall:
+    """Says where Letta is, or will be, installed."""
+    return LettaInstall(home.root / f"letta-{VERSION}")
+
+
+def ensure(home: Home, tell: Callable[[str], None]) -> LettaInstall:
+    """Installs Letta unless that was done before.
+
+    Raises:
+        StackError: A download or installation step failed; holds the end of its output.
+    """
+    install = locate(home)
+    if install.complete:
+        return install
+    if install.folder.exists():
+        tell("an unfinished installation of Letta is removed")
+        shutil.rmtree(install.folder)
+    home.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
+        _step(
+            tell, f"downloading the source of Letta {VERSION} (8 MB)", lambda: _download(home, Path(scratch))
+        )
+        unpack(Path(scratch) / f"letta-{VERSION}.tar.gz", SHA256, Path(scratch) / "source")
+        # Moved before the environment is built: an environment cannot be moved.
+        os.replace(Path(scratch) / "source" / f"letta-{VERSION}", install.folder)
+    _step(tell, "installing Letta's dependencies (800 MB on disk)", lambda: _sync(home, install))
+    install.marker.write_text(f"{VERSION}\n")
+    return install
+
+
+def unpack(archive: Path, sha256: str, target: Path) -> None:
+    """Unpacks a source archive after checking it. Members cannot escape ``target``.
+
+    Raises:
+        StackError: The checksum differs, so nothing was unpacked; or a member was unsafe.
+    """
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != sha256:
+        raise StackError(
+            f"{archive.name} is not the published file: sha256 {found}, expected {sha256}",
+            remedy="check which package index pip uses",
+        )
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+    except tarfile.TarError as problem:
+        raise StackError(f"{archive.name} cannot be unpacked: {problem}") from problem
+
+
+def interpreter(version: tuple[int, int], executable: str) -> str:
+    """Which Python uv shall use: the running one where Letta allows it, else one that uv finds or fetches."""
+    return executable if _PYTHONS[0] <= version <= _PYTHONS[1] else "3.11"
+
+
+def _download(home: Home, folder: Path) -> None:
+    command = [
+        *_pip(),
+        "download",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "--dest",
+        str(folder),
+        f"letta=={VERSION}",
+    ]
+    run(
+        command, log=home.log("letta-download"), env=_installer_env(), cwd=home.root, what="downloading Letta"
+    )
+
+
+def _sync(home: Home, install: LettaInstall) -> None:
+    # It names one patch release of Python, which need not be here.
+    (install.folder / ".python-version").unlink(missing_ok=True)
+    python = interpreter(sys.version_info[:2], sys.executable)
+    command = [
+        _uv(),
+        "sync",
+        "--frozen",
+        "--no-dev",
+        "--extra",
+        "postgres",
+        "--extra",
+        "server",
+        "--python",
+        python,
+    ]
+    log = home.log("letta-install")
+    run(command, log=log, env=_installer_env(), cwd=install.folder, what="installing Letta's dependencies")
+
+
+def _pip() -> list[str]:
+    """Environments made by uv hold no pip; uv can lend one."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    return [_uv(), "run", "--no-project", "--python", sys.executable, "--with", "pip", "python", "-m", "pip"]
+
+
+def _uv() -> str:
+    from uv import find_uv_bin
+
+    try:
+        return str(find_uv_bin())
+    except FileNotFoundError as problem:
+        raise StackError("the program uv is not installed", remedy="pip install -e '.[live]'") from problem
+
+
+def _installer_env() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _NOT_FOR_INSTALLERS and not name.endswith(("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"))
+    }
+
+
+def _step(tell: Callable[[str], None], what: str, do: Callable[[], None]) -> None:
+    tell(f"{what} ...")
+    started = time.monotonic()
+    do()
+    tell(f"{what}: done in {time.monotonic() - started:.1f} s")

@@ -1,0 +1,103 @@
+"""The pytest plugin's door: its options, and whether this run has anything to do with benchmarks.
+
+Registered for every pytest run in an environment where the package is installed, so importing this
+module must cost nothing; the plugin proper (``session.py``) is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The harness's own options."""
+    group = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs")
+    add = group.addoption
+    add(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run this pair of benchmarks/pairs.yaml; repeatable (default: all)",
+    )
+    add(
+        "--orchestrator",
+        default="",
+        metavar="A,B",
+        help="orchestrator models as Letta handles, in place of a pairs file (default: $ORCH_MODEL)",
+    )
+    add(
+        "--coder",
+        default="",
+        metavar="C,D",
+        help="coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
+    )
+    add(
+        "--epochs", type=int, default=None, metavar="N", help="repetitions of each task (default: the pair's)"
+    )
+    add(
+        "--record",
+        choices=("none", "once", "all"),
+        default="none",
+        help="none: replay only (default); once: record live what is missing; all: record everything anew",
+    )
+    add(
+        "--mutants",
+        type=int,
+        default=0,
+        metavar="N",
+        help="grade testers on up to N further bugs for each task, derived from its reference",
+    )
+    add(
+        "--fail-under",
+        type=float,
+        default=None,
+        metavar="PCT",
+        help="fail the run if a pair solves less than PCT %% of its trials",
+    )
+    add(
+        "--baseline",
+        default="",
+        metavar="RUN",
+        help="earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
+    )
+    add(
+        "--mix-mocks",
+        action="store_true",
+        help="let pairs with backend mock stand in one table with pairs of real models",
+    )
+    add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
+    add(
+        "--require-sandbox",
+        action="store_true",
+        help="refuse to run model-written code where this machine cannot enforce every protection",
+    )
+    add(
+        "--no-live-checks",
+        action="store_true",
+        help="record without first asking whether keys, accounts and models are usable",
+    )
+    parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin proper where there is a benchmarks folder."""
+    folder = _benchmarks_folder(config.rootpath, str(config.getini("benchmarks")))
+    if folder is not None:
+        from harness.plugin.session import BenchmarkSession
+
+        session = BenchmarkSession(config, folder)
+        config.pluginmanager.register(session, "harness-session")
+        if session.mode != "none" and not session.is_worker and not config.getoption("no_live_checks"):
+            from harness.plugin.preflight import LiveChecks
+
+            config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
+
+
+def _benchmarks_folder(root: Path, named: str) -> Path | None:
+    """The folder of task files. Without a configuration file pytest's root may lie in that very folder."""
+    if (root / named).is_dir():
+        return root / named
+    return next((folder for folder in (root, *root.parents) if folder.name == Path(named).name), None)

@@ -1,0 +1,122 @@
+"""Records as a pandas table with one dtype for each column; ``harness.load`` for notebooks.
+
+pandas is imported here and in ``table.py`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_type_hints
+
+from harness.errors import UsageError
+from harness.results.record import TOKENS, Record, read_rows
+from harness.results.run_folder import find_run
+from harness.tasks.task import Difficulty
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Table: TypeAlias = pd.DataFrame
+
+TEXTS = ("trial", "final_answer", "task_digest", "tags", "detail", "recorded_at", "letta_version")
+CHUNK = 50_000
+
+
+def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of records as a table, sorted by pair, task and epoch.
+
+    A trial that stands there twice counts once, as it was last. Columns that no row has are missing values.
+
+    Returns:
+        Columns as in ``record.row_schema()``: names and outcomes as categories, counts as nullable integers
+        (``Int64``), truths as ``boolean``, fractions and seconds as ``Float64``, the rest as text.
+
+    Raises:
+        TypeError, ValueError: A value is not of its column's type.
+    """
+    import pandas as pd
+
+    remaining, chunks = iter(rows), []
+    while chunk := list(islice(remaining, CHUNK)):
+        chunks.append(_typed(pd.DataFrame.from_records(chunk)))
+    if not chunks:
+        return _typed(pd.DataFrame())
+    table = _joined(chunks).drop_duplicates("trial", keep="last")
+    return table.sort_values(["pair", "task", "epoch"], ignore_index=True)
+
+
+def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.DataFrame:
+    """The records of a run as a table; see ``frame`` for its columns.
+
+    Args:
+        run: A run's folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
+        reports: The folder of all runs.
+
+    Raises:
+        UsageError: There is no such run, or it holds what is no record.
+    """
+    return read(find_run(run, reports))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The records of a ``trials.jsonl``.
+
+    Raises:
+        UsageError: It cannot be read, or a line of it is no record.
+    """
+    try:
+        return frame(read_rows(path))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path}: not a file of records: {error}") from None
+
+
+def dtypes() -> dict[str, Any]:
+    """Column -> dtype, for all columns of a record's row."""
+    import pandas as pd
+
+    found: dict[str, Any] = {}
+    for name, kind in get_type_hints(Record).items():
+        if name in ("tokens", "recorded"):
+            continue
+        options = set(get_args(kind)) or {kind}
+        if name in TEXTS:
+            found[name] = "string"
+        elif bool in options:
+            found[name] = "boolean"
+        elif int in options:
+            found[name] = "Int64"
+        elif float in options:
+            found[name] = "Float64"
+        else:
+            found[name] = "category"
+    found["difficulty"] = pd.CategoricalDtype(list(get_args(Difficulty)), ordered=True)
+    further = dict.fromkeys(TOKENS, "Int64") | dict.fromkeys(TEXTS, "string")
+    return found | further | dict.fromkeys(("recorded_wall_s", "notional_cost_usd"), "Float64")
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    kinds = dtypes()
+    return table.reindex(columns=list(kinds)).astype(kinds)
+
+
+def _joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
+    """The chunks below each other, categories united."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if len(chunks) == 1:
+        return chunks[0]
+    return pd.DataFrame(dict(_columns(chunks, union_categoricals)))
+
+
+def _columns(chunks: list[pd.DataFrame], unite: Any) -> Iterator[tuple[str, Any]]:
+    import pandas as pd
+
+    for name in chunks[0].columns:
+        parts = [chunk.pop(name) for chunk in chunks]
+        if parts[0].dtype == "category":
+            yield name, unite(parts, sort_categories=not parts[0].cat.ordered)
+        else:
+            yield name, pd.concat(parts, ignore_index=True)

@@ -1,0 +1,232 @@
+"""One flat row for each trial, and the file in which they stand (``trials.jsonl``).
+
+A row holds tokens, not dollars: money is computed when a table is made (``pricing.py``). What was
+measured when the trial was recorded and cannot be measured by a replay says so in its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.agents.transcript import ROLES, Transcript
+from harness.errors import HarnessError, UsageError
+from harness.grading.verdict import MODEL_OUTCOMES, Outcome, Verdict
+from harness.tasks.task import Difficulty
+from harness.tasks.trial import Trial
+from harness.text import shorten
+
+SCHEMA = 2
+ANSWER_CHARS = 200
+TOKENS = tuple(
+    f"{role}_{kind}" for role in ROLES for kind in ("input", "cache_write", "cache_read", "output")
+)
+Count = Annotated[int | None, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial's row. Numbers are None where the trial ended before they could be known.
+
+    ``row()`` flattens it; ``row_schema()`` is the JSON Schema of such a row.
+    """
+
+    trial: Annotated[str, Field(description="pair/task/epoch")]
+    task: str
+    task_digest: Annotated[str, Field(description="Hash of what models see of the task, and its limits.")]
+    pair: str
+    epoch: Annotated[int, Field(ge=1)]
+    difficulty: Difficulty
+    tags: Annotated[str, Field(description="Separated by blanks.")]
+    orchestrator: Annotated[str, Field(description="Letta model handle.")]
+    coder: str
+    tester: str
+    flow: str
+    tools: str
+    backend: str
+    mode: Annotated[str, Field(description="replay or record")]
+    kind: Annotated[
+        Literal["model", "infra"], Field(description="A measurement, or nothing that tells of the models.")
+    ]
+    outcome: str
+    detail: Annotated[str, Field(description="One line: why it is not solved.")] = ""
+    solved_at: Annotated[Count, Field(description="The first attempt whose code passed acceptance.")] = None
+    generated_passed: Annotated[
+        bool | None, Field(description="The generated tests pass on the generated code.")
+    ] = None
+    generated_tests: Count = None
+    tests_valid: Annotated[
+        bool | None,
+        Field(description="The generated tests pass on the reference; null where there are none."),
+    ] = None
+    bugs_caught: Annotated[Count, Field(description="Known bugs that valid generated tests fail on.")] = None
+    bugs_accepted: Annotated[
+        Count, Field(description="Known bugs that the generated tests pass on, valid or not.")
+    ] = None
+    bugs_total: Count = None
+    mutants_caught: Count = None
+    mutants_total: Count = None
+    acceptance_passed: Count = None
+    acceptance_tests: Count = None
+    acceptance_fraction: Annotated[
+        float | None, Field(ge=0, le=1, description="Partial credit; it never counts as solved.")
+    ] = None
+    attempts: Count = None
+    repairs: Count = None
+    steps: Annotated[Count, Field(description="Model calls that the orchestrator made inside Letta.")] = None
+    tool_calls: Count = None
+    tool_errors: Count = None
+    transport_retries: Annotated[
+        Count, Field(description="HTTP requests repeated, when it was recorded.")
+    ] = None
+    wasted_calls: Annotated[
+        Count, Field(description="Tool calls that returned an error or repeated one that had succeeded.")
+    ] = None
+    final_answer: Annotated[
+        str, Field(description="The orchestrator's last words, in one line, shortened.")
+    ] = ""
+    tokens: dict[str, int] = field(default_factory=dict)
+    recorded: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_infra(self) -> bool:
+        """Whether it is no measurement."""
+        return self.kind == "infra"
+
+    def row(self) -> dict[str, Any]:
+        """The flat row: plain JSON values, always the same keys."""
+        row = {"schema": SCHEMA, **asdict(self)}
+        tokens, recorded = row.pop("tokens"), row.pop("recorded")
+        row.update({name: tokens.get(name) for name in TOKENS})
+        row["recorded_at"] = recorded.get("at")
+        row["recorded_wall_s"] = recorded.get("wall_s")
+        versions = recorded.get("versions", {})
+        row["notional_cost_usd"] = recorded.get("notional_cost_usd")
+        row["letta_version"] = versions.get("letta")
+        return row
+
+
+def measured(
+    trial: Trial, transcript: Transcript, verdict: Verdict, *, mode: str, recorded: dict[str, Any]
+) -> Record:
+    """The record of a trial that says something about its models."""
+    accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
+    tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
+    return Record(
+        **_head(trial, mode),
+        kind="model",
+        outcome=verdict.outcome,
+        detail=verdict.detail,
+        solved_at=verdict.solved_at,
+        generated_passed=bool(generated and generated.passed),
+        generated_tests=len(generated.tests) if generated else 0,
+        tests_valid=tester.valid if tester else None,
+        bugs_caught=tester.bugs_caught if tester else None,
+        bugs_accepted=tester.bugs_accepted if tester else None,
+        bugs_total=tester.bugs_total if tester else None,
+        mutants_caught=tester.mutants_caught if tester else None,
+        mutants_total=tester.mutants_total if tester else None,
+        acceptance_passed=accepted.passes if accepted else 0,
+        acceptance_tests=tests if accepted else None,
+        acceptance_fraction=round(accepted.passes / tests, 4) if accepted and tests else 0.0,
+        attempts=transcript.attempts,
+        repairs=max(0, transcript.attempts - 1),
+        steps=transcript.steps,
+        tool_calls=transcript.tool_calls,
+        tool_errors=transcript.tool_errors,
+        transport_retries=sum(recorded.get("transport_retries", {}).values()),
+        wasted_calls=transcript.wasted_calls,
+        final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
+        tokens={
+            f"{role}_{kind}": count
+            for role in ROLES
+            for kind, count in asdict(transcript.usage(role)).items()
+        },
+        recorded=recorded,
+    )
+
+
+def broken(trial: Trial, error: BaseException, *, mode: str) -> Record:
+    """The record of a trial that the harness, or what it stands on, could not carry out."""
+    outcome: Outcome | str = error.outcome if isinstance(error, HarnessError) else "harness_error"
+    detail = " ".join(str(error).split()) or type(error).__name__
+    return Record(**_head(trial, mode), kind="infra", outcome=outcome, detail=detail[:500])
+
+
+def _head(trial: Trial, mode: str) -> dict[str, Any]:
+    task, pair = trial.task, trial.pair
+    return {
+        "trial": trial.slug,
+        "task": task.id,
+        "task_digest": task.digest,
+        "pair": pair.name,
+        "epoch": trial.epoch,
+        "difficulty": task.difficulty,
+        "tags": " ".join(task.tags),
+        "orchestrator": pair.orchestrator.model,
+        "coder": pair.coder,
+        "tester": pair.tester,
+        "flow": pair.flow,
+        "tools": pair.tools,
+        "backend": pair.backend,
+        "mode": mode,
+    }
+
+
+def row_schema() -> dict[str, Any]:
+    """JSON Schema of one line of ``trials.jsonl``."""
+    schema = TypeAdapter(Record).json_schema(mode="serialization")
+    columns = schema["properties"]
+    del columns["tokens"], columns["recorded"]
+    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
+    columns |= {name: {**count, "description": "Tokens."} for name in TOKENS}
+    text, number = ({"anyOf": [{"type": kind}, {"type": "null"}]} for kind in ("string", "number"))
+    columns["recorded_at"] = {**text, "description": "Day of the recording."}
+    columns["recorded_wall_s"] = {**number, "description": "Seconds that the recorded trial took, live."}
+    columns["notional_cost_usd"] = {
+        **number,
+        "description": "What the CLI says that its answers cost; nothing is billed to a subscription.",
+    }
+    columns["letta_version"] = text
+    schema["properties"] = {"schema": {"const": SCHEMA}, **columns}
+    schema["required"] = list(schema["properties"])
+    schema["additionalProperties"] = False
+    return {**schema, "title": "Record", "description": "One trial: a line of trials.jsonl."}
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a ``trials.jsonl``, as they are read. A last line that is still being written is left out.
+
+    Raises:
+        UsageError: There is no such file, or a line of it is no record.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith("\n"):
+                    yield _row(line, f"{path}:{number}")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a file of records: it is no UTF-8 text") from None
+
+
+def _row(line: str, place: str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        if row["schema"] == SCHEMA and row["outcome"] and row["trial"]:
+            return row
+        remedy = "replay its trials again" if type(row["schema"]) is int else ""
+    except (ValueError, KeyError, TypeError, RecursionError):
+        remedy = ""
+    raise UsageError(f"{place}: not a record of schema {SCHEMA}", remedy=remedy)
+
+
+def is_measurement(row: dict[str, Any]) -> bool:
+    """Whether a row counts in rates."""
+    return row["outcome"] in MODEL_OUTCOMES

@@ -1,0 +1,58 @@
+"""The folder of one run: ``reports/<run-id>/`` with its records, tables and transcripts.
+
+Only the controlling process writes here; xdist workers send what they have with their test reports.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.files import write_whole
+from harness.results import aggregate, render
+from harness.results.pricing import Prices
+from harness.results.run_folder import conversation
+from harness.results.tables import Tables
+from harness.tasks import loader
+
+if TYPE_CHECKING:
+    from harness.results.dataframe import Table
+
+PAGE = "report.html"
+
+
+def write_report(folder: Path, trials: Table, tables: Tables) -> None:
+    """Write all that a run's folder holds besides its records and transcripts.
+
+    Args:
+        folder: The run's folder, with ``transcripts/``.
+        trials: From ``table.priced``.
+        tables: From ``tables_of``.
+
+    Raises:
+        OSError: It cannot be written.
+        UsageError: A transcript is damaged.
+    """
+    from harness.results.page.compose import page
+
+    write_whole(folder / "pairs.csv", aggregate.rows_to_csv(tables.pairs))
+    write_whole(folder / "testers.csv", aggregate.rows_to_csv(tables.testers))
+    write_whole(folder / "pairs.md", render.markdown(tables))
+    write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
+    made = page(
+        f"Run {folder.name}", tables, aggregate.rows_of(trials), lambda row: conversation(folder, row)
+    )
+    write_whole(folder / PAGE, made.html)
+    for name, html in made.trials.items():
+        write_whole(folder / name, html)
+
+
+def load_prices(benchmarks: Path, shown: str) -> Prices:
+    """The library's prices and the user's own.
+
+    Raises:
+        SpecError: The price file is wrong.
+    """
+    return Prices(loader.load_prices(benchmarks / loader.PRICES_FILE, shown))

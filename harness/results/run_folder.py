@@ -1,0 +1,135 @@
+"""Read and write the folder of a run below ``reports/``."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.agents.transcript import Transcript, from_json, to_json
+from harness.errors import UsageError
+from harness.files import write_whole
+from harness.redact import redact_json
+from harness.results.record import read_rows
+
+
+def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
+    """The ``trials.jsonl`` of a run.
+
+    Raises:
+        UsageError: There is no such run.
+    """
+    for folder in (Path(run), Path(reports) / run):
+        path = folder if folder.is_file() else folder / "trials.jsonl"
+        if path.is_file():
+            return path
+    known = sorted((path.parent.name for path in Path(reports).glob("*/trials.jsonl")), reverse=True)
+    remedy = f"use one of: {', '.join(known[:6])}" if known else "run `pytest benchmarks` first"
+    raise UsageError(f"no run {str(run)!r}, neither as a path nor in {reports}", remedy=remedy)
+
+
+TRIALS = "trials.jsonl"
+
+
+LATEST = "latest"
+
+
+def luggage(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
+    """What travels with a test report, as plain values: the row and the conversation, without secrets."""
+    conversation = {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)}
+    carried: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
+    return carried
+
+
+class RunFolder:
+    """Written as the run goes on; made when the first record arrives."""
+
+    def __init__(self, reports: Path, now: datetime) -> None:
+        self.reports = reports
+        self.name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.rows: list[dict[str, Any]] = []
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.reports / self.name
+
+    def add(self, luggage: dict[str, Any]) -> None:
+        """Append a record, as one whole line, and keep its conversation.
+
+        Raises:
+            OSError: It cannot be written; it counts in the tables all the same.
+        """
+        row, is_first = luggage["record"], not self.rows
+        self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
+        if is_first:
+            self.path.mkdir(parents=True)
+            _point(self.reports / LATEST, self.name)
+        write_whole(
+            self.path / "transcripts" / f"{row['trial']}.json",
+            json.dumps(luggage["conversation"], ensure_ascii=False, indent=1) + "\n",
+        )
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        handle = os.open(self.path / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line.encode("utf-8", "surrogatepass"))
+        finally:
+            os.close(handle)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One trial of a finished run, for reading."""
+
+    row: dict[str, Any]
+    transcript: Transcript
+    files: dict[str, str]
+
+
+def find(reports: Path, run: str, wanted: str) -> list[Conversation]:
+    """The trials of a run whose slug is ``wanted``, or whose task is, or that hold it as a part.
+
+    Raises:
+        UsageError: There is no such run or trial, or its transcript is damaged.
+    """
+    path = find_run(run, reports)
+    folder = path.parent
+    rows = list(read_rows(path))
+    slugs = [row["trial"] for row in rows]
+    exact = [row for row in rows if wanted in (row["trial"], row["task"])]
+    chosen = exact or [row for row in rows if wanted in row["trial"]]
+    if not chosen:
+        raise UsageError(
+            f"no trial {wanted!r} in {folder}", remedy=f"use one of: {', '.join(sorted(slugs)[:8])}"
+        )
+    return [conversation(folder, row) for row in chosen]
+
+
+def conversation(folder: Path, row: dict[str, Any]) -> Conversation:
+    """What a trial's models said and did.
+
+    Raises:
+        UsageError: Its transcript is missing or damaged.
+    """
+    path = folder / "transcripts" / f"{row['trial']}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Conversation(row, Transcript(from_json(kept["events"]), kept["stop"]), kept["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a transcript ({type(error).__name__}: {error})") from None
+
+
+def _point(link: Path, target: str) -> None:
+    """Let ``latest`` point at the newest run, in one step."""
+    fresh = link.with_name(f".{LATEST}-{target}")
+    try:
+        fresh.symlink_to(target)
+        os.replace(fresh, link)
+    except OSError:
+        # A platform or disk without links: the folder's name is printed anyway.
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Task, source and pair files to typed values."""

@@ -1,0 +1,146 @@
+"""What is measured: tasks, pairs of models, and the trials they make. Frozen values, no I/O.
+
+The field names are those of the YAML files (``benchmarks/*.yaml``, ``benchmarks/pairs.yaml``); reading
+those files is ``spec.py``'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from harness.text import is_safe_path
+
+MAX_NAME = 120
+TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"}
+Difficulty = Literal["trivial", "easy", "medium", "hard"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Value(BaseModel):
+    """Base of the parsed values: frozen, typed strictly, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Limits(Value):
+    """What one trial may use."""
+
+    timeout_s: float = Field(10, gt=0, le=600, description="Wall time of one test run, in seconds.")
+    memory_mb: int = Field(512, ge=64, le=65536, description="Address space of one test run, in MiB.")
+    max_tool_calls: int = Field(8, ge=1, le=100, description="Tool calls in the whole trial.")
+    max_repairs: int = Field(1, ge=0, le=20, description="Repair attempts after the first attempt.")
+    max_tokens: int = Field(4096, ge=16, le=64000, description="Output tokens of one answer of Claude.")
+
+
+class Bug(Value):
+    """A plausible wrong solution that good tests catch."""
+
+    name: Text = Field(description="What is wrong with it, in a few words.")
+    code: Text = Field(description="The whole code file.")
+
+
+class Step(Value):
+    """What a mock does on one call. Without anything: the reference, or as tester the acceptance tests."""
+
+    answer: str = Field("", description="The whole answer, as a model would give it.")
+    bug: str = Field("", description="Write the known bug of this name; the coder only.")
+    fault: Literal["none", "error", "refused", "slow", "truncated"] = Field(
+        "none",
+        description="error: the service cannot be used. refused: the request is refused. "
+        "slow: two seconds late. truncated: the answer is cut off in its middle.",
+    )
+
+
+class Script(Value):
+    """What a mock does, call for call; after the last as an oracle."""
+
+    coder: tuple[Step, ...] = Field((), description="Calls of the coder, in order.")
+    tester: tuple[Step, ...] = Field((), description="Calls of the tester, in order.")
+
+    @model_validator(mode="after")
+    def _one_text_for_each_call(self) -> Script:
+        if any(step.answer and step.bug for step in self.coder):
+            raise ValueError("expected answer or bug in a step, not both")
+        if any(step.bug for step in self.tester):
+            raise ValueError("expected no bug in a step of the tester: a bug is a code file")
+        return self
+
+
+class Task(Value):
+    """One thing to build, and how it is judged."""
+
+    id: Name = Field(description="Unique in the suite.")
+    title: Text = Field(description="One line for people.")
+    difficulty: Difficulty = Field("easy", description="How hard it is for a person.")
+    tags: tuple[Name, ...] = Field((), description="Words to group tasks by.")
+    spec: Text = Field(description="What the user asks; all that the models see of the task.")
+    code_file: Text = Field(description="The file that the coder is to write.")
+    test_file: Text = Field(description="The pytest file that the tester is to write.")
+    files: dict[str, str] = Field({}, description="Further files, laid into the workspace before the trial.")
+    reference: Text = Field(description="A right solution; never shown to a model.")
+    acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
+    bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
+    scripts: dict[Name, Script] = Field({}, description="For `backend: mock`, coder `script:NAME`.")
+    limits: Limits = Field(Limits(), description="What one trial may use.")
+
+    @field_validator("scripts")
+    @classmethod
+    def _name_bugs_of_the_task(cls, scripts: dict[str, Script], others: ValidationInfo) -> dict[str, Script]:
+        known = {"", *(bug.name for bug in others.data.get("bugs", ()))}
+        for name, script in scripts.items():
+            for step in (*script.coder, *script.tester):
+                if step.bug not in known:
+                    raise ValueError(f"expected a known bug of the task in script {name!r}, got {step.bug!r}")
+        return scripts
+
+    @field_validator("code_file", "test_file")
+    @classmethod
+    def _is_a_python_file(cls, name: str) -> str:
+        if not is_safe_path(name) or not name.endswith(".py"):
+            raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
+        module = PurePosixPath(name).parts[0].removesuffix(".py")
+        if module in TAKEN:
+            raise ValueError(f"expected another name: {module!r} is a module of Python or pytest")
+        return name
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if not is_safe_path(name):
+                raise ValueError(f"expected file names inside the workspace, got {name!r}")
+        return files
+
+    @field_validator("bugs")
+    @classmethod
+    def _have_names_of_their_own(cls, bugs: tuple[Bug, ...]) -> tuple[Bug, ...]:
+        names = [bug.name for bug in bugs]
+        if len(set(names)) < len(names):
+            raise ValueError("expected a different name for each bug")
+        return bugs
+
+    @field_validator("test_file")
+    @classmethod
+    def _is_another_file(cls, name: str, others: ValidationInfo) -> str:
+        if name == others.data.get("code_file"):
+            raise ValueError("expected code_file and test_file to differ")
+        return name
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that reaches a model: when it changes, a recording is of another task."""
+        seen = self.model_dump(mode="json", include={"spec", "code_file", "test_file", "files", "limits"})
+        return digest(seen)
+
+
+def digest(value: object) -> str:
+    """Short stable hash of a JSON-like value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,162 @@
+"""Pairs of models, and trials: task x pair x epoch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import Field, model_validator
+
+from harness.tasks.task import MAX_NAME, Name, Task, Text, Value, digest
+
+ORCH_MODEL = "openai/gpt-5-mini"
+
+
+CLAUDE_MODEL = "claude-haiku-5-5"
+
+
+def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The models that ORCH_MODEL and CLAUDE_MODEL name; None if neither is set."""
+    orchestrator = environment.get("ORCH_MODEL", "").strip()
+    coder = environment.get("CLAUDE_MODEL", "").strip()
+    if not orchestrator and not coder:
+        return None
+    return orchestrator or ORCH_MODEL, coder or CLAUDE_MODEL
+
+
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
+
+
+MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
+
+
+MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
+
+
+MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
+
+
+MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
+
+
+REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
+
+
+class Orchestrator(Value):
+    """The Letta agent's model and its settings."""
+
+    model: Text = Field(description="A Letta model handle, such as 'openai/gpt-5-mini'.")
+    temperature: float | None = Field(None, ge=0, le=2, description="Default: what Letta sends.")
+    context_window: int | None = Field(None, ge=1024, description="Tokens. Default: what Letta knows.")
+
+
+class Pair(Value):
+    """An orchestrator model with a coder model and a tester model."""
+
+    name: Name = Field(description="The key in pairs.yaml; names the cassette folder.")
+    orchestrator: Orchestrator
+    coder: Text = Field(description="The model that writes the code, such as 'claude-haiku-5-5'.")
+    tester: str = Field("", description="The model that writes the tests. Default: the coder's.")
+    flow: Literal["free", "guided"] = Field(
+        "free",
+        description="guided: only the next sensible tool is offered (coder, tester, then none), and it asks "
+        "only for a spec: the files are the task's.",
+    )
+    tools: Literal["client", "server"] = Field(
+        "client",
+        description="client: the harness runs the tools itself. server: Letta does, in its own tool sandbox; "
+        "it has to run on this machine.",
+    )
+    backend: Literal["anthropic", "claude-code", "local", "mock"] = Field(
+        "anthropic",
+        description="How coder and tester are reached. claude-code: the Claude CLI with its own login (or "
+        "with ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY). local: the embedded stack, a stand-in for Claude. "
+        "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
+        "the tester `oracle` (the acceptance tests, default) or `trivial`; either may be `script:NAME` (a "
+        "script of the task) or `fault:error@2` (an oracle that fails on its second call; error, refused, "
+        "slow or truncated).",
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=16,
+        le=64000,
+        description="Output tokens of one answer of coder or tester, where a task allows more.",
+    )
+    epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
+    on_request: bool = Field(False, description="Run only where --pair names it.")
+    tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tester_is_the_coder(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
+            return {**data, "tester": "oracle" if data.get("backend") == "mock" else data["coder"]}
+        return data
+
+    @model_validator(mode="after")
+    def _mocks_are_known(self) -> Pair:
+        if self.backend == "mock":
+            if not MOCK_CODER.fullmatch(self.coder):
+                raise ValueError(
+                    "expected coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.coder!r}"
+                )
+            if not MOCK_TESTER.fullmatch(self.tester):
+                raise ValueError(
+                    "expected tester oracle, trivial, script:NAME or fault:KIND@N with backend mock, "
+                    f"got {self.tester!r}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _letta_offers_all_its_tools(self) -> Pair:
+        if self.tools == "server" and self.flow == "guided":
+            raise ValueError(
+                "expected tools: client with flow: guided: what Letta runs itself is always on offer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_cli_is_no_endpoint(self) -> Pair:
+        if self.tools == "server" and self.backend == "claude-code":
+            raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
+        return self
+
+    def takes(self, task: Task) -> bool:
+        """Whether the pair is run for a task."""
+        return not self.tasks or task.id in self.tasks
+
+    @classmethod
+    def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
+        """The pair that ``--orchestrator`` and ``--coder`` ask for. Different models make different names."""
+        models = f"{_in_a_name(orchestrator)}+{_in_a_name(coder)}"
+        if len(models) > MAX_NAME:
+            models = f"{models[: MAX_NAME - 17]}%{digest([orchestrator, coder])}"
+        return cls(name=models, orchestrator=Orchestrator(model=orchestrator), coder=coder, epochs=epochs)
+
+
+def _in_a_name(model: str) -> str:
+    """A model as part of a folder's name: ``/`` as ``~``, all but letters, digits and ``._-`` escaped."""
+    name = quote(model, safe="").replace("~", "%7E").replace("%2F", "~")
+    return name if name[:1].isalnum() or name[:1] == "%" else f"%{ord(name[0]):02X}{name[1:]}"
+
+
+class Trial(Value):
+    """One task, by one pair, once. ``slug`` names its item, cassette, workspace and record."""
+
+    task: Task
+    pair: Pair
+    epoch: int = Field(ge=1)
+    source: str = Field("benchmarks", description="The task's file, for messages and commands.")
+
+    @property
+    def slug(self) -> str:
+        """``pair/task/epoch``."""
+        return f"{self.pair.name}/{self.task.id}/{self.epoch}"
+
+    @property
+    def cassette_path(self) -> str:
+        """Path of the trial's cassette, relative to the root."""
+        return f"cassettes/{self.slug}.json"

@@ -1,0 +1,92 @@
+"""Claude through the SDK, against a loopback endpoint."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FakeClaude, claude_error
+
+from harness.agents.messages import Answer, Refused
+from harness.agents.transcript import Usage
+from harness.backends.claude.messages_api import MessagesApi
+from harness.backends.retries import Transport
+from harness.errors import ApiError
+
+
+def api(claude: FakeClaude) -> MessagesApi:
+    return MessagesApi(claude.url, "a-key", Transport(longest_wait_s=0))
+
+
+def ask(claude: FakeClaude) -> Answer:
+    return api(claude).ask("coder", "claude-haiku-5-5", "Be brief.", "Say hello.", 100)
+
+
+def test_an_answer_with_its_usage(claude) -> None:
+    """Text and all four kinds of tokens come back, each token counted once."""
+    answer = ask(claude)
+    assert "def add" in answer.text
+    assert answer.usage == Usage(input=20, cache_write=5, cache_read=7, output=30)
+    assert not answer.cut_off
+
+
+def test_what_is_sent(claude) -> None:
+    """Model, system prompt, one user message and the limit are sent, and nothing else."""
+    ask(claude)
+    assert claude.requests[0][2] == {
+        "model": "claude-haiku-5-5",
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": "Say hello."}],
+        "max_tokens": 100,
+    }
+
+
+def test_a_cut_off_answer(claude) -> None:
+    """An answer that ran into max_tokens says so."""
+    claude.stop_reason = "max_tokens"
+    assert ask(claude).cut_off
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "remedy"),
+    [
+        (401, "authentication_error", "invalid x-api-key", "ANTHROPIC_API_KEY"),
+        (
+            401,
+            "authentication_error",
+            "OAuth authentication is currently not supported.",
+            "ANTHROPIC_API_KEY",
+        ),
+        (402, "billing_error", "Your organization's billing needs attention.", "credit"),
+        (
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API.",
+            "credit",
+        ),
+        (403, "permission_error", "OAuth token does not meet scope requirement", "ANTHROPIC_API_KEY"),
+        (404, "not_found_error", "model: claude-nope", "model's name"),
+        (429, "rate_limit_error", "This request would exceed your account's rate limit.", "fewer workers"),
+        (529, "overloaded_error", "Overloaded", "wait"),
+    ],
+)
+def test_faults_carry_a_remedy(status, kind, message, remedy, claude) -> None:
+    """A fault of the service or account says what the service said and what to do."""
+    claude.faults = [("/messages", claude_error(status, kind, message))] * 9
+    with pytest.raises(ApiError) as caught:
+        ask(claude)
+    assert message in str(caught.value)
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_refusals_are_the_models_doing(status, claude) -> None:
+    """A request that is refused for its content is no fault of the service."""
+    claude.faults = [("/messages", claude_error(status, "invalid_request_error", "prompt is too long"))]
+    with pytest.raises(Refused, match="prompt is too long"):
+        ask(claude)
+
+
+def test_nobody_there() -> None:
+    """An endpoint that does not answer is named."""
+    with pytest.raises(ApiError, match="http://127.0.0.1:9") as caught:
+        MessagesApi("http://127.0.0.1:9", "k", Transport(longest_wait_s=0)).ask("coder", "m", "s", "p", 10)
+    assert "ANTHROPIC_BASE_URL" in caught.value.remedy

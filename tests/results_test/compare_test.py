@@ -1,0 +1,119 @@
+"""harness/compare.py: two sets of trials, paired by task."""
+
+import pytest
+from rows import a_row, an_infra_row, many
+
+from harness.errors import UsageError
+from harness.results import aggregate
+from harness.results.compare import best, between_runs, within_run
+from harness.results.dataframe import frame
+from harness.results.pricing import Prices, Rates
+
+PRICES = Prices({"orch": Rates(1, 1, 1, 1), "code": Rates(2, 2, 2, 2), "dear": Rates(20, 20, 20, 20)})
+
+
+def trials(*rows):
+    return aggregate.priced(frame(rows), PRICES)
+
+
+def test_a_difference_is_shown():
+    """Ten of twenty tasks gained and none lost: p is 2 / 2**10."""
+    (found,) = within_run(trials(*many("a", 5), *many("b", 15)), "pair")
+    assert (found.first, found.second, found.tasks, found.verdict) == ("a", "b", 20, "better")
+    assert (found.first_pct, found.second_pct, found.difference_pct) == (25, 75, 50)
+    assert found.p == found.p_holm == pytest.approx(2 / 2**10)
+    assert found.interval_pct.low < 50 < found.interval_pct.high
+    assert [flip.task for flip in found.flips] == [f"t{n:02d}" for n in range(5, 15)]
+    assert (found.flips[0].first_trial, found.flips[0].second_trial) == ("a/t05/1", "b/t05/1")
+
+
+def test_no_difference_is_shown():
+    """Two tasks of twenty are too few, and what would not have been is said."""
+    (found,) = within_run(trials(*many("a", 5), *many("b", 7)), "pair")
+    assert found.verdict == "not shown"
+    assert found.p == 0.5
+    assert 10 < found.smallest_pct < 100
+
+
+def test_epochs_are_averaged_by_task():
+    """A task solved in one of two epochs is half solved; tasks, not trials, are what counts."""
+    one = [a_row("a", "solved", task="t", epoch=1), a_row("a", "wrong", task="t", epoch=2)]
+    (found,) = within_run(trials(*one, a_row("b", task="t")), "pair")
+    assert (found.first_pct, found.second_pct, found.tasks) == (50, 100, 1)
+
+
+def test_all_pairs_are_adjusted_for_their_number():
+    """Three comparisons: the smallest p value is multiplied by three."""
+    found = within_run(trials(*many("a", 0), *many("b", 10), *many("c", 10)), "pair")
+    assert [(each.first, each.second) for each in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert found[0].p_holm == pytest.approx(3 * found[0].p)
+    assert [each.verdict for each in found] == ["better", "better", "not shown"]
+    assert best(found, {"a": 0.0, "b": 50.0, "c": 50.0}) == ["c", "b"]
+
+
+def test_infra_errors_take_no_part():
+    """A task that one side could not measure is left out, and named."""
+    (found,) = within_run(trials(*many("a", 2, 4), *many("b", 2, 3), an_infra_row("b", task="t03")), "pair")
+    assert (found.tasks, found.left_out) == (3, ("t03",))
+
+
+def test_tasks_that_changed_between_runs_take_no_part():
+    """They are other tasks by the same name."""
+    old, new = many("a", 4, 4), many("a", 0, 4)
+    new[0]["task_digest"] = "another"
+    (found,) = between_runs(trials(*old), trials(*new), ("old", "new"), "pair")
+    assert (found.tasks, found.changed, found.difference_pct) == (3, ("t00",), -100)
+
+
+def test_no_task_in_common():
+    """Nothing can be said, and nothing breaks."""
+    (found,) = within_run(trials(a_row("a", task="t"), a_row("b", task="u")), "pair")
+    assert (found.tasks, found.difference_pct, found.verdict, found.left_out) == (
+        0,
+        None,
+        "not shown",
+        ("t", "u"),
+    )
+
+
+def test_orchestrators_are_compared_where_all_else_is_the_same():
+    """A trial whose coder only one of the two orchestrators had is left aside."""
+    rows = [
+        *many("a", 0, 8, orchestrator="x", coder="code", tester="code"),
+        *many("b", 8, 8, orchestrator="y", coder="code", tester="code"),
+        *many("c", 0, 8, orchestrator="y", coder="other", tester="other"),
+    ]
+    (found,) = within_run(trials(*rows), "orchestrator")
+    assert (found.first, found.second, found.difference_pct) == ("x", "y", 100)
+    with pytest.raises(UsageError, match="no two orchestrators that differ in nothing else"):
+        within_run(trials(*rows[:8], *rows[16:]), "orchestrator")
+
+
+def test_a_coder_that_tests_its_own_code_changes_with_its_tester():
+    """Else no two coders could ever be compared; one tested by somebody else is another matter."""
+    rows = [*many("a", 0, 8, coder="x", tester="x"), *many("b", 8, 8, coder="y", tester="y")]
+    (found,) = within_run(trials(*rows), "coder")
+    assert (found.first, found.second, found.verdict) == ("x", "y", "better")
+    with pytest.raises(UsageError, match="differ in nothing else"):
+        within_run(trials(*rows[:8], *many("b", 8, 8, coder="y", tester="z")), "coder")
+
+
+def test_cost_and_tokens_are_compared_likewise():
+    """A million input tokens a trial for 2 and for 20 dollars; where a price is unknown, so is the cost."""
+    rows = [
+        *many("a", 4, 8, coder="code", coder_input=1_000_000),
+        *many("b", 4, 8, coder="dear", coder_input=1_000_000),
+    ]
+    (found,) = within_run(trials(*rows), "pair")
+    assert (found.cost, found.cost_interval.low, found.tokens) == (pytest.approx(18), pytest.approx(18), 0)
+    rows[-1]["coder"] = "no-such-model"
+    (found,) = within_run(trials(*rows), "pair")
+    assert (found.cost, found.cost_interval) == (None, None)
+
+
+def test_names_that_are_not_there():
+    """The message names those that are."""
+    with pytest.raises(UsageError, match="no pair 'z'.*use two of: a, b"):
+        within_run(trials(*many("a", 1, 2), *many("b", 1, 2)), "pair", ("a", "z"))
+    with pytest.raises(UsageError, match="no pair has measured trials in both old and new"):
+        between_runs(trials(a_row("a")), trials(a_row("b")), ("old", "new"), "pair")

@@ -1,0 +1,223 @@
+"""harness/layout.py: the tables for people."""
+
+import io
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from harness.results import render
+from harness.results.compare import Comparison
+from harness.results.stats import Interval
+from harness.results.tables import Tables
+
+KINDS = ("input", "cache_write", "cache_read", "output")
+ROLES = ("orchestrator", "coder", "tester")
+
+
+def a_row(**changes):
+    """A row of the pair table."""
+    row = {
+        "pair": "p",
+        "orchestrator": "openai/x",
+        "coder": "claude-x",
+        "tester": "claude-y",
+        "trials": 4,
+        "infra_errors": 1,
+        "solved": 2,
+        "solved_pct": 50.0,
+        "solved_low_pct": 15.0,
+        "solved_high_pct": 85.0,
+        "solved_at_1_pct": 25.0,
+        "pass_at_k_pct": 33.3,
+        "pass_hat_k_pct": None,
+        "attempts": 6,
+        "repairs": 2,
+        "tool_errors": 1,
+        "transport_retries": 3,
+        "cost": 1.23456,
+        "cost_per_solved": 0.61728,
+        "wall_p50_s": 12.0,
+        "wall_p95_s": 34.5,
+    }
+    for number, role in enumerate(ROLES, start=1):
+        row.update({f"{role}_{kind}": number * 1000 for kind in KINDS})
+        row[f"{role}_cost"] = 0.25 * number
+    return {**row, **changes}
+
+
+def cells(text):
+    """The cells of each line of a Markdown table."""
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
+
+
+def a_tester(**changes):
+    """A row of the testers' table."""
+    row = {
+        "tester": "claude-y",
+        "test_files": 4,
+        "generated_passed_pct": 75.0,
+        "tests_valid": 3,
+        "false_alarm_pct": 25.0,
+        "false_pass_pct": 12.5,
+        "bugs_caught": 6,
+        "bugs_accepted": 1,
+        "bugs_total": 8,
+        "mutants_caught": 0,
+        "mutants_total": 0,
+    }
+    return {**row, **changes}
+
+
+def tables(pairs, testers=(), note="n", comparisons=(), best=()):
+    """All that a run shows."""
+    return Tables({"pair": pairs}, list(testers), list(comparisons), list(best), note)
+
+
+def in_markdown(pairs, testers=(), *, note="n"):
+    """What stands in pairs.md."""
+    return render.markdown(tables(pairs, testers, note))
+
+
+def printed(rows, testers=(), *, note="n", width=80):
+    """What appears in a terminal without colours."""
+    stream = io.StringIO()
+    writer = TerminalWriter(stream)
+    writer.fullwidth = width
+    render.print_tables(tables(rows, testers, note), render.terminal(writer))
+    return stream.getvalue()
+
+
+def test_the_markdown_holds_both_tables_and_the_note():
+    """Results first, then tokens and cost by role, then a line on what the figures are."""
+    lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
+    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "-", "2", "1", "3", "1"]
+    spent = {line[1]: line[2:] for line in lines[5:]}
+    assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", "", "", ""]
+    assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62", "12.0", "34.5"]
+    assert list(spent) == [*ROLES, "all"]
+    assert in_markdown([a_row()], note="4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
+
+
+def test_testers_have_a_table_of_their_own():
+    """False alarms and false passes stand side by side, bugs and mutants apart; without testers, no table."""
+    text = in_markdown([a_row()], [a_tester(mutants_caught=2, mutants_total=5)])
+    assert ["claude-y", "4", "75.0", "25.0", "12.5", "6 of 8", "2 of 5"] in cells(text)
+    assert "false alarm" not in in_markdown([a_row()])
+    (shown,) = [line for line in printed([a_row()], [a_tester()]).splitlines() if line[:8] == "claude-y"]
+    assert "6 of 8" in shown
+    assert shown.split()[-1] == "-"
+
+
+def test_every_line_of_a_markdown_table_has_as_many_cells():
+    """A renderer sees a table, whatever the rows hold."""
+    rows = [a_row(), a_row(pair="q", coder="a|b")]
+    for table in in_markdown(rows, [a_tester(tester="a|b")]).split("\n\n")[:3]:
+        counts = {line.replace("\\|", "").count("|") for line in table.splitlines()}
+        assert len(counts) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "cost", "per_solved"),
+    [
+        ({"cost": None, "cost_per_solved": None}, "unknown", "unknown"),
+        ({"cost": 0.0, "cost_per_solved": 0.0}, "$0", "$0"),
+        ({"solved": 0, "cost_per_solved": None}, "$1.23", "-"),
+        ({"cost": None, "cost_per_solved": None, "solved": 0}, "unknown", "-"),
+        ({"cost": 1234.5, "cost_per_solved": 1.0}, "$1234.50", "$1.00"),
+        ({"cost": 0.0123, "cost_per_solved": 0.00123}, "$0.012", "$0.0012"),
+    ],
+)
+def test_money_is_shown_as_known_unknown_or_not_applicable(change, cost, per_solved):
+    """Nothing is not unknown, and unknown is not nothing."""
+    assert cells(in_markdown([a_row(**change)], note="n"))[-1][-4:-2] == [cost, per_solved]
+
+
+@pytest.mark.parametrize("cost", [0.00004, 1e-9])
+def test_a_small_cost_does_not_look_like_none(cost):
+    """What cost something is not shown as zero dollars."""
+    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][-4]
+    assert any(digit in shown for digit in "123456789")
+
+
+def test_a_pair_without_measurements_has_no_percentages():
+    """There is no rate of nothing."""
+    none = ("solved_pct", "solved_low_pct", "solved_high_pct", "solved_at_1_pct", "pass_at_k_pct")
+    row = a_row(trials=0, solved=0, **dict.fromkeys(none))
+    assert cells(in_markdown([row], note="n"))[2][2:6] == ["-", "-", "-", "-"]
+
+
+def test_the_rows_of_the_spending_table_add_up():
+    """The last row of a pair sums its roles; its money is the pair's own."""
+    rows = render.spending_rows([a_row()])
+    assert [row["role"] for row in rows] == [*ROLES, "all"]
+    for kind in KINDS:
+        assert rows[-1][kind] == sum(row[kind] for row in rows[:-1]) == 6000
+    assert rows[-1]["cost"] == 1.23456
+
+
+def test_the_terminal_shows_the_same_figures():
+    """Each figure of the results stands in the terminal's table, and so does the note."""
+    text = printed([a_row()], note="4 trials, replayed.")
+    for part in ("50.0", "25.0", "33.3", "2,000", "$0.5", "$1.23", "4 trials, replayed."):
+        assert part in text
+
+
+def test_a_name_is_text_and_no_markup():
+    """Brackets in names and notes are shown as they are, and nothing is coloured by them."""
+    text = printed([a_row(pair="[red]x[/red]")], note="[bold]note[/bold] [/]", width=200)
+    assert "[red]x[/red]" in text
+    assert "[bold]note[/bold] [/]" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [1, 20, 80, 300])
+def test_a_long_name_is_shown_whole_in_any_terminal(width):
+    """A narrow terminal folds a name; it loses nothing of it."""
+    name = "".join(f"pair{number:02d}" for number in range(20))
+    text = printed([a_row(pair=name)], width=width)
+    first_column = "".join(line.split()[0] for line in text.splitlines() if line.strip())
+    assert name in first_column
+
+
+def test_no_rows_are_two_empty_tables():
+    """Nothing was run, and nothing breaks."""
+    assert len(cells(in_markdown([], note="n"))) == 4
+    assert "n" in printed([])
+
+
+def test_the_tables_fit_a_hundred_columns():
+    """With figures as large as they get, nothing is folded but a name."""
+    row = a_row(pair="smollm2-guided+smollm2", trials=1000, solved_low_pct=99.1, solved_high_pct=100.0)
+    assert max(map(len, printed([row], width=100).splitlines())) <= 100
+    assert "99.1-100.0" in printed([row], width=100)
+
+
+def test_a_comparison_says_what_it_shows():
+    """Points with their interval, the adjusted p, and what so many tasks could have shown."""
+    compared = Comparison(
+        "a",
+        "b",
+        30,
+        (),
+        (),
+        first_pct=40.0,
+        second_pct=52.5,
+        difference_pct=12.5,
+        interval_pct=Interval(-1.0, 26.0),
+        p_holm=0.0712,
+        smallest_pct=19.5,
+        cost=0.5,
+        cost_interval=Interval(-0.1, 1.5),
+        tokens=-1234.4,
+        tokens_interval=Interval(-2000.0, 10.0),
+    )
+    shown = [text(compared) for _, text in render.DIFFERENCES]
+    assert shown == ["a", "b", "30", "+12.5 [-1.0, +26.0]", "0.071", "not shown", "19.5", "0"]
+    saved = [text(compared) for _, text in render.SAVINGS]
+    assert saved[2:] == ["+$0.5 [-$0.1, +$1.50]", "-1,234 [-2,000, +10]"]
+    empty = Comparison("a", "b", 0, (), ())
+    assert {text(empty) for _, text in render.SAVINGS[2:]} == {"-"}

@@ -1,0 +1,178 @@
+"""The folder of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rows import a_run, an_infra_row, many
+
+from harness.agents.transcript import Transcript
+from harness.errors import UsageError
+from harness.results import aggregate, render
+from harness.results.dataframe import frame, read
+from harness.results.pricing import Prices, Rates
+from harness.results.record import read_rows
+from harness.results.report import write_report
+from harness.results.run_folder import RunFolder, find, luggage
+from harness.results.tables import Tables, tables_of
+from harness.runner import run_trial
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def written(run: RunFolder) -> Tables:
+    """The tables of a run, and its report in its folder."""
+    trials = aggregate.priced(frame(run.rows), Prices())
+    tables = tables_of(trials)
+    write_report(run.path, trials, tables)
+    return tables
+
+
+@pytest.fixture
+def carried(trial, recording) -> dict[str, object]:
+    """What a trial's test report carries."""
+    result = run_trial(trial, recording)
+    return luggage(result.record.row(), result.transcript, result.files)
+
+
+def test_luggage_is_plain(carried) -> None:
+    """What travels between processes is plain JSON."""
+    assert json.loads(json.dumps(carried)) == carried
+
+
+def test_records_can_be_read_while_the_run_goes_on(carried, tmp_path) -> None:
+    """Each record is one whole line as soon as it is added; a line being written is left out."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    path = run.path / "trials.jsonl"
+    with path.open("a") as file:
+        file.write('{"half')
+    assert [row["trial"] for row in read_rows(path)] == ["gpt+haiku/add/1"]
+
+
+def test_damaged_records_are_named(carried, tmp_path) -> None:
+    """A line that is no record is named by file and line."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    path = run.path / "trials.jsonl"
+    path.write_text(path.read_text() + "nonsense\n")
+    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record"):
+        list(read_rows(path))
+
+
+def test_runs_do_not_collide(tmp_path) -> None:
+    """Two runs of the same second have folders of their own."""
+    assert RunFolder(tmp_path, NOON).path != RunFolder(tmp_path, NOON).path
+
+
+def test_a_run_without_trials_leaves_nothing(tmp_path) -> None:
+    """No record, no folder."""
+    RunFolder(tmp_path / "reports", NOON)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_the_conversation_comes_back(carried, tmp_path) -> None:
+    """A finished trial's transcript, files and row are read back whole."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    written(run)
+    (found,) = find(tmp_path, run.name, "add")
+    assert found.row == carried["record"]
+    assert luggage(found.row, found.transcript, found.files) == carried
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", '{"events": [{"kind": "nonsense"}], "stop": "done", "files": {}}']
+)
+def test_a_damaged_transcript_is_named(damage, carried, tmp_path) -> None:
+    """A transcript that cannot be read is one line, not a traceback."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    path = run.path / "transcripts" / "gpt+haiku/add/1.json"
+    path.write_text(damage)
+    with pytest.raises(UsageError, match="not a transcript"):
+        find(tmp_path, run.name, "add")
+
+
+def test_no_half_written_files(carried, tmp_path: Path) -> None:
+    """A finished run holds no temporary file."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    written(run)
+    names = {path.name for path in run.path.rglob("*") if path.is_file()}
+    assert names == {
+        *("trials.jsonl", "pairs.csv", "testers.csv", "pairs.md", "tables.json"),
+        *("report.html", "1.json"),
+    }
+
+
+def test_no_secret_travels(trial, recording, claude, monkeypatch) -> None:
+    """A key that a model wrote, or a server echoed, is in no report: neither row, words nor files."""
+    monkeypatch.setenv("MY_TOKEN", "abcdefgh-12345678")
+    claude.code = "def add(a, b):\n    raise ValueError('abcdefgh-12345678')\n"
+    result = run_trial(trial, recording)
+    carried = luggage(result.record.row(), result.transcript, result.files)
+    assert "abcdefgh-12345678" not in json.dumps(carried)
+    assert "<secret>" in carried["conversation"]["files"]["add.py"]
+
+
+def test_half_a_surrogate_pair_can_travel() -> None:
+    """Whatever a server or model said can be sent from a worker and written."""
+    carried = luggage({"detail": "x\ud800"}, Transcript(()), {"a.py": "\udcff"})
+    json.dumps(carried, ensure_ascii=False).encode("utf-8")
+
+
+def test_the_same_trial_counts_once(carried, tmp_path) -> None:
+    """A trial that is run again in the same run replaces its row in the table."""
+    run = RunFolder(tmp_path, NOON)
+    run.add(carried)
+    run.add(carried)
+    assert written(run).pairs[0]["trials"] == 1
+
+
+def test_every_figure_is_the_same_everywhere(tmp_path) -> None:
+    """Terminal, CSV, JSON, Markdown and page agree, and with a count of the records by hand."""
+    rows = [
+        *many("a", 7, 10, 2, coder_input=100, coder_output=7, repairs=1, tool_errors=2),
+        *many("b", 3, 10, 2, tester_output=11, transport_retries=1),
+        an_infra_row("b", task="t99"),
+    ]
+    folder = a_run(tmp_path / "r", rows)
+    prices = Prices({"code": Rates(1, 1, 1, 1), "orch": Rates(0, 0, 0, 0)})
+    trials = aggregate.priced(read(folder / "trials.jsonl"), prices)
+    tables = tables_of(trials)
+    write_report(folder, trials, tables)
+    stream = io.StringIO()
+    render.print_tables(tables, Console(file=stream, width=100))
+    shown = next(line.split() for line in stream.getvalue().splitlines() if line.startswith("a "))
+    in_csv = next(iter(csv.DictReader(io.StringIO((folder / "pairs.csv").read_text()))))
+    in_json = json.loads((folder / "tables.json").read_text())["by"]["pair"][0]
+    counted = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    own = [row for row in counted if row["pair"] == "a"]
+    by_hand = {
+        "trials": len(own),
+        "solved": sum(row["outcome"] == "solved" for row in own),
+        "solved_pct": 100 * sum(row["outcome"] == "solved" for row in own) / len(own),
+        "repairs": sum(row["repairs"] for row in own),
+        "tool_errors": sum(row["tool_errors"] for row in own),
+        "transport_retries": sum(row["transport_retries"] for row in own),
+        "coder_input": sum(row["coder_input"] for row in own),
+        "coder_output": sum(row["coder_output"] for row in own),
+        "cost": sum(row["coder_input"] + row["coder_output"] for row in own) / 1e6,
+    }
+    for name, figure in by_hand.items():
+        assert in_json[name] == pytest.approx(figure), name
+        assert float(in_csv[name]) == pytest.approx(figure), name
+    for name, value in in_json.items():
+        assert in_csv[name] == ("" if value is None else str(value)), name
+    assert shown[1:4] == ["20", "70.0", f"{in_json['solved_low_pct']:.1f}-{in_json['solved_high_pct']:.1f}"]
+    page = " ".join((folder / "report.html").read_text().split())
+    cells = "".join(f'<td class="n">{cell}</td>' for cell in shown[1:])
+    assert f'<th scope="row">a</th>{cells}' in page
+    assert "| " + " | ".join(shown) + " |" in (folder / "pairs.md").read_text()

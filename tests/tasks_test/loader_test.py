@@ -1,0 +1,394 @@
+"""harness/spec.py: task, pair and price files into typed values, with every problem named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.cli.schema import schemas
+from harness.errors import SpecError, UsageError
+from harness.tasks import loader
+
+TASK = {
+    "title": "Add",
+    "spec": "Add two numbers.",
+    "code_file": "add.py",
+    "test_file": "test_add.py",
+    "reference": "x = 1",
+    "acceptance": "y = 1",
+}
+PAIR = {"orchestrator": {"model": "openai/x"}, "coder": "claude-x"}
+
+
+def text_of(mapping):
+    """YAML in which each top-level key has a line of its own."""
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in mapping.items())
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Read a file of a kind from text or a mapping."""
+    kinds = {"add": loader.load_task, "pairs": loader.load_pairs, "prices": loader.load_prices}
+
+    def load_it(given, stem="add"):
+        path = tmp_path / f"{stem}.yaml"
+        path.write_text(given if isinstance(given, str) else text_of(given), encoding="utf-8")
+        return kinds.get(stem, loader.load_task)(path, f"b/{stem}.yaml")
+
+    return load_it
+
+
+def problems(load, given, stem="add"):
+    """The problems of a file, as they are shown."""
+    with pytest.raises(SpecError) as caught:
+        load(given, stem)
+    return caught.value.problems
+
+
+# --- tasks ------------------------------------------------------------------------------------------
+
+
+def test_a_task_gets_its_files_stem_as_id(load):
+    """The id may be left out."""
+    assert load(TASK, "bubble_sort").id == "bubble_sort"
+    assert load({**TASK, "id": "other"}, "bubble_sort").id == "other"
+
+
+def test_a_task_has_the_documented_defaults(load):
+    """What a file leaves out is what the design says."""
+    task = load(TASK)
+    assert (task.difficulty, task.tags, task.files, task.bugs) == ("easy", (), {}, ())
+    assert task.limits.model_dump() == {
+        "timeout_s": 10,
+        "memory_mb": 512,
+        "max_tool_calls": 8,
+        "max_repairs": 1,
+        "max_tokens": 4096,
+    }
+
+
+def test_every_problem_of_a_file_is_reported_in_one_go(load):
+    """Six faults give six lines, each with file, line and field, in the order of the file."""
+    text = (
+        "title: Add\n"
+        "dificulty: easy\n"
+        "spec: [not, text]\n"
+        "code_file: /etc/passwd.py\n"
+        "test_file: test_add.py\n"
+        "reference: r\n"
+        "acceptance: a\n"
+        "limits:\n"
+        "  timeout_s: ten\n"
+        "  memory: 3\n"
+        "tags: arithmetic\n"
+    )
+    found = problems(load, text)
+    assert [line.split(": ")[:2] for line in found] == [
+        ["b/add.yaml:2", "dificulty"],
+        ["b/add.yaml:3", "spec"],
+        ["b/add.yaml:4", "code_file"],
+        ["b/add.yaml:9", "limits.timeout_s"],
+        ["b/add.yaml:10", "limits.memory"],
+        ["b/add.yaml:11", "tags"],
+    ]
+
+
+def test_a_file_with_faults_of_different_kinds_names_them_all(load):
+    """A repeated key does not hide an unknown one, nor a wrong type a pair of equal file names."""
+    text = text_of({**TASK, "test_file": "add.py", "dificulty": 1, "difficulty": "nope"}) + "title: again\n"
+    found = "\n".join(problems(load, text))
+    for part in ("already given on line 1", "dificulty", "'hard'", "to differ"):
+        assert part in found
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"title": 5}, "b/add.yaml:1: title: expected text, got number 5"),
+        ({"title": None}, "b/add.yaml:1: title: expected text, got nothing"),
+        ({"title": True}, "b/add.yaml:1: title: expected text, got true/false True"),
+        ({"title": ["a"]}, "b/add.yaml:1: title: expected text, got a list"),
+        ({"title": {"a": 1}}, "b/add.yaml:1: title: expected text, got a mapping"),
+        ({"title": ""}, "b/add.yaml:1: title: expected some text, got text ''"),
+        ({"tags": "one"}, "b/add.yaml:7: tags: expected a list, got text 'one'"),
+        ({"tags": ["a", 5]}, "b/add.yaml:7: tags.1: expected text, got number 5"),
+        ({"tags": ["a b"]}, "expected letters, digits and ._+~%- (a letter or digit first), got text 'a b'"),
+        ({"files": ["a"]}, "b/add.yaml:7: files: expected a mapping, got a list"),
+        ({"files": {"a.txt": 5}}, "b/add.yaml:7: files.a.txt: expected text, got number 5"),
+        ({"limits": 5}, "b/add.yaml:7: limits: expected a mapping, got number 5"),
+        ({"limits": {"timeout_s": "10"}}, "b/add.yaml:7: limits.timeout_s: expected a number, got text '10'"),
+        ({"limits": {"timeout_s": True}}, "b/add.yaml:7: limits.timeout_s: expected a number"),
+        ({"limits": {"memory_mb": 5.5}}, "limits.memory_mb: expected a whole number, got number 5.5"),
+        (
+            {"limits": {"max_repairs": -1}},
+            "limits.max_repairs: it should be greater than or equal to 0, got number -1",
+        ),
+        ({"limits": {"timeout_s": 0}}, "limits.timeout_s: it should be greater than 0, got number 0"),
+        ({"difficulty": "nasty"}, "expected 'trivial', 'easy', 'medium' or 'hard', got text 'nasty'"),
+        ({"difficulty": 3}, "expected 'trivial', 'easy', 'medium' or 'hard', got number 3"),
+        ({"id": "a/b"}, "b/add.yaml:7: id: expected letters, digits"),
+        ({"id": "add\n"}, "b/add.yaml:7: id: expected letters, digits"),
+        ({"id": "../up"}, "b/add.yaml:7: id: expected letters, digits"),
+        ({"id": "x" * 121}, "b/add.yaml:7: id: string should have at most 120 characters"),
+        ({"bugs": [{"name": "b"}]}, "b/add.yaml:7: bugs.0.code: missing; expected the whole code file"),
+        (
+            {"bugs": [{"name": "b", "code": "c", "x": 1}]},
+            "b/add.yaml:7: bugs.0.x: unknown key; known: name, code",
+        ),
+        ({"timeout": 5}, "b/add.yaml:7: timeout: unknown key"),
+        ({"acceptence": "x"}, "b/add.yaml:7: acceptence: unknown key; did you mean 'acceptance'?"),
+        (
+            {"limits": {"max_toolcalls": 5}},
+            "limits.max_toolcalls: unknown key; did you mean 'max_tool_calls'?",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_was_expected_and_what_was_found(load, change, shown):
+    """The line reads: file, line, field, what was expected, what was given."""
+    (problem,) = problems(load, {**TASK, **change})
+    assert shown in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize("field", sorted(TASK))
+def test_a_missing_field_says_what_it_is_for(load, field):
+    """Each required field is missed by name, with its description."""
+    (problem,) = problems(load, {key: value for key, value in TASK.items() if key != field})
+    assert problem.startswith(f"b/add.yaml:1: {field}: missing; expected ")
+    assert "a value" not in problem
+
+
+@pytest.mark.parametrize("value", ["2026-01-01", "2026-01-01 10:00:00"])
+@pytest.mark.parametrize("field", ["title", "id"])
+def test_a_date_is_no_text(load, field, value):
+    """What YAML takes for a date is refused by its type, not turned into some text."""
+    fields = {key: val for key, val in TASK.items() if key != field}
+    (problem,) = problems(load, text_of(fields) + f"{field}: {value}\n")
+    assert f"{field}: expected text, got date" in problem
+
+
+def test_an_id_from_a_strange_file_name_is_refused_in_words(load):
+    """A file name that makes no id is a problem of that file."""
+    (problem,) = problems(load, TASK, "my task")
+    assert problem.startswith("b/my task.yaml:1: id: expected letters")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../add.py", "/add.py", "a/../add.py", "add.txt", "add", ".add.py", "~/add.py", "a\\b.py", "C:add.py"],
+)
+@pytest.mark.parametrize("field", ["code_file", "test_file"])
+def test_a_file_name_that_leads_out_of_the_workspace_is_refused(load, field, name):
+    """Code and tests are Python files inside the workspace."""
+    (problem,) = problems(load, {**TASK, field: name})
+    assert f"{field}: expected the name of a .py file inside the workspace" in problem
+
+
+@pytest.mark.parametrize("name", ["../data.txt", "/data.txt", "", "a//b"])
+def test_a_given_file_cannot_leave_the_workspace(load, name):
+    """Further files stay inside, too."""
+    (problem,) = problems(load, {**TASK, "files": {name: "x"}})
+    assert f"expected file names inside the workspace, got {name!r}" in problem
+
+
+def test_code_and_tests_cannot_share_a_file(load):
+    """The tester would overwrite the coder."""
+    (problem,) = problems(load, {**TASK, "test_file": TASK["code_file"]})
+    assert problem == "b/add.yaml:4: test_file: expected code_file and test_file to differ"
+
+
+def test_two_bugs_of_one_name_are_refused(load):
+    """A bug is reported by its name, so names differ."""
+    (problem,) = problems(load, {**TASK, "bugs": [{"name": "b", "code": "1"}, {"name": "b", "code": "2"}]})
+    assert problem == "b/add.yaml:7: bugs: expected a different name for each bug"
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 5000, "-0x" + "f" * 5000, "1e999", "-.inf", ".nan"])
+@pytest.mark.parametrize("field", ["timeout_s", "max_tokens"])
+def test_a_number_beyond_reason_is_a_problem(load, field, number):
+    """A figure that no machine holds is reported like any other."""
+    (problem,) = problems(load, text_of(TASK) + f"limits: {{{field}: {number}}}\n")
+    assert problem.startswith(f"b/add.yaml:7: limits.{field}: ")
+    assert len(problem) < 300
+
+
+def test_a_long_value_is_shown_by_its_beginning(load):
+    """A page of text in the wrong place does not fill the screen."""
+    (problem,) = problems(load, {**TASK, "difficulty": "x" * 10_000})
+    assert len(problem) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "is_source"),
+    [
+        ("# why\nsource: humaneval\n", True),
+        ("only: [a]\nsource:\n", True),
+        (text_of(TASK), False),
+        ("spec: |\n  source: x\n", False),
+        ("sources: x\n", False),
+    ],
+)
+def test_a_source_file_has_a_source(text, is_source, tmp_path):
+    """A source file is known by its top-level key, right or wrong."""
+    path = tmp_path / "many.yaml"
+    path.write_text(text)
+    assert loader.is_source_file(path) is is_source
+
+
+def test_what_is_no_file_is_no_source(tmp_path):
+    """A folder, or nothing, names no source."""
+    (tmp_path / "many.yaml").mkdir()
+    assert not loader.is_source_file(tmp_path / "many.yaml")
+    assert not loader.is_source_file(tmp_path / "nothing.yaml")
+
+
+def test_a_source_file_has_the_documented_defaults(tmp_path):
+    """Without more, all tasks are taken as they are, when the file is named."""
+    path = tmp_path / "many.yaml"
+    path.write_text("source: humaneval\n")
+    source = loader.load_source(path, "b/many.yaml")
+    assert (source.collect, source.only, source.tags) == ("named", (), ())
+    assert source.limits.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_task"),
+    [
+        ("add.yaml", True),
+        ("add.yml", True),
+        ("pairs.yaml", False),
+        ("prices.yaml", False),
+        ("add.json", False),
+    ],
+)
+def test_pairs_and_prices_are_no_tasks(name, is_task):
+    """The two special files of the folder are not collected."""
+    assert loader.is_task_file(Path("benchmarks") / name) is is_task
+
+
+# --- pairs ------------------------------------------------------------------------------------------
+
+
+def test_pairs_keep_their_order_and_get_their_keys_as_names(load):
+    """The file's order is the table's order."""
+    pairs = load({"pairs": {"z": PAIR, "a": {**PAIR, "epochs": 3}}}, "pairs")
+    assert [(name, pair.name, pair.epochs) for name, pair in pairs.items()] == [("z", "z", 1), ("a", "a", 3)]
+
+
+def test_the_tester_is_the_coders_model_by_default(load):
+    """One Claude model does both, unless a second is named."""
+    pairs = load(
+        {"pairs": {"a": PAIR, "b": {**PAIR, "tester": "claude-y"}, "c": {**PAIR, "tester": ""}}}, "pairs"
+    )
+    assert [pair.tester for pair in pairs.values()] == ["claude-x", "claude-y", "claude-x"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "shown"),
+    [
+        ({"a/b": PAIR}, "a/b: expected letters, digits and ._+~%- (a letter or digit first), got text 'a/b'"),
+        ({"..": PAIR}, "expected letters, digits"),
+        ({"": PAIR}, "expected letters, digits"),
+        ({"a": {**PAIR, "name": "b"}}, "pairs.a.name: "),
+        ({"a": {**PAIR, "codr": "x"}}, "pairs.a.codr: unknown key; did you mean 'coder'?"),
+        ({"a": {**PAIR, "orchestrator": "openai/x"}}, "pairs.a.orchestrator: expected a mapping, got text"),
+        ({"a": {**PAIR, "orchestrator": {"modle": "x", "model": "y"}}}, "did you mean 'model'?"),
+        ({"a": {"orchestrator": {"model": "x"}}}, "pairs.a.coder: missing"),
+        ({"a": {**PAIR, "flow": "wild"}}, "pairs.a.flow: expected 'free' or 'guided', got text 'wild'"),
+        ({"a": {**PAIR, "tester": 5}}, "pairs.a.tester: expected text, got number 5"),
+        ({"a": {**PAIR, "epochs": 0}}, "pairs.a.epochs: it should be greater than or equal to 1"),
+        ({"a": {**PAIR, "epochs": "2"}}, "pairs.a.epochs: expected a whole number, got text '2'"),
+        ({"a": None}, "pairs.a: expected a mapping, got nothing"),
+        ({}, "pairs: "),
+        ([], "pairs: expected a mapping, got a list"),
+    ],
+)
+def test_a_wrong_pair_is_named(load, pairs, shown):
+    """A pair's problem names the pair and the field."""
+    found = problems(load, {"pairs": pairs}, "pairs")
+    assert any(shown in line for line in found), found
+
+
+def test_chosen_pairs_come_in_the_order_asked_for(load):
+    """``--pair b --pair a`` runs b first; none asked for means all."""
+    pairs = load({"pairs": {"a": PAIR, "b": PAIR}}, "pairs")
+    assert [pair.name for pair in loader.choose_pairs(pairs, ["b", "a"], "p")] == ["b", "a"]
+    assert [pair.name for pair in loader.choose_pairs(pairs, [], "p")] == ["a", "b"]
+
+
+def test_an_unknown_pair_is_answered_with_the_nearest_and_all(load):
+    """A typing error is met with what could have been meant."""
+    pairs = load({"pairs": {"gpt+sonnet": PAIR, "gpt+opus": PAIR}}, "pairs")
+    with pytest.raises(UsageError) as caught:
+        loader.choose_pairs(pairs, ["gpt+sonet"], "b/pairs.yaml")
+    assert str(caught.value) == (
+        "no pair 'gpt+sonet' in b/pairs.yaml; did you mean 'gpt+sonnet'? -> use one of: gpt+sonnet, gpt+opus"
+    )
+    with pytest.raises(UsageError, match="add it there"):
+        loader.choose_pairs({}, ["x"], "b/pairs.yaml")
+
+
+# --- prices -----------------------------------------------------------------------------------------
+
+
+def test_prices_are_read_and_may_be_absent(load, tmp_path):
+    """Without a file there are no own prices; cached tokens cost what input costs unless it is said."""
+    assert loader.load_prices(tmp_path / "none.yaml", "p") == {}
+    prices = load({"prices": {"m/x": {"input": 1.5, "output": 2}}}, "prices")
+    assert prices["m/x"].model_dump() == {"input": 1.5, "output": 2.0, "cache_write": 1.5, "cache_read": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [
+        ("{input: 1}", "prices.m.output: missing"),
+        ("{input: -1, output: 1}", "prices.m.input: it should be greater than or equal to 0"),
+        ("{input: free, output: 1}", "prices.m.input: expected a number, got text 'free'"),
+        ("{input: 1, output: 1, ouput: 1}", "prices.m.ouput: unknown key; did you mean 'output'?"),
+        ("{input: .nan, output: 1}", "prices.m.input: "),
+        ("{input: .inf, output: 1}", "prices.m.input: "),
+        ("5", "prices.m: expected a mapping, got number 5"),
+    ],
+)
+def test_a_wrong_price_is_named(load, price, shown):
+    """A price is a finite number of dollars, never less than nothing."""
+    found = problems(load, f"prices:\n  m: {price}\n", "prices")
+    assert any(shown in line for line in found), found
+
+
+# --- schemas ----------------------------------------------------------------------------------------
+
+
+def fields_of(schema):
+    """Every property in a schema, with the object that holds it."""
+    objects = [schema, *schema.get("$defs", {}).values()]
+    return [(name, each) for kind in objects for name, each in kind.get("properties", {}).items()]
+
+
+def test_each_kind_of_file_has_a_json_schema():
+    """The schemas are plain JSON of one named dialect, and refuse unknown keys."""
+    written = json.loads(json.dumps(schemas()))
+    kinds = ("task", "source", "pairs", "prices", "record")
+    assert set(written) == {f"{kind}.schema.json" for kind in kinds}
+    for schema in written.values():
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        for kind in (schema, *schema.get("$defs", {}).values()):
+            assert kind["type"] == "object"
+            assert kind["additionalProperties"] is False
+
+
+def test_an_editor_can_explain_every_field_of_a_task():
+    """Each field of a task file has a description, and only what the loader misses is required."""
+    schema = schemas()["task.schema.json"]
+    assert all(each.get("description") or "$ref" in each for _, each in fields_of(schema))
+    assert set(schema["required"]) == set(TASK)
+    assert "id" not in schema["required"]
+    assert schema["title"] == "Task"
+
+
+def test_the_shipped_schemas_are_those_of_the_models():
+    """What editors check is what the loader checks."""
+    folder = Path(harness.__file__).parent / "schemas"
+    shipped = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
+    assert shipped == json.loads(json.dumps(schemas()))

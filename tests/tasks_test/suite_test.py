@@ -1,0 +1,213 @@
+"""Which trials a benchmarks folder and the command line make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SpecError, UsageError
+from harness.tasks.suite import Selection, Suite
+
+TASK = """\
+title: Add
+spec: Implement add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: "def add(a, b): return a + b"
+acceptance: "def test(): pass"
+"""
+PAIRS = """\
+pairs:
+  one: {orchestrator: {model: openai/o}, coder: c, epochs: 2}
+  two: {orchestrator: {model: openai/p}, coder: c, tester: t}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A benchmarks folder with one task and two pairs."""
+    folder = tmp_path / "benchmarks"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "add.yaml").write_text(TASK)
+    (folder / "pairs.yaml").write_text(PAIRS)
+    return folder
+
+
+def suite(folder: Path, environment: dict[str, str] | None = None, **chosen: object) -> Suite:
+    return Suite(folder, folder.parent, Selection(**chosen), environment or {})
+
+
+def slugs(suite: Suite) -> list[str]:
+    return [trial.slug for trial in suite.trials(suite.folder / "add.yaml")]
+
+
+def test_each_pair_and_epoch(folder) -> None:
+    """A task is tried by each pair, as often as the pair says."""
+    assert slugs(suite(folder)) == ["one/add/1", "one/add/2", "two/add/1"]
+
+
+def test_the_tester_is_the_coder_by_default(folder) -> None:
+    """A pair without a tester tests with the coder's model."""
+    assert [(pair.coder, pair.tester) for pair in suite(folder).pairs] == [("c", "c"), ("c", "t")]
+
+
+def test_a_pair_on_request_runs_where_it_is_named(folder) -> None:
+    """A pair that needs keys can stand in the file, and leaves a plain run alone."""
+    text = PAIRS + "  paid: {orchestrator: {model: openai/q}, coder: c, on_request: true}\n"
+    (folder / "pairs.yaml").write_text(text)
+    assert slugs(suite(folder)) == ["one/add/1", "one/add/2", "two/add/1"]
+    assert slugs(suite(folder, pairs=("paid",))) == ["paid/add/1"]
+    alone = "pairs:\n  paid: {orchestrator: {model: openai/q}, coder: c, on_request: true}\n"
+    (folder / "pairs.yaml").write_text(alone)
+    with pytest.raises(UsageError, match=r"run on request only -> name one: --pair paid"):
+        slugs(suite(folder))
+
+
+def test_a_pair_for_some_tasks(folder) -> None:
+    """A pair may be run for the tasks that it names, and leaves the others alone."""
+    for tasks, expected in (("[add]", ["some/add/1"]), ("[other]", [])):
+        line = f"  some: {{orchestrator: {{model: openai/q}}, coder: c, tasks: {tasks}}}\n"
+        (folder / "pairs.yaml").write_text(PAIRS + line)
+        assert slugs(suite(folder, pairs=("some",))) == expected
+
+
+def test_chosen_pairs_and_epochs(folder) -> None:
+    """Pairs and epochs come from the command line if given there."""
+    assert slugs(suite(folder, pairs=("two",), epochs=2)) == ["two/add/1", "two/add/2"]
+
+
+def test_crossed_models(folder) -> None:
+    """Each orchestrator is paired with each coder, under names that tell them apart."""
+    crossed = suite(folder, orchestrators=("openai/o", "openai-o"), coders=("c", "d"))
+    assert len({pair.name for pair in crossed.pairs}) == 4
+
+
+def test_a_pair_goes_before_the_environment(folder) -> None:
+    """ORCH_MODEL does not override a pair that was asked for by name."""
+    assert slugs(suite(folder, {"ORCH_MODEL": "openai/x"}, pairs=("two",))) == ["two/add/1"]
+
+
+def test_files(folder) -> None:
+    """Task files are found in subfolders; pair and price files, and others, are none."""
+    (folder / "deep" / "sub.yml").write_text(TASK)
+    (folder / "prices.yaml").write_text("prices: {}")
+    (folder / "notes.txt").write_text("")
+    assert [path.name for path in suite(folder).files()] == ["add.yaml", "sub.yml"]
+
+
+def test_the_same_stem_twice(folder) -> None:
+    """Two tasks cannot share an id, since they would share cassettes; the second is told of the first."""
+    (folder / "deep" / "add.yaml").write_text(TASK)
+    twice = suite(folder)
+    assert twice.task(folder / "add.yaml").id == "add"
+    with pytest.raises(
+        SpecError, match=r"benchmarks/deep/add.yaml:1: id: 'add' is already used by benchmarks/add"
+    ):
+        twice.task(folder / "deep" / "add.yaml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "id: other",
+        "id: 'other'",
+        'id: "other" # why',
+        "id:    other",
+        '"id": other',
+        "id : other",
+        "id: >-\n  other",
+    ],
+)
+def test_an_id_of_its_own(line, folder) -> None:
+    """The id in the file counts, however it is quoted."""
+    (folder / "deep" / "add.yaml").write_text(f"{line}\n{TASK}")
+    assert suite(folder).task(folder / "deep" / "add.yaml").id == "other"
+
+
+def test_no_pairs_file(folder) -> None:
+    """Without a pairs file and models there is nothing to run with."""
+    (folder / "pairs.yaml").unlink()
+    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml"):
+        _ = suite(folder).pairs
+
+
+def test_the_same_pair_twice_is_one(folder) -> None:
+    """A pair or model that is named twice is run once."""
+    assert slugs(suite(folder, pairs=("two", "two"))) == ["two/add/1"]
+    assert len(suite(folder, orchestrators=("o", "o"), coders=("c", "c")).pairs) == 1
+
+
+def test_what_is_no_file_is_no_task(folder) -> None:
+    """A folder or a dangling link that is called like a task file disturbs nothing."""
+    (folder / "folder.yaml").mkdir()
+    (folder / "link.yaml").symlink_to(folder / "nowhere.yaml")
+    assert [path.name for path in suite(folder).files()] == ["add.yaml"]
+    assert suite(folder).task(folder / "add.yaml").id == "add"
+
+
+# --- source files -------------------------------------------------------------------------------------
+
+
+def add_source(folder: Path, name: str = "many.yaml", text: str = "") -> Path:
+    """A source file of two tasks, x and y."""
+    fields = {
+        "title": "T",
+        "spec": "S",
+        "code_file": "c.py",
+        "test_file": "test_c.py",
+        "reference": "r",
+        "acceptance": "a",
+    }
+    (folder / "ours.jsonl").write_text("".join(json.dumps({**fields, "id": name}) + "\n" for name in "xy"))
+    (folder / name).write_text(f"source: ours.jsonl\n{text}")
+    return folder / name
+
+
+def test_source_files_are_no_task_files(folder) -> None:
+    """Those that walk the task files do not meet the tasks of a source."""
+    many = add_source(folder)
+    found = suite(folder)
+    assert [path.name for path in found.files()] == ["add.yaml"]
+    assert found.sources() == [many]
+    assert found.holds(many)
+
+
+def test_a_source_takes_part_when_named(folder) -> None:
+    """By default its tasks are only those of a run that names it; task files always take part."""
+    many = add_source(folder)
+    assert not suite(folder).collects(many)
+    assert suite(folder, sources=frozenset({many})).collects(many)
+    assert suite(folder).collects(folder / "add.yaml")
+
+
+def test_a_source_that_always_takes_part(folder) -> None:
+    """``collect: always`` makes a source like a task file; so does a mistake in it, which is to be told."""
+    assert suite(folder).collects(add_source(folder, text="collect: always\n"))
+    assert suite(folder).collects(add_source(folder, text="collect: sometimes\n"))
+
+
+def test_the_trials_of_a_source(folder) -> None:
+    """Task by task; each trial is named by its file and task, for commands to find it."""
+    trials = suite(folder, pairs=("one",)).trials(add_source(folder))
+    assert [trial.slug for trial in trials] == ["one/x/1", "one/x/2", "one/y/1", "one/y/2"]
+    assert [trial.source for trial in trials[1:3]] == ["benchmarks/many.yaml::x", "benchmarks/many.yaml::y"]
+
+
+def test_ids_of_a_source_that_are_taken(folder) -> None:
+    """A task file's id comes first; between two sources the first that takes part does."""
+    many, more = add_source(folder), add_source(folder, "more.yaml")
+    (folder / "x.yaml").write_text(TASK)
+    both = suite(folder, sources=frozenset({many, more}))
+    said = r"^benchmarks/many.yaml:1: id: 'x' is already used by benchmarks/x.yaml; name one of the two"
+    with pytest.raises(SpecError, match=said):
+        both.tasks(many)
+    assert both.task(folder / "x.yaml").id == "x"
+    (folder / "x.yaml").unlink()
+    both = suite(folder, sources=frozenset({many, more}))
+    assert [task.id for task in both.tasks(many)] == ["x", "y"]
+    said = "^benchmarks/more.yaml:1: id: 'x' and 1 more are already used by benchmarks/many.yaml; name one"
+    with pytest.raises(SpecError, match=said):
+        both.tasks(more)
+    assert len(suite(folder, sources=frozenset({more})).tasks(more)) == 2
