@@ -21,7 +21,7 @@ from harness import redact
 from harness.agents import prompts
 from harness.agents.loop import Check, Loop
 from harness.agents.messages import Replayed, ServerSide
-from harness.agents.tools import Tools, brief_of
+from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
@@ -202,7 +202,7 @@ class _Run:
         save(whole, self.path, self.shown)
         return transcript, whole.recorded
 
-    def _conversed(self, where: Endpoints, tape: recorder.Tape) -> Transcript:
+    def _conversed(self, where: Endpoints, tape: recorder.Recording) -> Transcript:
         if self.trial.pair.tools == "client":
             return self._converse(where)
 
@@ -210,7 +210,7 @@ class _Run:
             theirs = f"http://{self.trial.pair.backend}/"
             return tuple(each for each in tape.exchanges if each.url.startswith(theirs))
 
-        brief = brief_of(self.trial.task, self.trial.pair)
+        brief = tool_context(self.trial.task, self.trial.pair)
         with server_tools.live(self._claude(where), brief, self.trial.task.files, passed) as behind:
             return self._converse(where, behind)
 

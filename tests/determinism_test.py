@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fakes import FakeClaude, FakeLetta
 
-from harness.results.run_folder import luggage
+from harness.results.run_folder import report_payload
 from harness.runner import Setup, run_trial
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.trial import Trial
@@ -68,7 +68,7 @@ def played(setup: Setup, names: Iterable[str]) -> dict[str, Any]:
         for trial in suite.trials(path)
     }
     results = [run_trial(trials[name], replace(setup, root=ROOT)) for name in names]
-    left = [luggage(each.record.row(), each.transcript, each.files) for each in results]
+    left = [report_payload(each.record.row(), each.transcript, each.files) for each in results]
     return {each["record"]["trial"]: json.loads(json.dumps(each)) for each in left}
 
 

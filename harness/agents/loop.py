@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import Ran, ToolCall, ToolReturn, Turn
+from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
 from harness.agents.transcript import Event, Fault, Said, Spent, Stop, Tested
 from harness.errors import ApiError
 from harness.tasks.trial import Trial
@@ -53,7 +53,7 @@ class Toolbox(Protocol):
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         """Carry out a call; never raises for what a model did."""
 
-    def again(self, ran: Sequence[Ran], attempt: int) -> None:
+    def again(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
         """Carry out again what Letta carried out."""
 
 
@@ -139,7 +139,7 @@ class Loop:
         stop = LIMITS.get(turn.stop, "done")
         return "tool_call_limit" if stop == "step_limit" else stop
 
-    def _carried_out(self, ran: Sequence[Ran], attempt: int) -> None:
+    def _carried_out(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
         if self._trial.pair.tools == "server":
             self._tools.again(ran, attempt)
 

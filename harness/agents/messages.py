@@ -72,7 +72,7 @@ class ToolReturn:
 
 
 @dataclass(frozen=True)
-class Ran:
+class ExecutedCall:
     """A call that Letta carried out itself. ``before``: how many texts of the turn came before it."""
 
     call: ToolCall
@@ -97,7 +97,7 @@ class Turn:
     stop: str
     usage: Usage
     steps: int
-    ran: tuple[Ran, ...] = ()
+    ran: tuple[ExecutedCall, ...] = ()
 
 
 def as_letta_says(tool: str, message: str) -> str:

@@ -23,7 +23,7 @@ class ToolError(Exception):
 
 
 @dataclass(frozen=True)
-class Brief:
+class ToolContext:
     """What the tools know of their trial, in values that JSON carries.
 
     Attributes:
@@ -64,10 +64,10 @@ class Arguments:
     code_file: object
 
 
-def carry_out(
+def execute(
     role: Author,
     given: Mapping[str, Any],
-    brief: Brief,
+    brief: ToolContext,
     workspace: Workspace,
     ask: Callable[[str], tuple[str, bool]],
 ) -> Done:
@@ -115,13 +115,13 @@ def checked(given: Mapping[str, Any]) -> Arguments:
     )
 
 
-def _code(asked: Arguments, brief: Brief, workspace: Workspace) -> tuple[str, str]:
+def _code(asked: Arguments, brief: ToolContext, workspace: Workspace) -> tuple[str, str]:
     path = inside(asked.file_name or brief.code_file, asked.folder)
     prompt = brief.words["CODER_TASK"].format(spec=asked.spec, path=path)
     return path, prompt + _files(brief, workspace, path, besides={path})
 
 
-def _test(asked: Arguments, brief: Brief, workspace: Workspace) -> tuple[str, str]:
+def _test(asked: Arguments, brief: ToolContext, workspace: Workspace) -> tuple[str, str]:
     code_path = inside(asked.code_file or brief.code_file, asked.folder)
     path = inside(asked.file_name or brief.test_file, asked.folder)
     if code_path not in workspace:
@@ -134,7 +134,7 @@ def _test(asked: Arguments, brief: Brief, workspace: Workspace) -> tuple[str, st
     return path, prompt + _files(brief, workspace, path, besides={path, code_path})
 
 
-def _files(brief: Brief, workspace: Workspace, path: str, besides: set[str]) -> str:
+def _files(brief: ToolContext, workspace: Workspace, path: str, besides: set[str]) -> str:
     """The file as it is now, and those that the task gives."""
     now = brief.words["CURRENT_FILE"].format(code=fenced(workspace[path])) if path in workspace else ""
     return now + "".join(

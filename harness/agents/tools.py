@@ -15,7 +15,7 @@ from typing import Any
 from harness.agents import prompts
 from harness.agents.messages import (
     Claude,
-    Ran,
+    ExecutedCall,
     Refused,
     Replayed,
     ServerSide,
@@ -23,7 +23,7 @@ from harness.agents.messages import (
     ToolReturn,
     as_letta_says,
 )
-from harness.agents.tool_call import Author, Brief, ToolError, carry_out
+from harness.agents.tool_call import Author, ToolContext, ToolError, execute
 from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.agents.workspace import Workspace, WorkspaceError
 from harness.errors import ApiError
@@ -36,9 +36,9 @@ NOT_RUN = "see the Letta server's log; it has to run on this machine and as this
 WORDS = ("CODER_TOOL", "CODER_TASK", "TESTER_TASK", "CURRENT_FILE", "OTHER_FILE")
 
 
-def brief_of(task: Task, pair: Pair) -> Brief:
+def tool_context(task: Task, pair: Pair) -> ToolContext:
     """What the tools know of a trial."""
-    return Brief(
+    return ToolContext(
         code_file=task.code_file,
         test_file=task.test_file,
         given=sorted(task.files),
@@ -73,15 +73,15 @@ class Tools:
         return prompts.definitions(guided=self.pair.flow == "guided")
 
     @cached_property
-    def brief(self) -> Brief:
+    def brief(self) -> ToolContext:
         """What the tools know of the trial."""
-        return brief_of(self.task, self.pair)
+        return tool_context(self.task, self.pair)
 
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         """Carry out a tool call, whatever the model put into it."""
         self.note(Called(attempt, call.call_id, call.name, call.arguments))
         try:
-            ok, text = True, self.carried_out(call, attempt)
+            ok, text = True, self.execute(call, attempt)
         except (ToolError, WorkspaceError, Refused) as error:
             ok, text = False, f"Error: {error}"
         except ApiError as error:
@@ -91,7 +91,7 @@ class Tools:
         self.note(Returned(attempt, call.call_id, ok, text))
         return ToolReturn(call.call_id, ok, text)
 
-    def again(self, ran: Sequence[Ran], attempt: int) -> None:
+    def again(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
         """Carry out again what Letta's sandbox did, for its files, tokens and words.
 
         What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and
@@ -104,7 +104,7 @@ class Tools:
             for each in ran:
                 self._told(each, attempt)
 
-    def _told(self, ran: Ran, attempt: int) -> None:
+    def _told(self, ran: ExecutedCall, attempt: int) -> None:
         call, told = ran.call, ran.returned
         self.note(Called(attempt, call.call_id, call.name, call.arguments))
         if told.ok or told.text.startswith(as_letta_says(call.name, "")):
@@ -115,7 +115,7 @@ class Tools:
 
     def _compare(self, call: ToolCall, told: ToolReturn, attempt: int) -> None:
         try:
-            ok, text = True, self.carried_out(call, attempt)
+            ok, text = True, self.execute(call, attempt)
         except (ToolError, WorkspaceError, Refused) as error:
             ok, text = False, as_letta_says(call.name, str(error))
         if (ok, text) != (told.ok, told.text):
@@ -124,7 +124,7 @@ class Tools:
                 f"and {shorten(text, 200)!r} when it was carried out again"
             )
 
-    def carried_out(self, call: ToolCall, attempt: int) -> str:
+    def execute(self, call: ToolCall, attempt: int) -> str:
         """Carry out a tool call; gives what the orchestrator is told.
 
         Raises:
@@ -140,7 +140,7 @@ class Tools:
             self.note(Said(attempt, role, answer.text))
             return answer.text, answer.cut_off
 
-        done = carry_out(role, given, self.brief, self.workspace, ask)
+        done = execute(role, given, self.brief, self.workspace, ask)
         self.note(Wrote(attempt, role, done.path, done.code))
         return done.text
 

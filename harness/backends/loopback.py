@@ -18,8 +18,8 @@ PATIENCE_S = 60.0
 JSON = "application/json"
 
 
-class Door(Protocol):
-    """What can stand behind a loopback address: ``Gateway`` here, ``Passage`` for the Claude CLI."""
+class LoopbackApp(Protocol):
+    """What can stand behind a loopback address: ``Gateway`` here, ``CliProxy`` for the Claude CLI."""
 
     url: str
 
@@ -28,7 +28,7 @@ class Door(Protocol):
 
 
 @contextmanager
-def serving(door: Door) -> Iterator[None]:
+def serving(door: LoopbackApp) -> Iterator[None]:
     """Let it listen on loopback as long as the block runs."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True

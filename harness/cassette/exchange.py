@@ -104,8 +104,8 @@ def compact(value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def levelled(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """The exchanges with Letta's random ids numbered by first use, and its dates levelled.
+def normalised(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """The exchanges with Letta's random ids numbered by first use, and its dates normalised.
 
     The mapping is the same in URLs, requests and answers, so that the trial replays just the same,
     and a new recording of an unchanged trial differs only where the models did.

@@ -24,7 +24,7 @@ from typing import Any
 
 from harness import redact
 from harness.cassette.encoding import DAMAGE, decoded, encoded, is_a, only, plainly
-from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, levelled, parse_body, strict_json
+from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalised, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
 
@@ -208,7 +208,7 @@ def save(cassette: Cassette, path: Path, shown: str) -> None:
 
 def dumps(cassette: Cassette) -> str:
     """The text of the file. The same trial recorded twice gives the same ids and dates in it."""
-    cassette = replace(cassette, exchanges=tuple(levelled(cassette.exchanges)))
+    cassette = replace(cassette, exchanges=tuple(normalised(cassette.exchanges)))
     data = {
         "format": FORMAT,
         "trial": cassette.trial,

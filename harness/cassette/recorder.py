@@ -62,7 +62,7 @@ class Player:
         return [f"{data[i][0].method} {data[i][0].uri} (exchange {i + 1} of {len(data)})" for i in self.left]
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:  # noqa: ARG002
-        """The recorded answer to a question that is no HTTP; see ``Tape.exchange``.
+        """The recorded answer to a question that is no HTTP; see ``Recording.exchange``.
 
         Raises:
             ReplayMiss: It was not recorded.
@@ -73,7 +73,7 @@ class Player:
         return json.loads(self._cassette.play_response(request)["body"]["string"])
 
 
-class Tape:
+class Recording:
     """What a recording has caught so far. Services map an origin to the name it is recorded by."""
 
     def __init__(self, cassette: VcrCassette) -> None:
@@ -115,7 +115,7 @@ def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
 
 
 @contextmanager
-def recording(services: Mapping[str, str]) -> Iterator[Tape]:
+def recording(services: Mapping[str, str]) -> Iterator[Recording]:
     """Let requests out, and keep what came back, except failures that are tried again.
 
     Args:
@@ -126,7 +126,7 @@ def recording(services: Mapping[str, str]) -> Iterator[Tape]:
     with VcrCassette.use(
         persister=_Stored([]), record_mode=RecordMode.ALL, before_record_response=_unless_failed, **options
     ) as cassette:
-        yield Tape(cassette)
+        yield Recording(cassette)
 
 
 def service_url(url: str, services: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ BUG = "the report could not be made, which is a bug in the harness"
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunSummary:
     """What there is to say at the end.
 
     Attributes:
@@ -39,7 +39,7 @@ class Ending:
     problem: str = ""
 
     @classmethod
-    def of(cls, run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> Ending:
+    def of(cls, run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
         """The end of a run whose records are all there; its report is written, if asked for."""
         trials = aggregate.priced(frame(run.rows), prices)
         tables = tables_of(trials)
@@ -73,7 +73,7 @@ def _written(folder: Path, trials: Any, tables: Tables) -> str:
     return ""
 
 
-def _summarise(ending: Ending, environment: Mapping[str, str]) -> None:
+def _summarise(ending: RunSummary, environment: Mapping[str, str]) -> None:
     """Append the tables to the job summary of GitHub Actions, where there is one."""
     path = environment.get(SUMMARY_VARIABLE, "")
     if not path:

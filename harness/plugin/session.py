@@ -19,12 +19,12 @@ import pytest
 from harness.agents.transcript import Transcript, Watch
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin.collect import RESULT, BrokenItem, SourceFile, TaskFile, TrialItem
-from harness.plugin.finish import Ending, properties
+from harness.plugin.finish import RunSummary, properties
 from harness.results import record
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
 from harness.results.report import PAGE, load_prices
-from harness.results.run_folder import RunFolder, luggage
+from harness.results.run_folder import RunFolder, report_payload
 from harness.sandbox import fork_server
 from harness.tasks.loader import PAIRS_FILE, is_source_file, looks_like_a_task
 from harness.tasks.suite import Selection, Suite
@@ -69,7 +69,7 @@ class BenchmarkSession:
         )
         self.mode: Mode = option("record")
         self.unwritten = ""
-        self.ending: Ending | None = None
+        self.ending: RunSummary | None = None
         self._properties: dict[str, list[tuple[str, object]]] = {}
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self.folder = RunFolder(self.root / "reports", datetime.now(UTC))
@@ -207,10 +207,10 @@ class BenchmarkSession:
         if isinstance(item, TrialItem) and call.when == "call":
             result = item.stash.get(RESULT, None)
             if result is not None:
-                report.harness = luggage(result.record.row(), result.transcript, result.files)
+                report.harness = report_payload(result.record.row(), result.transcript, result.files)
             elif call.excinfo is not None:
                 row = record.broken(item.trial, call.excinfo.value, mode=self.mode).row()
-                report.harness = luggage(row, Transcript(()), {})
+                report.harness = report_payload(row, Transcript(()), {})
         report.harness_broken = isinstance(item, BrokenItem) and report.failed
         return report  # type: ignore[no-any-return]
 
@@ -265,7 +265,7 @@ class BenchmarkSession:
         """A run that misses a gate fails, though none of its tests did."""
         if self.is_worker or not self.folder.rows:
             return
-        self.ending = Ending.of(self.folder, self._prices, self._gates, write=not self.unwritten)
+        self.ending = RunSummary.of(self.folder, self._prices, self._gates, write=not self.unwritten)
         if self.ending.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -39,7 +39,7 @@ TRIALS = "trials.jsonl"
 LATEST = "latest"
 
 
-def luggage(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
+def report_payload(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
     """What travels with a test report, as plain values: the row and the conversation, without secrets."""
     conversation = {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)}
     carried: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
@@ -59,20 +59,20 @@ class RunFolder:
         """The run's folder."""
         return self.reports / self.name
 
-    def add(self, luggage: dict[str, Any]) -> None:
+    def add(self, payload: dict[str, Any]) -> None:
         """Append a record, as one whole line, and keep its conversation.
 
         Raises:
             OSError: It cannot be written; it counts in the tables all the same.
         """
-        row, is_first = luggage["record"], not self.rows
+        row, is_first = payload["record"], not self.rows
         self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         if is_first:
             self.path.mkdir(parents=True)
             _point(self.reports / LATEST, self.name)
         write_whole(
             self.path / "transcripts" / f"{row['trial']}.json",
-            json.dumps(luggage["conversation"], ensure_ascii=False, indent=1) + "\n",
+            json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
         )
         line = json.dumps(row, ensure_ascii=False) + "\n"
         handle = os.open(self.path / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

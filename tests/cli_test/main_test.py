@@ -16,7 +16,7 @@ from harness import __version__
 from harness.cassette.file import dumps
 from harness.cli.main import main
 from harness.cli.schema import schemas
-from harness.results.run_folder import RunFolder, luggage
+from harness.results.run_folder import RunFolder, report_payload
 from harness.runner import Setup, run_trial
 from harness.tasks.loader import load_task
 
@@ -192,7 +192,7 @@ def test_show_a_trial(trial, recording: Setup, monkeypatch) -> None:
 
     result = run_trial(trial, recording)
     RunFolder(recording.root / "reports", datetime(2026, 11, 22, tzinfo=UTC)).add(
-        luggage(result.record.row(), result.transcript, result.files)
+        report_payload(result.record.row(), result.transcript, result.files)
     )
     monkeypatch.chdir(recording.root)
     for wanted in ("add", "gpt+haiku/add/1", "haiku"):

@@ -6,7 +6,7 @@ import pytest
 from rows import a_row, a_run, an_infra_row, many
 
 from harness.errors import UsageError
-from harness.plugin.finish import Ending, properties
+from harness.plugin.finish import RunSummary, properties
 from harness.results import aggregate, gates
 from harness.results.dataframe import frame
 from harness.results.gates import Gates
@@ -66,7 +66,7 @@ def test_a_baseline_without_a_common_pair_is_a_missed_gate(tmp_path):
     a_run(tmp_path / "old", [a_row("other")])
     run = RunFolder(tmp_path, NOON)
     run.rows = [a_row("a")]
-    ending = Ending.of(run, Prices(), Gates.of(None, "old", tmp_path), write=False)
+    ending = RunSummary.of(run, Prices(), Gates.of(None, "old", tmp_path), write=False)
     assert ending.failures == ("no pair has measured trials in both old and this run",)
 
 
@@ -77,7 +77,7 @@ def test_a_job_summary_is_appended(tmp_path, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
     run = RunFolder(tmp_path, NOON)
     run.rows = many("a", 1)
-    Ending.of(run, Prices(), Gates(fail_under=50), write=False)
+    RunSummary.of(run, Prices(), Gates(fail_under=50), write=False)
     text = path.read_text()
     assert text.startswith("before\n## Pairs")
     assert "| a | 20 | 5.0 |" in text
@@ -113,7 +113,7 @@ def test_a_page_that_cannot_be_made_costs_no_table(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.results.report.write_report", lambda *_: 1 / 0)
     run = RunFolder(tmp_path, NOON)
     run.rows = many("a", 1)
-    ending = Ending.of(run, Prices(), Gates(), write=True)
+    ending = RunSummary.of(run, Prices(), Gates(), write=True)
     assert ending.tables.pairs[0]["trials"] == 20
     assert "ZeroDivisionError" in ending.problem
     assert ending.failures == (ending.problem,)

@@ -19,7 +19,7 @@ from harness.results.dataframe import frame, read
 from harness.results.pricing import Prices, Rates
 from harness.results.record import read_rows
 from harness.results.report import write_report
-from harness.results.run_folder import RunFolder, find, luggage
+from harness.results.run_folder import RunFolder, find, report_payload
 from harness.results.tables import Tables, tables_of
 from harness.runner import run_trial
 
@@ -38,7 +38,7 @@ def written(run: RunFolder) -> Tables:
 def carried(trial, recording) -> dict[str, object]:
     """What a trial's test report carries."""
     result = run_trial(trial, recording)
-    return luggage(result.record.row(), result.transcript, result.files)
+    return report_payload(result.record.row(), result.transcript, result.files)
 
 
 def test_luggage_is_plain(carried) -> None:
@@ -84,7 +84,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     written(run)
     (found,) = find(tmp_path, run.name, "add")
     assert found.row == carried["record"]
-    assert luggage(found.row, found.transcript, found.files) == carried
+    assert report_payload(found.row, found.transcript, found.files) == carried
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_no_secret_travels(trial, recording, claude, monkeypatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "abcdefgh-12345678")
     claude.code = "def add(a, b):\n    raise ValueError('abcdefgh-12345678')\n"
     result = run_trial(trial, recording)
-    carried = luggage(result.record.row(), result.transcript, result.files)
+    carried = report_payload(result.record.row(), result.transcript, result.files)
     assert "abcdefgh-12345678" not in json.dumps(carried)
     assert "<secret>" in carried["conversation"]["files"]["add.py"]
 
 
 def test_half_a_surrogate_pair_can_travel() -> None:
     """Whatever a server or model said can be sent from a worker and written."""
-    carried = luggage({"detail": "x\ud800"}, Transcript(()), {"a.py": "\udcff"})
+    carried = report_payload({"detail": "x\ud800"}, Transcript(()), {"a.py": "\udcff"})
     json.dumps(carried, ensure_ascii=False).encode("utf-8")
 
 

@@ -35,7 +35,7 @@ COUNTS = {
 
 
 class Channel(Protocol):
-    """Where questions are recorded or played: ``recorder.Tape`` and ``recorder.Player``."""
+    """Where questions are recorded or played: ``recorder.Recording`` and ``recorder.Player``."""
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
         """The answer to a question: from ``live`` and kept, or the recorded one."""

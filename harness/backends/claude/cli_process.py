@@ -25,7 +25,7 @@ from typing import Any
 
 from harness.agents.workspace import files_in
 from harness.backends.claude.claude_code import written
-from harness.backends.claude.cli_proxy import Passage
+from harness.backends.claude.cli_proxy import CliProxy
 from harness.backends.loopback import serving
 from harness.errors import ApiError
 
@@ -64,7 +64,7 @@ class Cli:
         Raises:
             ApiError: It is not installed, could not be run, or wrote something else than it told.
         """
-        passage = Passage(self.base_url, self.api_key)
+        passage = CliProxy(self.base_url, self.api_key)
         with (
             tempfile.TemporaryDirectory(prefix="claude-") as top,
             serving(passage) if self.base_url else nullcontext(),
@@ -81,7 +81,7 @@ class Cli:
             self._compare(told, question["files"], folder)
         return told
 
-    def child_environment(self, home: Path, passage: Passage) -> dict[str, str]:
+    def child_environment(self, home: Path, passage: CliProxy) -> dict[str, str]:
         """What the SDK is to set over the harness's environment, which it passes on whole: blanks, mostly."""
         keep = NEEDED if self.base_url else NEEDED | set(LOGIN)
         env = {name: "" for name in self.environment if name not in keep}

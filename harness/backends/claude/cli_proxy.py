@@ -21,7 +21,7 @@ PASSED_ON = ("anthropic-beta", "anthropic-version", "content-type", "user-agent"
 TIMEOUT_S = 600.0
 
 
-class Passage:
+class CliProxy:
     """The way to one endpoint; see ``gateway.serving``.
 
     Attributes:

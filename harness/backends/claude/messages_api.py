@@ -85,7 +85,7 @@ class MessagesApi:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ProbeFailure:
     """Why a probe came to nothing. ``status``: of the answer, None if none came. ``said``: what it said."""
 
     status: int | None
@@ -100,7 +100,7 @@ class Offered:
     retires: date | None = None
 
 
-def probe(base_url: str, api_key: str, model: str) -> Trouble | None:
+def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
     """Ask a model for one token, once: the cheapest call that an empty account refuses.
 
     Returns:
@@ -115,9 +115,9 @@ def probe(base_url: str, api_key: str, model: str) -> Trouble | None:
         )
         _answer(message, model)
     except anthropic.APIError as error:
-        return Trouble(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
+        return ProbeFailure(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
     except (ValueError, AttributeError, TypeError):
-        return Trouble(200, "what answers there is no Messages API")
+        return ProbeFailure(200, "what answers there is no Messages API")
     return None
 
 

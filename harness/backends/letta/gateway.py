@@ -53,7 +53,7 @@ class Gateway:
         self._upstream = upstream
 
     def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes]:
-        """See ``Door.answer``."""
+        """See ``LoopbackApp.answer``."""
         return self._answer(path, shown_key(headers), raw)
 
     def _answer(self, path: str, shown: str, raw: bytes) -> tuple[int, str, bytes]:

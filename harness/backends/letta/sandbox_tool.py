@@ -5,7 +5,7 @@ A child process of the Letta server holds, from the agent's secrets:
     ANTHROPIC_BASE_URL  the harness's gateway on loopback (``gateway.py``)
     ANTHROPIC_API_KEY   a key that is good for that gateway and this trial only
     HARNESS_WORKSPACE   the trial's folder
-    HARNESS_BRIEF       what the tools know of the trial, as JSON (``errand.Brief``)
+    HARNESS_BRIEF       what the tools know of the trial, as JSON (``errand.ToolContext``)
 
 What the orchestrator is to hear of a failure is raised as ``ToolError``. Anything else that is raised means
 that the trial cannot go on; the harness sees it in Letta's answer. The standard library only.
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.agents.tool_call import Author, Brief, Done, ToolError, carry_out
+from harness.agents.tool_call import Author, Done, ToolContext, ToolError, execute
 from harness.agents.workspace import Workspace, WorkspaceError, files_in
 from harness.text import well_formed
 
@@ -47,7 +47,7 @@ def run_claude_tester(spec=None, code_file=None, file_name=None, language=None, 
 def _run(role: Author, given: Mapping[str, Any], environment: Mapping[str, str]) -> str:
     # Letta keeps what is written to stderr, and a traceback would name folders of this machine.
     sys.tracebacklimit = 0
-    brief = Brief(**json.loads(environment["HARNESS_BRIEF"]))
+    brief = ToolContext(**json.loads(environment["HARNESS_BRIEF"]))
     folder = Path(environment["HARNESS_WORKSPACE"])
 
     def ask(prompt: str) -> tuple[str, bool]:
@@ -55,7 +55,7 @@ def _run(role: Author, given: Mapping[str, Any], environment: Mapping[str, str])
 
     workspace = Workspace(files_in(folder))
     try:
-        done = carry_out(role, given, brief, workspace, ask)
+        done = execute(role, given, brief, workspace, ask)
     except (ToolError, WorkspaceError) as error:
         # Letta gives on the last line of what a child says, if it is of this form.
         raise ToolError(" ".join(str(error).split())) from None
@@ -72,7 +72,7 @@ def _laid_down(folder: Path, done: Done) -> None:
         raise RuntimeError(f"the workspace cannot be written by Letta: {type(error).__name__}") from None
 
 
-def _asked(role: Author, brief: Brief, prompt: str, environment: Mapping[str, str]) -> tuple[str, bool]:
+def _asked(role: Author, brief: ToolContext, prompt: str, environment: Mapping[str, str]) -> tuple[str, bool]:
     """Put a prompt to Claude, through the gateway; gives the answer, and whether it was cut off."""
     body = {
         "max_tokens": brief.max_tokens,

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.agents.messages import SECRETS, TOOLS, ServerTools
-from harness.agents.tool_call import Brief
+from harness.agents.tool_call import ToolContext
 from harness.agents.workspace import files_in
 from harness.backends.letta.gateway import Gateway, Upstream
 from harness.backends.loopback import serving
@@ -81,7 +81,10 @@ class Live:
 
 @contextmanager
 def live(
-    upstream: Upstream, brief: Brief, files: Mapping[str, str], passed: Callable[[], tuple[Exchange, ...]]
+    upstream: Upstream,
+    brief: ToolContext,
+    files: Mapping[str, str],
+    passed: Callable[[], tuple[Exchange, ...]],
 ) -> Iterator[Live]:
     """A folder with a trial's files and a gateway, as long as the block runs.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.agents.messages import Ran, ToolCall, ToolReturn, Turn
+from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
 from harness.agents.transcript import Usage
 from harness.text import well_formed
 
@@ -47,7 +47,7 @@ def turn_of(response: LettaResponse) -> Turn:
         ),
         steps=_count(usage.step_count),
         ran=tuple(
-            Ran(call, returns[call_id], before)
+            ExecutedCall(call, returns[call_id], before)
             for call_id, (call, before) in asked_for.items()
             if call_id in returns
         ),

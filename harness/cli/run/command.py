@@ -50,7 +50,7 @@ def run(spec: str, code_file: str, workspace: Path, save_task: Path | None, **op
     Exit code: 0 the generated tests pass, 1 they do not, or something went wrong, 2 a wrong argument.
     """
     from harness.cli.run.save_task import require_free
-    from harness.cli.run.session import Order, carry_out
+    from harness.cli.run.session import Order, execute
 
     if save_task:
         require_free(save_task)
@@ -65,7 +65,7 @@ def run(spec: str, code_file: str, workspace: Path, save_task: Path | None, **op
         pair=_pair(options),
         save_as=save_task,
     )
-    sys.exit(0 if carry_out(order, os.environ, BENCHMARKS, say) else 1)
+    sys.exit(0 if execute(order, os.environ, BENCHMARKS, say) else 1)
 
 
 def _pair(options: dict[str, Any]) -> Pair:

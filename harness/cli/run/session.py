@@ -66,7 +66,7 @@ class Order:
         return loader.task_of(fields, "harness run")
 
 
-def carry_out(order: Order, environment: Mapping[str, str], benchmarks: Path, say: Say) -> bool:
+def execute(order: Order, environment: Mapping[str, str], benchmarks: Path, say: Say) -> bool:
     """Build what was ordered, deliver it, and tell.
 
     Args:

@@ -2,7 +2,7 @@
 
 The server becomes process 1 of a process namespace without network, on a disk that holds Python, pytest
 and the system's libraries, all read-only, and nothing else of this machine. Each run gets a fresh file
-system in memory (``fresh_box``) and gives up every privilege (``give_up``) before it touches its files.
+system in memory (``fresh_box``) and drops every privilege (``drop_privileges``) before it touches files.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def build(plan: dict[str, Any]) -> dict[str, bool]:
     with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:
         file.write("0")  # none can be made inside: there one would have privileges again
     call("mount", None, "/", None, MS_REC | MS_PRIVATE, None)
-    furnish(plan)
+    mount_root(plan)
     call("sethostname", HOST, len(HOST))
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     capability = 0
@@ -145,7 +145,7 @@ def wait_in_parent() -> None:
     call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def furnish(plan: dict[str, Any]) -> None:
+def mount_root(plan: dict[str, Any]) -> None:
     """A new root that holds what is in the plan and nothing else, and make it ours."""
     root = plan["root"]
     call("mount", "tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
@@ -231,7 +231,7 @@ def remove(path: str) -> None:
         os.waitpid(pid, 0)
 
 
-def give_up(*, other_user: bool) -> None:
+def drop_privileges(*, other_user: bool) -> None:
     """Be somebody without privileges, for good."""
     if other_user:
         os.setgroups([])
@@ -256,7 +256,7 @@ ITSELF_ONLY = {"x86_64": (302, 142, 144, 203, 314), "aarch64": (261, 118, 119, 1
 SETPRIORITY = {"x86_64": 141, "aarch64": 140}  # first what kind of target, then which
 
 
-def can_forbid() -> bool:
+def seccomp_available() -> bool:
     """Whether ``forbid`` works on this machine, tried in a child."""
     if os.uname().machine not in ARCHITECTURE:
         return False

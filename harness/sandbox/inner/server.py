@@ -40,7 +40,7 @@ def main(fd: int) -> None:
     except OSError as error:
         send(line, {"refused": str(error)})
         return
-    held["system calls"] = sys.platform == "linux" and isolation.can_forbid()
+    held["system calls"] = sys.platform == "linux" and isolation.seccomp_available()
     if plan["probe"]:
         send(line, held)
         return
@@ -137,7 +137,7 @@ class Server:
             for each in (self.line, self.ended, self.wake):
                 each.close()
             if self.mounts:
-                isolation.give_up(other_user=self.other_user)
+                isolation.drop_privileges(other_user=self.other_user)
             if self.filtered:
                 isolation.forbid()
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])

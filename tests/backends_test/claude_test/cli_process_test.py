@@ -11,7 +11,7 @@ import pytest
 
 from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_process import ALLOWED, MAX_BUDGET_USD, MAX_TURNS, Cli
-from harness.backends.claude.cli_proxy import Passage
+from harness.backends.claude.cli_proxy import CliProxy
 from harness.errors import ApiError
 
 QUESTION = {
@@ -179,7 +179,7 @@ def test_an_own_login_gets_its_own_secret_and_no_other(monkeypatch):
 
 def test_an_endpoint_gets_a_dummy_key_and_a_fresh_home(tmp_path):
     """Neither the user's login nor any of the keys reaches the CLI."""
-    passage = Passage("http://127.0.0.1:1", "sk-billed")
+    passage = CliProxy("http://127.0.0.1:1", "sk-billed")
     passage.url = "http://127.0.0.1:2"
     seen = {**USER, **Cli("http://127.0.0.1:1", "sk-billed", USER).child_environment(tmp_path, passage)}
     assert (seen["ANTHROPIC_BASE_URL"], seen["ANTHROPIC_API_KEY"]) == (passage.url, passage.key)

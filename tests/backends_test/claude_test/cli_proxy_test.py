@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from fakes import Fake
 
-from harness.backends.claude.cli_proxy import Passage
+from harness.backends.claude.cli_proxy import CliProxy
 from harness.backends.loopback import serving
 
 
@@ -51,7 +51,7 @@ def asked(passage, *, path="/v1/messages?beta=true", body=None, **headers):
 
 def test_a_stream_passes_whole_and_the_real_key_is_put_in(endpoint):
     """Path, query and body arrive; the CLI's key does not, nor do its cookies."""
-    passage = Passage(endpoint.url, "the-real-key")
+    passage = CliProxy(endpoint.url, "the-real-key")
     with serving(passage):
         status, kind, raw = asked(passage, **{"anthropic-beta": "b", "cookie": "c=1"})
     assert (status, kind, raw) == (200, "text/event-stream", b"event: ping\ndata: {}\n\n")
@@ -68,7 +68,7 @@ def test_a_stream_passes_whole_and_the_real_key_is_put_in(endpoint):
 )
 def test_nobody_else_passes_and_nowhere_else(path, key, endpoint):
     """Neither another program of this machine, nor the CLI to other services."""
-    passage = Passage(endpoint.url, "the-real-key")
+    passage = CliProxy(endpoint.url, "the-real-key")
     with serving(passage):
         headers = {} if key is None else {"x-api-key": key}
         assert asked(passage, path=path, **headers)[0] == 401
@@ -77,7 +77,7 @@ def test_nobody_else_passes_and_nowhere_else(path, key, endpoint):
 
 def test_failures_are_the_endpoint_s_own(endpoint):
     """The CLI decides what to do with them: repeating is its business."""
-    passage = Passage(endpoint.url, "k")
+    passage = CliProxy(endpoint.url, "k")
     with serving(passage):
         assert asked(passage, body={"broken": True})[0] == 529
     assert passage.faults == []
@@ -85,7 +85,7 @@ def test_failures_are_the_endpoint_s_own(endpoint):
 
 def test_an_endpoint_that_is_not_there_is_a_fault():
     """The trial learns why, without password."""
-    passage = Passage("http://user:hidden-word@127.0.0.1:9", "k")
+    passage = CliProxy("http://user:hidden-word@127.0.0.1:9", "k")
     with serving(passage):
         assert asked(passage)[0] == 502
     assert "127.0.0.1:9 cannot be reached" in str(passage.faults[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fakes import CODE, CODER_THEN_TESTER, FakeLetta, FakeLettaThatRunsTools, call, claude_error, say
 
-from harness.agents.tool_call import Done, carry_out
+from harness.agents.tool_call import Done, execute
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.letta import server_tools
 from harness.errors import ApiError, SpecError, StaleCassette
@@ -253,10 +253,10 @@ def test_a_changed_tool_is_stale_where_it_does_otherwise(served, recording, repl
     run_trial(served, recording)
 
     def other(role, given, brief, workspace, ask):
-        done = carry_out(role, given, brief, workspace, ask)
+        done = execute(role, given, brief, workspace, ask)
         return Done(done.path, done.code, "Written.")
 
-    monkeypatch.setattr("harness.agents.tools.carry_out", other)
+    monkeypatch.setattr("harness.agents.tools.execute", other)
     result = run_trial(served, replaying)
     assert isinstance(result.error, StaleCassette)
     assert "'Written.'" in str(result.error)
