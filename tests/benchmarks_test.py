@@ -12,7 +12,7 @@ from harness.tasks.suite import Selection, Suite
 
 ROOT = Path(__file__).parent.parent
 SUITE = Suite(ROOT / "benchmarks", ROOT, Selection(), {})
-TASKS = [SUITE.task(path) for path in SUITE.files()]
+TASKS = [task for path in SUITE.files() for task in SUITE.tasks(path)]
 PAIRS = load_pairs(ROOT / "benchmarks/pairs.yaml", "benchmarks/pairs.yaml")
 LIVE = [pair for pair in PAIRS.values() if pair.backend == "anthropic"]
 

@@ -93,9 +93,6 @@ def _pairs(names: tuple[str, ...]) -> list[Pair]:
         UsageError: There is no such pair.
         SpecError: The pairs file is wrong.
     """
-    from harness.tasks.loader import PAIRS_FILE, choose_pairs, load_pairs
+    from harness.tasks.suite import Selection, Suite
 
-    if not names:
-        return []
-    path = BENCHMARKS / PAIRS_FILE
-    return choose_pairs(load_pairs(path, path.as_posix()), list(names), path.as_posix())
+    return Suite(BENCHMARKS, Path(), Selection(pairs=names), {}).pairs if names else []

@@ -76,7 +76,7 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
     if not given.exists():
         raise UsageError(f"{given}: no such file or folder")
     given = given.resolve()
-    suite = Suite(_benchmarks_folder(given), root, Selection(sources=frozenset({given})), {})
+    suite = Suite(_benchmarks_folder(given), root, Selection(paths=frozenset({given})), {})
     own = [suite.folder / name for name in (loader.PAIRS_FILE, loader.PRICES_FILE)]
     known = [path for path in (*own, *suite.files(), *suite.sources()) if path.is_file()]
     paths = [given] if given.is_file() else [path for path in known if path.is_relative_to(given)]
@@ -89,11 +89,11 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
             try:
                 yield _checked(path, suite, sandboxes)
             except SpecError as error:
-                yield Checked(suite.shown(path), error.problems)
+                yield Checked(suite.display(path), error.problems)
 
 
 def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
-    shown = suite.shown(path)
+    shown = suite.display(path)
     if path.name == loader.PAIRS_FILE:
         loader.load_pairs(path, shown)
         return Checked(shown, [])

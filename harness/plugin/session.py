@@ -26,7 +26,7 @@ from harness.results.pricing import Prices
 from harness.results.report import PAGE, load_prices
 from harness.results.run_folder import RunFolder, report_payload
 from harness.sandbox import fork_server
-from harness.tasks.loader import PAIRS_FILE, is_source_file, looks_like_a_task
+from harness.tasks.loader import PAIRS_FILE
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Bug, Task
 from harness.tasks.trial import REAL, Pair, Trial
@@ -63,7 +63,7 @@ class BenchmarkSession:
                 orchestrators=_words(option("orchestrator")),
                 coders=_words(option("coder")),
                 epochs=option("epochs"),
-                sources=frozenset(filter(is_source_file, self._paths)),
+                paths=frozenset(self._paths),
             ),
             os.environ,
         )
@@ -118,7 +118,7 @@ class BenchmarkSession:
             return False
         return (
             (folder / PAIRS_FILE).is_file()
-            or any(map(looks_like_a_task, self.suite.files()))
+            or any(map(self.suite.looks_like_a_task, self.suite.files()))
             or any(path in self._paths for path in self.suite.sources())
         )
 
@@ -152,7 +152,7 @@ class BenchmarkSession:
     def _left_out(self) -> list[str]:
         """The source files in the folders that the arguments name whose tasks do not take part."""
         return [
-            self.suite.shown(source)
+            self.suite.display(source)
             for source in self.suite.sources()
             if not self.suite.collects(source) and any(source.is_relative_to(path) for path in self._paths)
         ]
@@ -281,12 +281,12 @@ class BenchmarkSession:
             terminalreporter.write_line(visible(line))
         for line in self.ending.failures:
             terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
-        where = self.unwritten or self.suite.shown(self.folder.path / PAGE)
+        where = self.unwritten or self.suite.display(self.folder.path / PAGE)
         terminalreporter.write_line(f"report: {self.ending.problem or where}")
 
     @cached_property
     def _prices(self) -> Prices:
-        return load_prices(self.suite.folder, self.suite.shown(self.suite.folder / "prices.yaml"))
+        return load_prices(self.suite.folder, self.suite.display(self.suite.folder / "prices.yaml"))
 
     @cached_property
     def _gates(self) -> Gates:

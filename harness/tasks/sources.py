@@ -1,4 +1,4 @@
-"""Tasks that come from elsewhere: an installed data set, a JSONL file, a function of one's own.
+"""Load tasks that come from elsewhere: an installed data set, a JSONL file, a function of one's own.
 
 A source file, such as ``benchmarks/humaneval.yaml``, says where from. That comes down to a function without
 arguments that gives a mapping of task fields for each task; ``humaneval.py`` is one. Nothing is imported or
@@ -14,12 +14,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from harness.errors import HarnessError, SpecError, UsageError
-from harness.tasks import loader
-from harness.tasks.loader import SourceFile
+from harness.tasks.loader import SourceFile, near, task_of
 from harness.tasks.task import Task, digest
 from harness.text import shorten
 
@@ -27,30 +27,27 @@ BUILT_IN = {"humaneval": "harness.tasks.humaneval:tasks"}
 MAX_PROBLEMS = 20
 
 
-def load(path: Path, shown: str) -> list[Task]:
-    """The tasks that a source file asks for, in the source's order.
+def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
+    """Load the tasks that a source file asks for, in the source's order.
 
     Args:
-        path: The source file.
-        shown: What to call it in messages, such as ``benchmarks/humaneval.yaml``.
+        wanted: What the source file says.
+        folder: Where it stands.
+        display: Its name in messages, such as ``benchmarks/humaneval.yaml``.
 
     Raises:
-        SpecError: The file, its source or one of the tasks is wrong.
+        SpecError: The source or one of the tasks is wrong.
         UsageError: The source is not installed.
     """
-    wanted = loader.load_source(path, shown)
-    where = f"{shown}: source {wanted.source!r}"
+    where = f"{display}: source {wanted.source!r}"
     tasks: dict[str, Task] = {}
     problems: list[str] = []
-    for number, fields in enumerate(_items(wanted.source, path.parent, where), 1):
+    for number, fields in enumerate(_items(wanted.source, folder, where), 1):
+        if wanted.only and isinstance(fields, Mapping) and fields.get("id") not in wanted.only:
+            continue
         item = f"{where}: item {number}"
-        if not isinstance(fields, Mapping):
-            problems.append(f"{item}: expected a mapping of task fields, got {type(fields).__name__}")
-            continue
-        if wanted.only and fields.get("id") not in wanted.only:
-            continue
         try:
-            task = loader.task_of(fields, item)
+            task = task_of(fields, item)
         except SpecError as error:
             problems += error.problems
             continue
@@ -58,7 +55,7 @@ def load(path: Path, shown: str) -> list[Task]:
             problems.append(f"{item}: id: {task.id!r} is already used by an item before it")
         tasks[task.id] = _adapted(task, wanted)
     problems += [
-        f"{shown}: only: {wanted.source} has no task {name!r}" for name in wanted.only if name not in tasks
+        f"{display}: only: {wanted.source} has no task {name!r}" for name in wanted.only if name not in tasks
     ]
     if not tasks and not problems:
         problems.append(f"{where}: it gives no tasks")
@@ -69,18 +66,15 @@ def load(path: Path, shown: str) -> list[Task]:
 
 
 def _adapted(task: Task, wanted: SourceFile) -> Task:
-    """The task with the tags and limits that the source file gives to all."""
-    limits = {name: getattr(wanted.limits, name) for name in wanted.limits.model_fields_set}
+    """Return the task with the tags and limits that the source file gives to all."""
+    limits = task.limits.model_copy(update=wanted.limits.model_dump(exclude_unset=True))
     return task.model_copy(
-        update={
-            "tags": tuple(dict.fromkeys((*task.tags, *wanted.tags))),
-            "limits": task.limits.model_copy(update=limits),
-        }
+        update={"tags": tuple(dict.fromkeys((*task.tags, *wanted.tags))), "limits": limits}
     )
 
 
 def _items(source: str, folder: Path, where: str) -> list[object]:
-    """All that the source gives. Whatever goes wrong in it is told as one problem of the source file."""
+    """Return all that the source gives; whatever goes wrong in it is one problem of the source file."""
     try:
         return list(_function(source, folder, where)())
     except UsageError as error:
@@ -101,13 +95,13 @@ def _items(source: str, folder: Path, where: str) -> list[object]:
 
 
 def _function(source: str, folder: Path, where: str) -> Callable[[], Iterable[object]]:
-    """What ``source`` names: see ``SourceFile``."""
+    """Return the function that ``source`` names: see ``SourceFile``."""
     if source.endswith(".jsonl"):
         return partial(_jsonl, folder / source, where)
     place, _, name = BUILT_IN.get(source, source).partition(":")
     if not place or not name:
         forms = f"expected {', '.join(BUILT_IN)}, a .jsonl file, file.py:function or module:function"
-        raise SpecError([f"{where}: {forms}{loader.near(source, list(BUILT_IN))}"])
+        raise SpecError([f"{where}: {forms}{near(source, BUILT_IN)}"])
     module = _module(folder / place) if place.endswith(".py") else importlib.import_module(place)
     function = getattr(module, name, None)
     if not callable(function):
@@ -116,19 +110,18 @@ def _function(source: str, folder: Path, where: str) -> Callable[[], Iterable[ob
 
 
 def _module(path: Path) -> ModuleType:
-    """A Python file as a module, without a change of where Python looks for modules."""
+    """Import a Python file, without a change of where Python looks for modules."""
     name = f"harness_source_{digest(str(path))}"
-    found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
-    found.loader.exec_module(module)
+    SourceFileLoader(name, str(path)).exec_module(module)
     return module
 
 
 def _jsonl(path: Path, where: str) -> Iterator[object]:
-    """One value for each line that is not blank."""
+    """Yield one value for each line that is not blank."""
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue

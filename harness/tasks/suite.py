@@ -1,16 +1,19 @@
-"""The suite as pytest options and files select it: which tasks, which pairs, which trials."""
+"""Select tasks, pairs and trials of a benchmarks folder, as options and files say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import HarnessError, SpecError, UsageError
-from harness.tasks import loader, sources
+from harness.tasks import loader
+from harness.tasks.loader import SourceFile, near
+from harness.tasks.sources import load_tasks
 from harness.tasks.task import Task
 from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, Pair, Trial, default_models
+from harness.tasks.yaml_lines import YamlFile
 
 
 @dataclass(frozen=True)
@@ -21,126 +24,135 @@ class Selection:
         pairs: Names from the pairs file; empty for all.
         orchestrators, coders: Models to cross in place of the pairs file.
         epochs: In place of each pair's own number.
-        sources: Source files that it names.
+        paths: Files and folders that it names.
     """
 
     pairs: tuple[str, ...] = ()
     orchestrators: tuple[str, ...] = ()
     coders: tuple[str, ...] = ()
     epochs: int | None = None
-    sources: frozenset[Path] = frozenset()
+    paths: frozenset[Path] = frozenset()
 
 
+class SuiteFile(YamlFile):
+    """A task file, or a source file of many tasks."""
+
+    @cached_property
+    def is_source(self) -> bool:
+        """Return True if the file, right or wrong, was meant to name a source of tasks."""
+        return self.has_key("source")
+
+    @cached_property
+    def source(self) -> SourceFile:
+        """Parse a source file, not yet its tasks."""
+        return loader.parse(self, SourceFile)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """Load one task from a task file, all from a source file."""
+        if self.is_source:
+            return load_tasks(self.source, self.path.parent, self.display)
+        return [loader.parse_task(self)]
+
+
+@dataclass(eq=False)
 class Suite:
     """The tasks and pairs of one benchmarks folder.
 
-    Args:
+    Attributes:
         folder: The benchmarks folder.
         root: What paths in messages are relative to.
         selection: What the command line chose.
         environment: For ORCH_MODEL and CLAUDE_MODEL.
     """
 
-    def __init__(
-        self, folder: Path, root: Path, selection: Selection, environment: Mapping[str, str]
-    ) -> None:
-        self.folder = folder
-        self._root = root
-        self._selection = selection
-        self._environment = environment
-        self._tasks: dict[Path, list[Task]] = {}
-        self._are_sources: dict[Path, bool] = {}
+    folder: Path
+    root: Path
+    selection: Selection
+    environment: Mapping[str, str]
+    _files: dict[Path, SuiteFile] = field(default_factory=dict, init=False)
 
-    def shown(self, path: Path) -> str:
-        """A path as messages name it."""
-        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+    def display(self, path: Path) -> str:
+        """Return a path as messages name it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     def holds(self, path: Path) -> bool:
-        """Whether a path is a task or source file of this suite."""
+        """Return True if a path is a task or source file of this suite."""
         return path.is_relative_to(self.folder) and loader.is_task_file(path)
 
     def is_source(self, path: Path) -> bool:
-        """Whether a path is a source file."""
-        if path not in self._are_sources:
-            self._are_sources[path] = loader.is_source_file(path)
-        return self._are_sources[path]
+        """Return True if a path is a source file."""
+        return self._file(path).is_source
+
+    def looks_like_a_task(self, path: Path) -> bool:
+        """Return True if a file, right or wrong, was meant to be a task: it has hidden acceptance tests."""
+        return self._file(path).has_key("acceptance")
 
     def files(self) -> list[Path]:
-        """All task files, sorted; source files are none of them."""
+        """Return all task files, sorted; source files are none of them."""
         return [path for path in self._found if not self.is_source(path)]
 
     def sources(self) -> list[Path]:
-        """All source files, sorted."""
+        """Return all source files, sorted."""
         return [path for path in self._found if self.is_source(path)]
 
     def collects(self, path: Path) -> bool:
-        """Whether the tasks of a file take part: those of a source file do if it is named, or says so.
+        """Return True if the tasks of a file take part: of a source file, if it is named or says so.
 
-        One that cannot be read takes part, so that what is wrong with it is told.
+        A source file that cannot be read takes part, so that what is wrong with it is reported.
         """
-        if path in self._selection.sources or not self.is_source(path):
+        file = self._file(path)
+        if path in self.selection.paths or not file.is_source:
             return True
         try:
-            return loader.load_source(path, self.shown(path)).collect == "always"
+            return file.source.collect == "always"
         except SpecError:
             return True
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """The chosen pairs.
+        """Choose the pairs: those that are named, all combinations of the models, or those of the file.
 
         Raises:
             SpecError: The pairs file is wrong.
             UsageError: A chosen pair does not exist, or nothing says which models to use.
         """
-        chosen = self._selection
+        chosen = self.selection
         if chosen.epochs is not None and chosen.epochs < 1:
             raise UsageError(f"--epochs {chosen.epochs}: expected 1 or more")
         pairs = self._crossed() or self._from_file()
-        if chosen.epochs is None:
-            return pairs
-        return [pair.model_copy(update={"epochs": chosen.epochs}) for pair in pairs]
+        return [pair.model_copy(update={"epochs": chosen.epochs or pair.epochs}) for pair in pairs]
 
     @cached_property
     def named_pairs(self) -> dict[str, Pair]:
-        """All pairs of the pairs file, by name; none where there is no such file.
+        """Load all pairs of the pairs file, by name; none where there is no such file.
 
         Raises:
             SpecError: The pairs file is wrong.
         """
-        path = self.folder / loader.PAIRS_FILE
-        return loader.load_pairs(path, self.shown(path)) if path.is_file() else {}
-
-    def task(self, path: Path) -> Task:
-        """The task of a task file; see ``tasks``."""
-        (task,) = self.tasks(path)
-        return task
+        path = self._pairs_file
+        return loader.load_pairs(path, self.display(path)) if path.is_file() else {}
 
     def tasks(self, path: Path) -> list[Task]:
-        """The tasks of a file: one of a task file, all of a source file.
+        """Load the tasks of a file: one of a task file, all of a source file.
 
         Raises:
             SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
             UsageError: A source is not installed.
         """
-        tasks = self._load(path)
+        tasks = self._file(path).tasks
         taken = [task.id for task in tasks if self._first_with_id.get(task.id, path) != path]
         if taken:
             more = f" and {len(taken) - 1} more are" if len(taken) > 1 else " is"
-            first = self.shown(self._first_with_id[taken[0]])
+            first = self.display(self._first_with_id[taken[0]])
             remedy = "name one of the two files only" if self.is_source(path) else "give it another"
             raise SpecError(
-                [f"{self.shown(path)}:1: id: {taken[0]!r}{more} already used by {first}; {remedy}"]
+                [f"{self.display(path)}:1: id: {taken[0]!r}{more} already used by {first}; {remedy}"]
             )
         return tasks
 
     def trials(self, path: Path) -> list[Trial]:
-        """The trials of a file, task by task and pair by pair.
-
-        Raises:
-            SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
-            UsageError: A source is not installed.
-        """
+        """List the trials of a file, task by task and pair by pair; see ``tasks`` and ``pairs``."""
         return [
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
             for task in self.tasks(path)
@@ -150,8 +162,12 @@ class Suite:
         ]
 
     def named(self, path: Path, task: Task) -> str:
-        """What messages and commands call a task: its file, or ``file::id`` if the file has many."""
-        return f"{self.shown(path)}::{task.id}" if self.is_source(path) else self.shown(path)
+        """Return the name of a task in messages and commands: its file; of a source file, ``file::id``."""
+        return f"{self.display(path)}::{task.id}" if self.is_source(path) else self.display(path)
+
+    @property
+    def _pairs_file(self) -> Path:
+        return self.folder / loader.PAIRS_FILE
 
     @cached_property
     def _found(self) -> list[Path]:
@@ -163,30 +179,25 @@ class Suite:
         first: dict[str, Path] = {}
         for path in (*self.files(), *filter(self.collects, self.sources())):
             try:
-                for task in self._load(path):
+                for task in self._file(path).tasks:
                     first.setdefault(task.id, path)
             except HarnessError:
-                continue  # told of where that file is asked for
+                continue  # reported where that file is asked for
         return first
 
-    def _load(self, path: Path) -> list[Task]:
-        if path not in self._tasks:
-            shown = self.shown(path)
-            self._tasks[path] = (
-                sources.load(path, shown) if self.is_source(path) else [loader.load_task(path, shown)]
-            )
-        return self._tasks[path]
+    def _file(self, path: Path) -> SuiteFile:
+        if path not in self._files:
+            self._files[path] = SuiteFile(path, self.display(path))
+        return self._files[path]
 
     def _crossed(self) -> list[Pair]:
-        chosen = self._selection
-        named = default_models(self._environment)
+        chosen = self.selection
+        default = default_models(self.environment)
         if not (chosen.orchestrators or chosen.coders):
-            if chosen.pairs or named is None:
-                return []
-            return [Pair.of_models(*named)]
+            return [Pair.of_models(*default)] if default and not chosen.pairs else []
         if chosen.pairs:
             raise UsageError("--pair and --orchestrator/--coder exclude each other")
-        orchestrator, coder = named or (ORCH_MODEL, CLAUDE_MODEL)
+        orchestrator, coder = default or (ORCH_MODEL, CLAUDE_MODEL)
         return [
             Pair.of_models(one, other)
             for one in dict.fromkeys(chosen.orchestrators or (orchestrator,))
@@ -194,9 +205,21 @@ class Suite:
         ]
 
     def _from_file(self) -> list[Pair]:
-        path = self.folder / loader.PAIRS_FILE
-        if not path.is_file():
+        names, pairs = self.selection.pairs, self.named_pairs
+        display = self.display(self._pairs_file)
+        if not pairs:
+            or_models = "" if names else ", or pass --orchestrator and --coder"
+            raise UsageError(f"there is no {display}", remedy=f"write one{or_models}")
+        for name in names:
+            if name not in pairs:
+                raise UsageError(
+                    f"no pair {name!r} in {display}{near(name, pairs)}",
+                    remedy=f"use one of: {', '.join(pairs)}",
+                )
+        chosen = [pairs[name] for name in dict.fromkeys(names)]
+        chosen = chosen or [pair for pair in pairs.values() if not pair.on_request]
+        if not chosen:
             raise UsageError(
-                f"there is no {self.shown(path)}", remedy="write one, or pass --orchestrator and --coder"
+                f"all pairs of {display} run on request only", remedy=f"name one: --pair {next(iter(pairs))}"
             )
-        return loader.choose_pairs(self.named_pairs, list(self._selection.pairs), self.shown(path))
+        return chosen

@@ -1,7 +1,6 @@
-"""What is measured: tasks, pairs of models, and the trials they make. Frozen values, no I/O.
+"""Task: what to build, and how it is judged. Frozen values, no I/O.
 
-The field names are those of the YAML files (``benchmarks/*.yaml``, ``benchmarks/pairs.yaml``); reading
-those files is ``spec.py``'s business.
+The field names are those of the task files (``benchmarks/*.yaml``), which ``loader.py`` reads.
 """
 
 from __future__ import annotations

@@ -12,36 +12,20 @@ from pydantic import Field, model_validator
 from harness.tasks.task import MAX_NAME, Name, Task, Text, Value, digest
 
 ORCH_MODEL = "openai/gpt-5-mini"
-
-
 CLAUDE_MODEL = "claude-haiku-5-5"
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
+MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
+MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
+MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
+MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
+REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
 
 
 def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The models that ORCH_MODEL and CLAUDE_MODEL name; None if neither is set."""
+    """Return the models that ORCH_MODEL and CLAUDE_MODEL name; None if neither is set."""
     orchestrator = environment.get("ORCH_MODEL", "").strip()
     coder = environment.get("CLAUDE_MODEL", "").strip()
-    if not orchestrator and not coder:
-        return None
-    return orchestrator or ORCH_MODEL, coder or CLAUDE_MODEL
-
-
-NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
-
-
-MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
-
-
-MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
-
-
-MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
-
-
-MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
-
-
-REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
+    return (orchestrator or ORCH_MODEL, coder or CLAUDE_MODEL) if orchestrator or coder else None
 
 
 class Orchestrator(Value):
@@ -96,41 +80,26 @@ class Pair(Value):
         return data
 
     @model_validator(mode="after")
-    def _mocks_are_known(self) -> Pair:
-        if self.backend == "mock":
-            if not MOCK_CODER.fullmatch(self.coder):
-                raise ValueError(
-                    "expected coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock, "
-                    f"got {self.coder!r}"
-                )
-            if not MOCK_TESTER.fullmatch(self.tester):
-                raise ValueError(
-                    "expected tester oracle, trivial, script:NAME or fault:KIND@N with backend mock, "
-                    f"got {self.tester!r}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _letta_offers_all_its_tools(self) -> Pair:
+    def _check_combination(self) -> Pair:
+        if self.backend == "mock" and not MOCK_CODER.fullmatch(self.coder):
+            expected = "coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock"
+            raise ValueError(f"expected {expected}, got {self.coder!r}")
+        if self.backend == "mock" and not MOCK_TESTER.fullmatch(self.tester):
+            expected = "tester oracle, trivial, script:NAME or fault:KIND@N with backend mock"
+            raise ValueError(f"expected {expected}, got {self.tester!r}")
         if self.tools == "server" and self.flow == "guided":
-            raise ValueError(
-                "expected tools: client with flow: guided: what Letta runs itself is always on offer"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _the_cli_is_no_endpoint(self) -> Pair:
+            raise ValueError("expected tools: client with flow: guided: Letta always offers all of its tools")
         if self.tools == "server" and self.backend == "claude-code":
             raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
         return self
 
     def takes(self, task: Task) -> bool:
-        """Whether the pair is run for a task."""
+        """Return True if the pair is run for a task."""
         return not self.tasks or task.id in self.tasks
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:
-        """The pair that ``--orchestrator`` and ``--coder`` ask for. Different models make different names."""
+        """Make the pair of ``--orchestrator`` and ``--coder``. Different models make different names."""
         models = f"{_in_a_name(orchestrator)}+{_in_a_name(coder)}"
         if len(models) > MAX_NAME:
             models = f"{models[: MAX_NAME - 17]}%{digest([orchestrator, coder])}"
@@ -138,7 +107,7 @@ class Pair(Value):
 
 
 def _in_a_name(model: str) -> str:
-    """A model as part of a folder's name: ``/`` as ``~``, all but letters, digits and ``._-`` escaped."""
+    """Return a model as part of a folder's name: ``/`` as ``~``; letters, digits and ``._-`` stay."""
     name = quote(model, safe="").replace("~", "%7E").replace("%2F", "~")
     return name if name[:1].isalnum() or name[:1] == "%" else f"%{ord(name[0]):02X}{name[1:]}"
 

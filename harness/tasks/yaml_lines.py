@@ -1,13 +1,14 @@
-"""YAML into plain data that remembers its lines. PyYAML is imported here only.
+"""Read YAML files into plain data that remembers its lines. PyYAML is imported here only.
 
-Not covered: tags (``!!python/...``) are refused, and so are aliases, which can hide a bomb.
+Not covered: tags (``!!python/...``) and aliases, which can hide a bomb, are refused.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,57 +20,64 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Place = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
-class Document:
-    """Plain data, and the line (from 1) on which each path in it stands.
+class Problem(NamedTuple):
+    """One mistake in a file; ``message`` begins with file and line, the data hold None at ``path``."""
 
-    Attributes:
-        problems: Path -> what is wrong there; the data hold None in its place.
-    """
-
-    file: str
-    data: dict[str, Any]
-    lines: dict[Place, int]
-    problems: list[tuple[Place, str]]
-
-    def line(self, path: Place) -> int:
-        """The line of a path, or of its nearest ancestor that has one."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
+    line: int
+    path: Place
+    message: str
 
 
-def read(path: Path, shown: str) -> Document:
-    """Parse a file whose top level is a mapping.
+class YamlFile:
+    """A file that is read once and parsed once.
 
     Args:
         path: The file.
-        shown: What to call it in messages, such as ``benchmarks/add.yaml``.
-
-    Raises:
-        SpecError: It cannot be read or parsed, is empty, or too large.
+        display: Its name in messages, such as ``benchmarks/add.yaml``.
     """
-    try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-8")
-    except OSError as error:
-        raise SpecError([f"{shown}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise SpecError([f"{shown}:{line}: expected UTF-8 text"]) from None
-    if len(raw) > MAX_BYTES:
-        raise SpecError([f"{shown}: {len(raw)} bytes; at most {MAX_BYTES} are read"])
-    try:
-        return _Reader(text, shown).document()
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError([f"{shown}:{line}: not valid YAML: {error.problem or error.context}"]) from None
-    except yaml.YAMLError as error:
-        raise SpecError([f"{shown}:1: not valid YAML: {' '.join(str(error).split())}"]) from None
+
+    def __init__(self, path: Path, display: str) -> None:
+        self.path = path
+        self.display = display
+
+    def has_key(self, key: str) -> bool:
+        """Return True if a line begins with the key, valid YAML or not; nested keys are indented."""
+        try:
+            return any(line.startswith(f"{key}:".encode()) for line in self._raw[:MAX_BYTES].splitlines())
+        except SpecError:
+            return False
+
+    @cached_property
+    def document(self) -> Document:
+        """Parse the file, whose top level is a mapping.
+
+        Raises:
+            SpecError: It cannot be read or parsed, is empty, or too large.
+        """
+        raw = self._raw
+        if len(raw) > MAX_BYTES:
+            raise SpecError([f"{self.display}: {len(raw)} bytes; at most {MAX_BYTES} are read"])
+        try:
+            return Document(raw.decode(), self.display)
+        except UnicodeDecodeError as error:
+            line, text = raw[: error.start].count(b"\n") + 1, "expected UTF-8 text"
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            text = f"not valid YAML: {error.problem or error.context}"
+        except yaml.YAMLError as error:
+            line, text = 1, f"not valid YAML: {' '.join(str(error).split())}"
+        raise SpecError([f"{self.display}:{line}: {text}"])
+
+    @cached_property
+    def _raw(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise SpecError([f"{self.display}: cannot be read: {error.strerror}"]) from None
 
 
 def field(name: str, value: Any) -> str:
-    """A line or lines of YAML that say this: a text of several lines as a block, where YAML allows that."""
+    """Return ``name: value`` as YAML; a text of several lines becomes a block where YAML allows it."""
     return str(yaml.dump({name: value}, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10_000))
 
 
@@ -87,94 +95,102 @@ def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represented)
 
 
-class _Reader:
-    """Builds the data from the parser's events, whose depth it watches: a composer would recurse."""
+class Document:
+    """Plain data, the line (from 1) on which each path in it stands, and the problems found.
 
-    def __init__(self, text: str, shown: str) -> None:
-        self.shown = shown
+    Built from the parser's events, whose depth it watches: a composer would recurse.
+    """
+
+    def __init__(self, text: str, display: str) -> None:
         self.lines: dict[Place, int] = {}
-        self.problems: list[tuple[Place, str]] = []
-        self._events = yaml.parse(text, Loader=Loader)
+        self.problems: list[Problem] = []
+        self._display = display
+        self._events: Iterator[Any] = yaml.parse(text, Loader=Loader)
         self._scalars = Loader("")
+        self.data: dict[str, Any] = self._document()
 
-    def document(self) -> Document:
-        """All of it."""
+    def problem(self, path: Place, text: str, line: int = 0) -> Problem:
+        """Return a problem on a line; by default on that of the path, or of its nearest ancestor."""
+        known = path
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = line or self.lines.get(known, 1)
+        return Problem(line, path, f"{self._display}:{line}: {text}")
+
+    def _document(self) -> dict[str, Any]:
         next(self._events)  # the stream's start
-        if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise SpecError([f"{self.shown}:1: the file is empty"])
         first = next(self._events)
-        if isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0]:
-            raise SpecError([f"{self.shown}:1: the file is empty"])
+        if isinstance(first, yaml.DocumentStartEvent):
+            first = next(self._events)
+        is_empty = isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0]
+        if is_empty or isinstance(first, yaml.StreamEndEvent):
+            raise self._refusal(1, "the file is empty")
         if not isinstance(first, yaml.MappingStartEvent):
-            raise SpecError([f"{self.shown}:1: expected 'key: value' lines at the top, got {_kind(first)}"])
-        data = self._value(first, ())
+            raise self._refusal(1, f"expected 'key: value' lines at the top, got {_kind(first)}")
+        data: dict[str, Any] = self._value(first, ())
         next(self._events)  # the document's end
-        after: Any = next(self._events)
+        after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
-            line = after.start_mark.line + 1
-            raise SpecError([f"{self.shown}:{line}: expected one document in the file"])
-        return Document(self.shown, data, self.lines, self.problems)
-
-    def _next(self) -> Any:
-        return next(self._events)
+            raise self._refusal(after.start_mark.line + 1, "expected one document in the file")
+        return data
 
     def _value(self, event: Any, path: Place) -> Any:
         line = event.start_mark.line + 1
         self.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
-            return self._wrong(path, line, "aliases are not supported; write the value out")
+            return self._report(path, line, "aliases are not supported; write the value out")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path, line)
         if len(path) >= MAX_DEPTH:
-            # Nothing after it can be told any more without following it down.
-            raise SpecError([f"{self.shown}:{line}: deep nesting is not supported"])
+            # To report anything after it, the reader would have to follow it down.
+            raise self._refusal(line, "deep nesting is not supported")
         if event.tag is not None:
-            self._wrong(path, line, f"the tag {event.tag} is not supported")
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(path)
-        return self._mapping(path)
+            self._report(path, line, f"the tag {event.tag} is not supported")
+        return self._sequence(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
 
     def _sequence(self, path: Place) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._value(event, (*path, len(items))))
         return items
 
     def _mapping(self, path: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
-                self._wrong(path, line, f"expected a word as key, got {_kind(event)}")
+                self._report(path, line, f"expected a word as key, got {_kind(event)}")
                 self._value(event, (*path, f"line {line}"))
-                self._value(self._next(), (*path, f"line {line}"))
+                self._value(next(self._events), (*path, f"line {line}"))
                 continue
             key = str(event.value)
+            place = (*path, key)
             if key in result:
-                first = self.lines[(*path, key)]
-                name = ".".join(str(part) for part in (*path, key))
-                self.problems.append((path, f"{self.shown}:{line}: {name}: already given on line {first}"))
-                self._value(self._next(), (*path, key))
+                name = ".".join(map(str, place))
+                self._report(path, line, f"{name}: already given on line {self.lines[place]}")
+                self._value(next(self._events), place)
                 continue
-            self.lines[(*path, key)] = line
-            result[key] = self._value(self._next(), (*path, key))
+            self.lines[place] = line
+            result[key] = self._value(next(self._events), place)
         return result
 
     def _scalar(self, event: Any, path: Place, line: int) -> Any:
         if event.tag is not None and not any(event.implicit):
-            return self._wrong(path, line, f"the tag {event.tag} is not supported")
+            return self._report(path, line, f"the tag {event.tag} is not supported")
         tag = self._scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
             return self._scalars.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark))
         except (yaml.YAMLError, ValueError, ArithmeticError, KeyError, AttributeError) as error:
-            what = getattr(error, "problem", None) or str(error)
-            return self._wrong(path, line, f"cannot be read as a value: {what}")
+            reason = getattr(error, "problem", None) or str(error)
+            return self._report(path, line, f"cannot be read as a value: {reason}")
 
-    def _wrong(self, path: Place, line: int, text: str) -> None:
-        self.problems.append((path, f"{self.shown}:{line}: {text}"))
+    def _report(self, path: Place, line: int, text: str) -> None:
+        self.problems.append(self.problem(path, text, line))
+
+    def _refusal(self, line: int, text: str) -> SpecError:
+        return SpecError([self.problem((), text, line).message])
 
 
 def _kind(event: Any) -> str:
-    if isinstance(event, yaml.SequenceStartEvent):
-        return "a list"
-    return "a mapping" if isinstance(event, yaml.MappingStartEvent) else "a single value"
+    kinds = {yaml.SequenceStartEvent: "a list", yaml.MappingStartEvent: "a mapping"}
+    return kinds.get(type(event), "a single value")

@@ -13,8 +13,8 @@ from fakes import FakeClaude, FakeLetta
 
 from harness.runner import Setup, run_trial
 from harness.sandbox.fork_server import ForkServer, protections
-from harness.tasks import yaml_lines
 from harness.tasks.suite import Selection, Suite
+from harness.tasks.yaml_lines import YamlFile
 
 TASK = """\
 title: Add two numbers
@@ -64,7 +64,7 @@ def repo(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
 
 def write_source(benchmarks: Path, text: str = "") -> None:
     """A source file of two more tasks."""
-    fields = yaml_lines.read(benchmarks / "add.yaml", "add.yaml").data
+    fields = YamlFile(benchmarks / "add.yaml", "add.yaml").document.data
     items = [{**fields, "id": "sum-1", "tags": ["sums"]}, {**fields, "id": "sum-2"}]
     (benchmarks / "ours.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     (benchmarks / "many.yaml").write_text(f"source: ours.jsonl\ntags: [many]\n{text}")

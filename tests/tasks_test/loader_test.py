@@ -1,4 +1,4 @@
-"""harness/spec.py: task, pair and price files into typed values, with every problem named."""
+"""harness/tasks/loader.py: task, pair and price files into typed values, with every problem named."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 
 import harness
 from harness.cli.schema import schemas
-from harness.errors import SpecError, UsageError
+from harness.errors import SpecError
 from harness.tasks import loader
+from harness.tasks.yaml_lines import YamlFile
 
 TASK = {
     "title": "Add",
@@ -219,35 +220,11 @@ def test_a_long_value_is_shown_by_its_beginning(load):
     assert len(problem) < 200
 
 
-@pytest.mark.parametrize(
-    ("text", "is_source"),
-    [
-        ("# why\nsource: humaneval\n", True),
-        ("only: [a]\nsource:\n", True),
-        (text_of(TASK), False),
-        ("spec: |\n  source: x\n", False),
-        ("sources: x\n", False),
-    ],
-)
-def test_a_source_file_has_a_source(text, is_source, tmp_path):
-    """A source file is known by its top-level key, right or wrong."""
-    path = tmp_path / "many.yaml"
-    path.write_text(text)
-    assert loader.is_source_file(path) is is_source
-
-
-def test_what_is_no_file_is_no_source(tmp_path):
-    """A folder, or nothing, names no source."""
-    (tmp_path / "many.yaml").mkdir()
-    assert not loader.is_source_file(tmp_path / "many.yaml")
-    assert not loader.is_source_file(tmp_path / "nothing.yaml")
-
-
 def test_a_source_file_has_the_documented_defaults(tmp_path):
     """Without more, all tasks are taken as they are, when the file is named."""
     path = tmp_path / "many.yaml"
     path.write_text("source: humaneval\n")
-    source = loader.load_source(path, "b/many.yaml")
+    source = loader.parse(YamlFile(path, "b/many.yaml"), loader.SourceFile)
     assert (source.collect, source.only, source.tags) == ("named", (), ())
     assert source.limits.model_fields_set == set()
 
@@ -308,25 +285,6 @@ def test_a_wrong_pair_is_named(load, pairs, shown):
     """A pair's problem names the pair and the field."""
     found = problems(load, {"pairs": pairs}, "pairs")
     assert any(shown in line for line in found), found
-
-
-def test_chosen_pairs_come_in_the_order_asked_for(load):
-    """``--pair b --pair a`` runs b first; none asked for means all."""
-    pairs = load({"pairs": {"a": PAIR, "b": PAIR}}, "pairs")
-    assert [pair.name for pair in loader.choose_pairs(pairs, ["b", "a"], "p")] == ["b", "a"]
-    assert [pair.name for pair in loader.choose_pairs(pairs, [], "p")] == ["a", "b"]
-
-
-def test_an_unknown_pair_is_answered_with_the_nearest_and_all(load):
-    """A typing error is met with what could have been meant."""
-    pairs = load({"pairs": {"gpt+sonnet": PAIR, "gpt+opus": PAIR}}, "pairs")
-    with pytest.raises(UsageError) as caught:
-        loader.choose_pairs(pairs, ["gpt+sonet"], "b/pairs.yaml")
-    assert str(caught.value) == (
-        "no pair 'gpt+sonet' in b/pairs.yaml; did you mean 'gpt+sonnet'? -> use one of: gpt+sonnet, gpt+opus"
-    )
-    with pytest.raises(UsageError, match="add it there"):
-        loader.choose_pairs({}, ["x"], "b/pairs.yaml")
 
 
 # --- prices -----------------------------------------------------------------------------------------

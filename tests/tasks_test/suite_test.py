@@ -1,4 +1,4 @@
-"""Which trials a benchmarks folder and the command line make."""
+"""harness/tasks/suite.py: which tasks, pairs and trials a benchmarks folder and the command line make."""
 
 from __future__ import annotations
 
@@ -74,8 +74,18 @@ def test_a_pair_for_some_tasks(folder) -> None:
 
 
 def test_chosen_pairs_and_epochs(folder) -> None:
-    """Pairs and epochs come from the command line if given there."""
+    """Pairs and epochs come from the command line if given there, in the order asked for."""
     assert slugs(suite(folder, pairs=("two",), epochs=2)) == ["two/add/1", "two/add/2"]
+    assert [pair.name for pair in suite(folder, pairs=("two", "one")).pairs] == ["two", "one"]
+
+
+def test_an_unknown_pair_is_answered_with_the_nearest_and_all(folder) -> None:
+    """A typing error is met with what could have been meant."""
+    with pytest.raises(UsageError) as caught:
+        _ = suite(folder, pairs=("onne",)).pairs
+    assert str(caught.value) == (
+        "no pair 'onne' in benchmarks/pairs.yaml; did you mean 'one'? -> use one of: one, two"
+    )
 
 
 def test_crossed_models(folder) -> None:
@@ -101,11 +111,11 @@ def test_the_same_stem_twice(folder) -> None:
     """Two tasks cannot share an id, since they would share cassettes; the second is told of the first."""
     (folder / "deep" / "add.yaml").write_text(TASK)
     twice = suite(folder)
-    assert twice.task(folder / "add.yaml").id == "add"
+    assert [task.id for task in twice.tasks(folder / "add.yaml")] == ["add"]
     with pytest.raises(
         SpecError, match=r"benchmarks/deep/add.yaml:1: id: 'add' is already used by benchmarks/add"
     ):
-        twice.task(folder / "deep" / "add.yaml")
+        twice.tasks(folder / "deep" / "add.yaml")
 
 
 @pytest.mark.parametrize(
@@ -123,14 +133,16 @@ def test_the_same_stem_twice(folder) -> None:
 def test_an_id_of_its_own(line, folder) -> None:
     """The id in the file counts, however it is quoted."""
     (folder / "deep" / "add.yaml").write_text(f"{line}\n{TASK}")
-    assert suite(folder).task(folder / "deep" / "add.yaml").id == "other"
+    assert [task.id for task in suite(folder).tasks(folder / "deep" / "add.yaml")] == ["other"]
 
 
 def test_no_pairs_file(folder) -> None:
-    """Without a pairs file and models there is nothing to run with."""
+    """Without a pairs file and models there is nothing to run with, and no pair to be named."""
     (folder / "pairs.yaml").unlink()
-    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml"):
+    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml -> write one, or pass --orchestrator"):
         _ = suite(folder).pairs
+    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml -> write one$"):
+        _ = suite(folder, pairs=("one",)).pairs
 
 
 def test_the_same_pair_twice_is_one(folder) -> None:
@@ -144,7 +156,7 @@ def test_what_is_no_file_is_no_task(folder) -> None:
     (folder / "folder.yaml").mkdir()
     (folder / "link.yaml").symlink_to(folder / "nowhere.yaml")
     assert [path.name for path in suite(folder).files()] == ["add.yaml"]
-    assert suite(folder).task(folder / "add.yaml").id == "add"
+    assert [task.id for task in suite(folder).tasks(folder / "add.yaml")] == ["add"]
 
 
 # --- source files -------------------------------------------------------------------------------------
@@ -178,7 +190,7 @@ def test_a_source_takes_part_when_named(folder) -> None:
     """By default its tasks are only those of a run that names it; task files always take part."""
     many = add_source(folder)
     assert not suite(folder).collects(many)
-    assert suite(folder, sources=frozenset({many})).collects(many)
+    assert suite(folder, paths=frozenset({many})).collects(many)
     assert suite(folder).collects(folder / "add.yaml")
 
 
@@ -199,15 +211,15 @@ def test_ids_of_a_source_that_are_taken(folder) -> None:
     """A task file's id comes first; between two sources the first that takes part does."""
     many, more = add_source(folder), add_source(folder, "more.yaml")
     (folder / "x.yaml").write_text(TASK)
-    both = suite(folder, sources=frozenset({many, more}))
+    both = suite(folder, paths=frozenset({many, more}))
     said = r"^benchmarks/many.yaml:1: id: 'x' is already used by benchmarks/x.yaml; name one of the two"
     with pytest.raises(SpecError, match=said):
         both.tasks(many)
-    assert both.task(folder / "x.yaml").id == "x"
+    assert [task.id for task in both.tasks(folder / "x.yaml")] == ["x"]
     (folder / "x.yaml").unlink()
-    both = suite(folder, sources=frozenset({many, more}))
+    both = suite(folder, paths=frozenset({many, more}))
     assert [task.id for task in both.tasks(many)] == ["x", "y"]
     said = "^benchmarks/more.yaml:1: id: 'x' and 1 more are already used by benchmarks/many.yaml; name one"
     with pytest.raises(SpecError, match=said):
         both.tasks(more)
-    assert len(suite(folder, sources=frozenset({more})).tasks(more)) == 2
+    assert len(suite(folder, paths=frozenset({more})).tasks(more)) == 2

@@ -1,4 +1,4 @@
-"""harness/trial.py: tasks, pairs and trials, their names and what their digests cover."""
+"""harness/tasks/task.py, harness/tasks/trial.py: tasks, pairs and trials, their names and digests."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""harness/yamlfile.py: YAML into plain data that remembers its lines, whatever is in the file."""
+"""harness/tasks/yaml_lines.py: YAML into plain data that remembers its lines, whatever is in the file."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from harness.errors import SpecError
-from harness.tasks import yaml_lines
+from harness.tasks.yaml_lines import MAX_BYTES, YamlFile
 
 BUDGET_S = 60
 
@@ -18,15 +18,15 @@ def read(tmp_path):
     def read_it(text):
         path = tmp_path / "x.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-        return yaml_lines.read(path, "x.yaml")
+        return YamlFile(path, "x.yaml").document
 
     return read_it
 
 
 def problems(read, text):
-    """The problems of a file, as they are shown: those that end the reading, else those of the document."""
+    """Return the messages of a file: those that end the reading, else those of the document."""
     try:
-        found = [shown for _, shown in read(text).problems]
+        found = [problem.message for problem in read(text).problems]
     except SpecError as error:
         found = error.problems
     assert found, "no problem was found"
@@ -37,14 +37,15 @@ def test_plain_data_comes_with_the_line_of_each_path(read):
     """Each key and each list item can be traced to the line on which it stands."""
     document = read("# a comment\na: 1\nb:\n  c: [x, y]\n  d:\n    - e: 2\n")
     assert document.data == {"a": 1, "b": {"c": ["x", "y"], "d": [{"e": 2}]}}
-    assert [document.line(p) for p in [("a",), ("b",), ("b", "c"), ("b", "d", 0, "e")]] == [2, 3, 4, 6]
+    places = [("a",), ("b",), ("b", "c"), ("b", "d", 0, "e")]
+    assert [document.problem(place, "").line for place in places] == [2, 3, 4, 6]
 
 
 def test_a_path_without_a_line_has_its_nearest_ancestors(read):
     """A field that is missing is reported where its parent stands."""
     document = read("a:\n\n  b: {c: 1}\n")
-    assert document.line(("a", "b", "nope", 3, "deeper")) == 3
-    assert document.line(("nope",)) == document.line(())
+    assert document.problem(("a", "b", "nope", 3, "deeper"), "wrong").message == "x.yaml:3: wrong"
+    assert document.problem(("nope",), "wrong").line == document.problem((), "wrong").line
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(read):
 
 def test_a_file_that_is_too_large_is_refused(read):
     """More than the limit is not parsed at all."""
-    (problem,) = problems(read, "a: 1 #" + "x" * yaml_lines.MAX_BYTES)
+    (problem,) = problems(read, "a: 1 #" + "x" * MAX_BYTES)
     assert "at most 1000000 are read" in problem
 
 
@@ -111,7 +112,7 @@ def test_a_file_that_cannot_be_opened_is_a_problem_too(tmp_path, kind):
     """No file, or a folder in its place, is an error of the harness and no traceback."""
     path = tmp_path if kind == "folder" else tmp_path / "nope.yaml"
     with pytest.raises(SpecError, match=r"^x\.yaml: cannot be read: "):
-        yaml_lines.read(path, "x.yaml")
+        _ = YamlFile(path, "x.yaml").document
 
 
 @pytest.mark.parametrize(
@@ -159,8 +160,8 @@ def test_very_deep_nesting_is_an_error_and_no_crash(pytester, opening):
     path = pytester.path / "deep.yaml"
     path.write_text(f"a:\n  {opening * (900_000 // len(opening))}\n", encoding="utf-8")
     script = (
-        "import pathlib\nfrom harness import errors\nfrom harness.tasks import yaml_lines\n"
-        f"try:\n    yaml_lines.read(pathlib.Path({str(path)!r}), 'deep.yaml')\n"
+        "import pathlib\nfrom harness import errors\nfrom harness.tasks.yaml_lines import YamlFile\n"
+        f"try:\n    YamlFile(pathlib.Path({str(path)!r}), 'deep.yaml').document\n"
         "except errors.SpecError as error:\n    print('refused', error.problems[0])\n"
     )
     result = pytester.run(sys.executable, "-c", script, timeout=BUDGET_S)
@@ -174,7 +175,7 @@ def test_very_deep_nesting_is_an_error_and_no_crash(pytester, opening):
 def test_a_scalar_that_yaml_cannot_convert_is_a_problem_or_a_text(read, value):
     """No scalar of a file ends the run with an exception of its own."""
     document = read(f"a: {value}\n")
-    found = [shown for _, shown in document.problems]
+    found = [problem.message for problem in document.problems]
     assert isinstance(document.data["a"], str) or found[0].startswith("x.yaml:1: ")
 
 
@@ -188,7 +189,42 @@ def test_line_ends_of_other_systems_are_read(read):
     """A file with CRLF has the same data and lines."""
     document = read(b"a: 1\r\nb: |\r\n  x\r\n  y\r\n")
     assert document.data == {"a": 1, "b": "x\ny\n"}
-    assert document.line(("b",)) == 2
+    assert document.problem(("b",), "").line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("# why\nsource: humaneval\n", True),
+        ("only: [a]\nsource:\n", True),
+        ("source: [never closed\n", True),
+        ("title: x\n", False),
+        ("spec: |\n  source: x\n", False),
+        ("sources: x\n", False),
+    ],
+)
+def test_a_top_level_key_is_found_without_parsing(tmp_path, text, found):
+    """What a file was meant to be is known by its keys, also where it is no valid YAML."""
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert YamlFile(path, "x.yaml").has_key("source") is found
+
+
+def test_what_is_no_file_has_no_key(tmp_path):
+    """A folder, or nothing, is not taken for a file of any kind."""
+    assert not YamlFile(tmp_path, "x.yaml").has_key("source")
+    assert not YamlFile(tmp_path / "nothing.yaml", "x.yaml").has_key("source")
+
+
+def test_a_file_is_read_once(tmp_path):
+    """Looking for a key and parsing, however often, see the same text."""
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\n")
+    file = YamlFile(path, "x.yaml")
+    assert file.has_key("a")
+    path.unlink()
+    assert file.document is file.document
+    assert file.document.data == {"a": 1}
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
@@ -198,4 +234,4 @@ def test_a_file_without_permission_is_a_problem(tmp_path):
     path.write_text("a: 1\n", encoding="utf-8")
     path.chmod(0)
     with pytest.raises(SpecError, match="Permission denied"):
-        yaml_lines.read(path, "x.yaml")
+        _ = YamlFile(path, "x.yaml").document

@@ -1,4 +1,4 @@
-"""Which trials a suite has, to hold cassettes against: without a pytest run, and without its options."""
+"""List the trials of a suite, to compare cassettes with, without a pytest run and without its options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.tasks.trial import Pair, Trial
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The trials of a suite, to hold cassettes against.
+    """The trials of a suite, to compare cassettes with.
 
     Attributes:
         trials: By slug: those that a plain ``pytest benchmarks`` runs.
@@ -34,7 +34,7 @@ class Catalogue:
     unknown: tuple[str, ...] = ()
 
     def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
-        """The trial that a cassette belongs to, also of a source or a pair that a plain run has not."""
+        """Return the trial of a cassette, also that of a source or a pair that a plain run leaves out."""
         pair_name, task_id, epoch = slug.split("/")
         if slug in self.trials or task_id not in self.tasks:
             return self.trials.get(slug)
@@ -49,7 +49,7 @@ class Catalogue:
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
     def why_none(self, slug: str) -> str:
-        """Why a cassette has no trial; empty if a file whose tasks are not known may have its task."""
+        """Say why a cassette has no trial; empty if a file whose tasks are not known may have its task."""
         pair_name, task_id, _ = slug.split("/")
         if task_id not in self.tasks:
             return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
@@ -61,7 +61,7 @@ class Catalogue:
 
 
 def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
-    """The trials of a benchmarks folder. A pairs file comes before what the environment names.
+    """List the trials of a benchmarks folder. A pairs file comes before what the environment names.
 
     Raises:
         UsageError: There is no such folder, or no task in it.
@@ -75,51 +75,35 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         pairs = suite.pairs
     except UsageError:
         pairs = []  # all trials are made by options
-    tasks: dict[str, tuple[Task, str]] = {}
-    broken: list[str] = []
-    for path in filter(suite.collects, (*suite.files(), *suite.sources())):
-        try:
-            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
-        except SpecError as error:
-            broken += error.problems
-        except UsageError as error:
-            broken.append(str(error))
-    if not tasks and not broken:
+    files = [*suite.files(), *suite.sources()]
+    if not any(map(suite.collects, files)):
         raise UsageError(
             f"no task files in {folder.shown(benchmarks)}", remedy="name it: --benchmarks FOLDER"
         )
-    trials = [
-        Trial(task=task, pair=pair, epoch=epoch, source=source)
-        for pair in pairs
-        for task, source in tasks.values()
-        if pair.takes(task)
-        for epoch in range(1, pair.epochs + 1)
-    ]
-    left_out, unknown = _left_out(suite)
+    trials: list[Trial] = []
+    tasks: dict[str, tuple[Task, str]] = {}
+    broken: list[str] = []
+    unknown: list[str] = []
+    for path in files:
+        problems = broken if suite.collects(path) else unknown
+        try:
+            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
+        except SpecError as error:
+            problems += error.problems
+        except UsageError as error:
+            problems.append(str(error))
+        else:
+            trials += suite.trials(path) if pairs and suite.collects(path) else []
     return Catalogue(
         trials={trial.slug: trial for trial in trials},
-        tasks={**left_out, **tasks},
+        tasks=tasks,
         pairs={**{pair.name: pair for pair in pairs}, **suite.named_pairs},
         broken=tuple(broken),
         unknown=tuple(unknown),
     )
 
 
-def _left_out(suite: Suite) -> tuple[dict[str, tuple[Task, str]], list[str]]:
-    """The tasks of the sources that a plain run leaves out, and the sources that cannot tell theirs."""
-    tasks: dict[str, tuple[Task, str]] = {}
-    unknown: list[str] = []
-    for path in suite.sources():
-        if suite.collects(path):
-            continue
-        try:
-            tasks.update({task.id: (task, suite.named(path, task)) for task in suite.tasks(path)})
-        except (SpecError, UsageError) as error:
-            unknown.append(str(error))
-    return tasks, unknown
-
-
 def _crossed(recorded: Mapping[str, Any]) -> Pair | None:
-    """The pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
+    """Return the pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
     orchestrator, coder = recorded.get("orchestrator"), recorded.get("coder")
     return Pair.of_models(orchestrator, coder) if orchestrator and coder else None

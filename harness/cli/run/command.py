@@ -78,15 +78,14 @@ def _pair(options: dict[str, Any]) -> Pair:
     from pydantic import ValidationError
 
     from harness.errors import UsageError
-    from harness.tasks.loader import PAIRS_FILE, choose_pairs, load_pairs
+    from harness.tasks.suite import Selection, Suite
     from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
 
     models = [name for name in ("orchestrator", "coder", "tester", "backend") if options[name]]
     if options["pair"]:
         if models:
             raise UsageError(f"--pair and --{models[0]} exclude each other")
-        path = BENCHMARKS / PAIRS_FILE
-        (pair,) = choose_pairs(load_pairs(path, path.as_posix()), [options["pair"]], path.as_posix())
+        (pair,) = Suite(BENCHMARKS, Path(), Selection(pairs=(options["pair"],)), {}).pairs
     else:
         backend = options["backend"] or "anthropic"
         usual = LOCAL_MODELS if backend == "local" else (ORCH_MODEL, CLAUDE_MODEL)

@@ -142,7 +142,7 @@ def test_all_problems_at_once(pair, letta, claude) -> None:
 
 def test_a_source_is_known_by_its_node_ids(repo, letta) -> None:
     """Tasks of a source file count among the trials to record, with workers too."""
-    fields = Suite(repo.path / "benchmarks", repo.path, Selection(), {}).task(
+    (fields,) = Suite(repo.path / "benchmarks", repo.path, Selection(), {}).tasks(
         repo.path / "benchmarks" / "add.yaml"
     )
     (repo.path / "benchmarks" / "ours.jsonl").write_text(

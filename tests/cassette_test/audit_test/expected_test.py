@@ -1,4 +1,4 @@
-"""harness/catalogue.py: which trials a suite has, without a pytest run."""
+"""harness/cassette/audit/expected.py: which trials a suite has, without a pytest run."""
 
 import json
 import sys
