@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.errors import HarnessError
-from harness.redact import redact
+from harness.terminal import printable_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +37,4 @@ def one_line_errors(command: F) -> F:
 
 def say(line: str, *, err: bool = False) -> None:
     """Print one line, without secrets and without what a terminal would act on."""
-    from harness.terminal import one_line
-
-    click.echo(one_line(redact(line, os.environ)), err=err)
+    click.echo(printable_line(line, os.environ), err=err)

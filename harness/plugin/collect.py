@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.redact import redact
 from harness.tasks.trial import Trial
-from harness.terminal import visible
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from harness.plugin.session import BenchmarkSession
@@ -83,7 +82,7 @@ class _Item(pytest.Item):
         """One line for an error that the harness raises on purpose; a traceback for a bug in it."""
         known = isinstance(excinfo.value, HarnessError | pytest.fail.Exception)
         text = str(excinfo.value) if known else str(super().repr_failure(excinfo, "short"))
-        return visible(redact(text, os.environ))
+        return printable(text, os.environ)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the item stands, for reports: pytest rewrites the dots of what ends a node id."""

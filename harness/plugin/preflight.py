@@ -12,9 +12,8 @@ from harness.backends.checks.preflight import check
 from harness.errors import HarnessError, UsageError
 from harness.plugin.collect import TrialItem
 from harness.plugin.session import BenchmarkSession
-from harness.redact import redact
 from harness.tasks.trial import Trial
-from harness.terminal import one_line
+from harness.terminal import printable_line
 
 
 class LiveChecks:
@@ -47,12 +46,13 @@ class LiveChecks:
         try:
             warnings = check(pairs, os.environ)
         except UsageError as error:
-            problems = [_shown(line) for line in error.message.splitlines()]
+            problems = [printable_line(line, os.environ) for line in error.message.splitlines()]
             raise pytest.UsageError("\n  ".join([f"{count}, none was begun:", *problems])) from None
         reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(
-                f"{count}: what they need is there" + "".join(f"\n{_shown(str(each))}" for each in warnings)
+                f"{count}: what they need is there"
+                + "".join(f"\n{printable_line(str(each), os.environ)}" for each in warnings)
             )
 
     def _named(self, ids: Sequence[str]) -> list[Trial]:
@@ -72,7 +72,3 @@ class LiveChecks:
                 if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
                     trials.append(trial)
         return trials
-
-
-def _shown(line: str) -> str:
-    return one_line(redact(line, os.environ))

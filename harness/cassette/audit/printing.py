@@ -12,8 +12,7 @@ from rich.text import Text
 
 from harness.cassette.audit.describe import Part, conversation
 from harness.cassette.file import Cassette
-from harness.redact import redact_json
-from harness.terminal import one_line, visible
+from harness.terminal import one_line, printable, printable_line
 
 WIDTH = 100
 STYLES = {"title": "bold", "exchange": "bold cyan", "sent": "magenta", "got": "green", "note": "dim"}
@@ -50,8 +49,8 @@ def as_text(tape: Cassette) -> None:
     """Print a recorded conversation."""
     console = _console()
     for part in conversation(tape):
-        clean = redact_json([part.head, part.text], os.environ)
-        _print(console, Part(one_line(clean[0]), visible(clean[1]), part.kind))
+        head = printable_line(part.head, os.environ)
+        _print(console, Part(head, printable(part.text, os.environ), part.kind))
 
 
 def _print(console: Console, part: Part) -> None:

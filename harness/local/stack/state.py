@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.files import write_whole
 from harness.local.stack.processes import Identity
 
 POSTGRES = "postgres"
@@ -50,10 +50,7 @@ def load(path: Path) -> dict[str, Remembered]:
 
 def save(path: Path, remembered: Mapping[str, Remembered]) -> None:
     """Writes the remembered processes, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({name: asdict(remembered[name]) for name in remembered}, indent=2) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps({name: asdict(remembered[name]) for name in remembered}, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
