@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """``harness.load``, which brings pandas in with its first use."""
+    """Provide ``harness.load``, which imports pandas with its first use."""
     if name == "load":
         from harness.results.dataframe import load
 

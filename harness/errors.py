@@ -1,4 +1,4 @@
-"""Every error the harness raises on purpose, and how a user gets to see it.
+"""Errors that the harness raises on purpose.
 
     HarnessError                 one line: what went wrong, where, what to do
     ├── UsageError               an option or argument makes no sense (exit code 2)
@@ -12,9 +12,9 @@
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
 
-A model that fails a task is *not* an error: that is a verdict (see ``verdict.py``). An error is caught
-at exactly one place, the pytest item (``plugin.py``) or the command (``cli.py``), which prints it as
-one line, without a traceback.
+A model that fails a task is *not* an error: that is a verdict (``grading/verdict.py``). An error is caught at
+one place, the pytest item (``plugin/collect.py``) or the command (``cli/console.py``), which prints one line,
+without a traceback.
 """
 
 from __future__ import annotations

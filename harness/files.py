@@ -1,4 +1,4 @@
-"""Files that are read again are written whole: a reader sees the old text or the new one, never a part."""
+"""Write files atomically: a reader sees the old text or the new one, never a part."""
 
 from __future__ import annotations
 

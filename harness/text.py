@@ -1,6 +1,7 @@
-"""Names and texts as models and people write them.
+"""Check and shorten names and texts of models and people.
 
-What Letta's tool sandbox runs holds this module's text (``letta_source.py``): the standard library only.
+Letta's tool sandbox runs this module's source, too (``backends/letta/tool_source.py``): import the standard
+library only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import PurePosixPath
 
 
 def is_safe_path(name: str) -> bool:
-    """Whether a file name stays inside a workspace on every platform."""
+    """Return True if a file name stays inside a workspace on every platform."""
     path = PurePosixPath(name)
     return (
         0 < len(name) <= 200
@@ -21,10 +22,10 @@ def is_safe_path(name: str) -> bool:
 
 
 def well_formed(text: str) -> str:
-    """The text with halves of surrogate pairs, which JSON can carry and UTF-8 cannot, replaced."""
+    """Replace halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """The text, or its beginning with an ellipsis."""
+    """Return the text, or its beginning with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
