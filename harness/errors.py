@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class HarnessError(Exception):
-    """What went wrong, with what to do about it.
+    """An error for people to read: what went wrong, and what to do about it.
 
     Attributes:
         message: What went wrong and where.

@@ -94,8 +94,8 @@ def headers(given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, str]
 def body(value: Any, *, inside: bool = False) -> Any:
     """Return a JSON value with what stands under secret keys replaced.
 
-    Letta echoes ``secrets`` as ``[{key, value, value_enc}]``, the last not encrypted unless the server was
-    told how; so the same rule serves requests and responses.
+    Letta echoes ``secrets`` as ``[{key, value, value_enc}]``, the last in plain text unless the server
+    has an encryption key; so the same rule serves requests and responses.
     """
     if isinstance(value, list):
         return [body(item, inside=inside) for item in value]

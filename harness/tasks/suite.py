@@ -18,7 +18,7 @@ from harness.tasks.yaml_lines import YamlFile
 
 @dataclass(frozen=True)
 class Selection:
-    """What the command line chose.
+    """Options and arguments that choose trials.
 
     Attributes:
         pairs: Names from the pairs file; empty for all.
@@ -62,7 +62,7 @@ class Suite:
     Attributes:
         folder: The benchmarks folder.
         root: What paths in messages are relative to.
-        selection: What the command line chose.
+        selection: Options and arguments.
         environment: For ORCH_MODEL and CLAUDE_MODEL.
     """
 
@@ -118,9 +118,21 @@ class Suite:
             UsageError: A chosen pair does not exist, or nothing says which models to use.
         """
         chosen = self.selection
+        crosses_models = bool(chosen.orchestrators or chosen.coders)
         if chosen.epochs is not None and chosen.epochs < 1:
             raise UsageError(f"--epochs {chosen.epochs}: expected 1 or more")
-        pairs = self._crossed() or self._from_file()
+        if crosses_models and chosen.pairs:
+            raise UsageError("--pair and --orchestrator/--coder exclude each other")
+        default = default_models(self.environment)
+        if crosses_models or (default and not chosen.pairs):
+            orchestrator, coder = default or (ORCH_MODEL, CLAUDE_MODEL)
+            pairs = [
+                Pair.of_models(one, other)
+                for one in dict.fromkeys(chosen.orchestrators or (orchestrator,))
+                for other in dict.fromkeys(chosen.coders or (coder,))
+            ]
+        else:
+            pairs = self._pairs_from_file()
         return [pair.model_copy(update={"epochs": chosen.epochs or pair.epochs}) for pair in pairs]
 
     @cached_property
@@ -130,7 +142,7 @@ class Suite:
         Raises:
             SpecError: The pairs file is wrong.
         """
-        path = self._pairs_file
+        path = self.folder / loader.PAIRS_FILE
         return loader.load_pairs(path, self.display(path)) if path.is_file() else {}
 
     def tasks(self, path: Path) -> list[Task]:
@@ -165,10 +177,6 @@ class Suite:
         """Return the name of a task in messages and commands: its file; of a source file, ``file::id``."""
         return f"{self.display(path)}::{task.id}" if self.is_source(path) else self.display(path)
 
-    @property
-    def _pairs_file(self) -> Path:
-        return self.folder / loader.PAIRS_FILE
-
     @cached_property
     def _found(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path) and path.is_file())
@@ -190,23 +198,9 @@ class Suite:
             self._files[path] = SuiteFile(path, self.display(path))
         return self._files[path]
 
-    def _crossed(self) -> list[Pair]:
-        chosen = self.selection
-        default = default_models(self.environment)
-        if not (chosen.orchestrators or chosen.coders):
-            return [Pair.of_models(*default)] if default and not chosen.pairs else []
-        if chosen.pairs:
-            raise UsageError("--pair and --orchestrator/--coder exclude each other")
-        orchestrator, coder = default or (ORCH_MODEL, CLAUDE_MODEL)
-        return [
-            Pair.of_models(one, other)
-            for one in dict.fromkeys(chosen.orchestrators or (orchestrator,))
-            for other in dict.fromkeys(chosen.coders or (coder,))
-        ]
-
-    def _from_file(self) -> list[Pair]:
+    def _pairs_from_file(self) -> list[Pair]:
         names, pairs = self.selection.pairs, self.named_pairs
-        display = self.display(self._pairs_file)
+        display = self.display(self.folder / loader.PAIRS_FILE)
         if not pairs:
             or_models = "" if names else ", or pass --orchestrator and --coder"
             raise UsageError(f"there is no {display}", remedy=f"write one{or_models}")

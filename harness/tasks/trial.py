@@ -1,4 +1,4 @@
-"""Pairs of models, and trials: task x pair x epoch."""
+"""Pair and trial: who builds a task, and one attempt of it (task x pair x epoch). Frozen values, no I/O."""
 
 from __future__ import annotations
 
