@@ -32,10 +32,8 @@ EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "tuple_type": "a list",
-    "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
     "string_too_short": "some text",
     "string_pattern_mismatch": "letters, digits and ._+~%- (a letter or digit first)",
 }

@@ -101,12 +101,14 @@ class Task(Value):
 
     @field_validator("code_file", "test_file")
     @classmethod
-    def _is_a_python_file(cls, name: str) -> str:
+    def _is_a_python_file(cls, name: str, others: ValidationInfo) -> str:
         if not is_safe_path(name) or not name.endswith(".py"):
             raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
         module = PurePosixPath(name).parts[0].removesuffix(".py")
         if module in TAKEN:
             raise ValueError(f"expected another name: {module!r} is a module of Python or pytest")
+        if name == others.data.get("code_file"):
+            raise ValueError("expected code_file and test_file to differ")
         return name
 
     @field_validator("files")
@@ -125,18 +127,11 @@ class Task(Value):
             raise ValueError("expected a different name for each bug")
         return bugs
 
-    @field_validator("test_file")
-    @classmethod
-    def _is_another_file(cls, name: str, others: ValidationInfo) -> str:
-        if name == others.data.get("code_file"):
-            raise ValueError("expected code_file and test_file to differ")
-        return name
-
     @property
     def digest(self) -> str:
         """Hash of all that reaches a model: when it changes, a recording is of another task."""
-        seen = self.model_dump(mode="json", include={"spec", "code_file", "test_file", "files", "limits"})
-        return digest(seen)
+        seen = {"spec", "code_file", "test_file", "files", "limits"}
+        return digest(self.model_dump(mode="json", include=seen))
 
 
 def digest(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Pair and trial: who builds a task, and one attempt of it (task x pair x epoch). Frozen values, no I/O."""
+"""Pair: the models that build a task together. Trial: task x pair x epoch. Frozen values, no I/O."""
 
 from __future__ import annotations
 
