@@ -1,4 +1,4 @@
-"""harness/transcript.py: what the figures of a transcript are made of, and its JSON form."""
+"""The figures of a transcript, its JSON form, and the tokens that services report."""
 
 import dataclasses
 import json

@@ -1,17 +1,18 @@
-"""What the environment says, without asking anybody: keys by their shape, addresses by who listens.
+"""Check the environment variables without asking anybody: keys by their shape, addresses by who listens.
 
-A key's value is never repeated: only how it begins, where that is the same for all keys of its kind.
+A key's value is never repeated: only its beginning, where that is the same for all keys of its kind.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from harness.backends.checks.finding import Finding
 from harness.backends.claude.api_errors import CLI_TOKEN, CLI_TOKEN_PREFIX
 from harness.redact import without_password
+from harness.tasks.trial import Pair
 
 API_PREFIX = "sk-ant-api"
 ADMIN_PREFIX = "sk-ant-admin"
@@ -26,14 +27,19 @@ ADDRESSES = {
 }
 
 
-def variables(environment: Mapping[str, str], needed: Collection[str] = ()) -> Iterator[Finding]:
-    """All findings on keys and addresses.
+def billed(pairs: Iterable[Pair]) -> bool:
+    """Return True if one of these pairs needs ANTHROPIC_API_KEY to run live."""
+    return any(pair.backend == "anthropic" for pair in pairs)
+
+
+def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Iterator[Finding]:
+    """Check all keys and addresses.
 
     Args:
         environment: The variables.
-        needed: Names of keys without which the run at hand cannot work.
+        pairs: The pairs that are to run.
     """
-    yield anthropic_key(environment, needed="ANTHROPIC_API_KEY" in needed)
+    yield anthropic_key(environment, needed=billed(pairs))
     yield from _auth_token(environment)
     yield _cli_token(environment)
     yield from _other_key(
@@ -51,7 +57,7 @@ def variables(environment: Mapping[str, str], needed: Collection[str] = ()) -> I
 
 
 def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
-    """Whether ANTHROPIC_API_KEY can be a key of the API."""
+    """Check that ANTHROPIC_API_KEY can be a key of the API."""
     name = "ANTHROPIC_API_KEY"
     given = environment.get(name, "")
     key = given.strip()
@@ -151,7 +157,7 @@ def _other_key(environment: Mapping[str, str], name: str, without: str) -> Itera
 
 
 def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Addresses that somebody set, perhaps long ago; of this machine's it is seen whether one listens."""
+    """Check the addresses that are set; on this machine, that something listens there."""
     for name, effect in ADDRESSES.items():
         given = environment.get(name, "").strip()
         if not given:
@@ -181,7 +187,7 @@ def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _malformed(given: str) -> str:
-    """What is wrong with how a key is written; blanks around it aside."""
+    """Return the fault in how a key is written, blanks around it aside; empty if there is none."""
     key = given.strip()
     if key[:1] in "'\"" or key[-1:] in "'\"":
         return "with quotation marks as part of it"
@@ -202,7 +208,7 @@ def _padded(name: str) -> Finding:
 
 
 def _place(url: str) -> tuple[str, int]:
-    """Host and port of a URL; no host where it is none."""
+    """Return host and port of a URL; an empty host if it is no URL."""
     try:
         parts = urlsplit(url)
         return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80)
