@@ -254,7 +254,7 @@ class _Run:
                 self.trial.pair.orchestrator,
                 prompts.ORCHESTRATOR,
                 {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK},
-                behind.tools if in_letta else None,
+                behind.secrets if in_letta else None,
             ) as agent,
             self._every_attempt_kept(),
         ):

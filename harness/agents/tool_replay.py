@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from harness.agents import prompts
 from harness.agents.messages import ExecutedCall, Refused, ToolCall, ToolReturn
 from harness.agents.tool_call import ToolError
-from harness.agents.tools import ROLES, Tools, parse_call
+from harness.agents.tools import Tools, parse_call
 from harness.agents.transcript import Called, Returned
 from harness.agents.workspace import WorkspaceError
 from harness.errors import ApiError
@@ -25,25 +26,12 @@ MAX_ERROR_CHARS = 1000  # Letta cuts off an error there
 NOT_RUN = "see the Letta server's log; it has to run on this machine and as this user, or use tools: client"
 
 
-@dataclass(frozen=True)
-class ServerTools:
-    """Registered tools of an agent.
-
-    Attributes:
-        secrets: Environment variables of the child process in which Letta runs them.
-        names: Of the tools.
-    """
-
-    secrets: Mapping[str, str] = field(repr=False)
-    names: tuple[str, ...] = tuple(ROLES)
-
-
 class ServerSide(Protocol):
     """The side of a trial's tools that lies in Letta's sandbox."""
 
     @property
-    def tools(self) -> ServerTools:
-        """The tools that the agent gets."""
+    def secrets(self) -> Mapping[str, str]:
+        """Environment variables of the child process in which Letta runs the tools."""
 
     def playback(self) -> AbstractContextManager[None]:
         """Let Claude answer, inside, as it answered Letta's tools since the last time."""
@@ -59,7 +47,7 @@ class ServerSide(Protocol):
 class Replayed:
     """The server side of a replay, in which the trial's player answers and nothing is left to compare."""
 
-    tools = ServerTools(dict.fromkeys(SECRETS, "replayed"))
+    secrets: Mapping[str, str] = MappingProxyType(dict.fromkeys(SECRETS, "replayed"))
 
     def playback(self) -> AbstractContextManager[None]:
         """Do nothing; see ``ServerSide.playback``."""

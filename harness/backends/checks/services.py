@@ -51,12 +51,8 @@ def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
         if version == SERVER_VERSION:
             yield Finding("letta", "ok", f"{version} at {server.base_url}")
         else:
-            yield Finding(
-                "letta",
-                "warning",
-                f"{version} at {server.base_url}; the harness was written for {SERVER_VERSION}",
-                "look at the first trial closely",
-            )
+            seen = f"{version} at {server.base_url}; the harness was written for {SERVER_VERSION}"
+            yield Finding("letta", "warning", seen, "look at the first trial closely")
         try:
             offered = server.models()
         except ApiError as error:
@@ -143,14 +139,12 @@ def openai(environment: Mapping[str, str]) -> Finding:
             count = len(json.load(answer)["data"])
     except urllib.error.HTTPError as error:
         with error:
-            remedy = (
-                "set OPENAI_API_KEY to a valid key" if error.code in (401, 403) else "see OPENAI_BASE_URL"
-            )
+            refused = error.code in (401, 403)
+            remedy = "set OPENAI_API_KEY to a valid key" if refused else "see OPENAI_BASE_URL"
             return Finding("openai", "error", f"{display}: {error.code} {error.reason}", remedy)
     except (OSError, ValueError, KeyError, TypeError):
-        return Finding(
-            "openai", "error", f"no list of models at {display}", "check OPENAI_BASE_URL, the network"
-        )
+        remedy = "check OPENAI_BASE_URL, the network"
+        return Finding("openai", "error", f"no list of models at {display}", remedy)
     return Finding("openai", "ok", f"{count} models at {display}; what counts is the key of the Letta server")
 
 

@@ -52,7 +52,7 @@ class ClaudeCode:
     run: Runner
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
-        """Send one prompt; the answer holds each written file in a fence that names it. See ``Claude.ask``."""
+        """Send one prompt (``Claude.ask``); the answer holds each written file in a fence that names it."""
         question = {
             "role": role,
             "model": model,

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.agents.messages import ToolReturn, Turn
-from harness.agents.tool_replay import ServerTools
+from harness.agents.tools import ROLES
 from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
@@ -119,7 +119,7 @@ class Server:
         orchestrator: Orchestrator,
         system: str,
         blocks: dict[str, str],
-        tools: ServerTools | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> Iterator[Agent]:
         """Create an agent that exists as long as the block runs.
 
@@ -128,7 +128,7 @@ class Server:
             orchestrator: Its model.
             system: Its system prompt.
             blocks: Its memory: label -> text.
-            tools: The server tools that it gets, if any.
+            secrets: Of the server tools; None if it gets none.
 
         Raises:
             ApiError: Letta refused, failed or could not be reached.
@@ -142,7 +142,7 @@ class Server:
             system=system,
             memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
             tags=[LABEL],
-            **_options(orchestrator, tools),
+            **_options(orchestrator, secrets),
         )
         agent_id = self._create(create, f"the model {orchestrator.model}")
         delete = functools.partial(self._send, functools.partial(self._client.agents.delete, agent_id))
@@ -243,7 +243,7 @@ def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
     return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
 
 
-def _options(orchestrator: Orchestrator, tools: ServerTools | None) -> dict[str, Any]:
+def _options(orchestrator: Orchestrator, secrets: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the fields of a new agent that are sent only if they are set."""
     options: dict[str, Any] = {}
     if orchestrator.context_window is not None:
@@ -252,8 +252,8 @@ def _options(orchestrator: Orchestrator, tools: ServerTools | None) -> dict[str,
         provider = orchestrator.model.partition("/")[0]
         kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
         options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
-    if tools is not None:
-        options |= {"tools": list(tools.names), "secrets": dict(tools.secrets)}
+    if secrets is not None:
+        options |= {"tools": list(ROLES), "secrets": dict(secrets)}
     return options
 
 

@@ -16,12 +16,12 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.agents.tool_call import ToolContext
-from harness.agents.tool_replay import SECRETS, ServerTools
+from harness.agents.tool_replay import SECRETS
 from harness.backends.folder import require_files, write_files
 from harness.backends.letta.gateway import Gateway, Upstream
 from harness.backends.loopback import serve
@@ -36,7 +36,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Live:
     """The server side of a trial that is recorded, made by ``live``; see ``tool_replay.ServerSide``."""
 
-    tools: ServerTools
+    secrets: Mapping[str, str] = field(repr=False)
     gateway: Gateway
     folder: Path
     exchanges: Callable[[], tuple[Exchange, ...]]
@@ -89,7 +89,7 @@ def live(
         folder = Path(name).resolve()
         write_files(folder, files)
         values = (address.key, address.url, json.dumps(asdict(context)), str(folder))
-        yield Live(ServerTools(dict(zip(SECRETS, values, strict=True))), gateway, folder, exchanges)
+        yield Live(dict(zip(SECRETS, values, strict=True)), gateway, folder, exchanges)
 
 
 def require_here(letta_url: str) -> None:
