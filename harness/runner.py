@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 from harness import redact
 from harness.agents import prompts
 from harness.agents.loop import Check, Loop
-from harness.agents.messages import Replayed, ServerSide
+from harness.agents.tool_replay import Replayed, ServerSide, ToolReplay
 from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.agents.workspace import Workspace
@@ -247,7 +247,6 @@ class _Run:
             claude=self._claude(endpoints.replayed(self.trial.pair) if in_letta else where),
             workspace=self.workspace,
             note=self._note,
-            server_side=behind,
         )
         with (
             self._server(where).agent(
@@ -255,11 +254,12 @@ class _Run:
                 self.trial.pair.orchestrator,
                 prompts.ORCHESTRATOR,
                 {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK},
-                behind.tools if in_letta else None,
+                behind.secrets if in_letta else None,
             ) as agent,
             self._every_attempt_kept(),
         ):
-            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note).run()
+            replay = ToolReplay(tools, behind).replay if in_letta else None
+            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note, replay).run()
         return Transcript(tuple(self.events), stop)
 
     @contextmanager
@@ -280,7 +280,7 @@ class _Run:
 
     def _claude(self, where: Endpoints) -> Backend:
         if self.trial.pair.backend == "mock":
-            return Mock(self.trial.task, time.sleep if where.services else no_wait)
+            return Mock(self.trial.task, time.sleep if where.live else no_wait)
         if self.trial.pair.backend == "claude-code":
             assert self.channel is not None, "set before the conversation begins"
             return ClaudeCode(self.workspace.snapshot, self.channel, self._cli(where).run)

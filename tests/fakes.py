@@ -88,13 +88,17 @@ def half_a_stream(handler: Handler) -> None:
 
 
 class Never:
-    """A fault: no answer for as long as the test runs. ``over`` ends the wait."""
+    """A fault: no answer for as long as the test runs. ``over`` ends the wait.
+
+    ``expired``: the test took so long that the wait ended by itself, not by the client's timeout.
+    """
 
     def __init__(self) -> None:
         self.over = threading.Event()
+        self.expired = False
 
     def __call__(self, _: Handler) -> None:
-        self.over.wait(60)
+        self.expired = not self.over.wait(60)
 
 
 class Fake(abc.ABC):

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fakes import FakeSandbox, Handler, Never, claude_error, half_a_body, half_a_stream, reset
 
-from harness.backends.claude import messages_api as claude_module
-from harness.backends.letta import client as letta_module
+from harness.backends.claude import messages_api
+from harness.backends.letta.client import Server
 from harness.backends.retries import Transport
 from harness.runner import Setup, run_trial
 from harness.tasks.trial import Trial
@@ -33,7 +34,7 @@ BROKEN: dict[str, Callable[[Handler], None]] = {
     "half a body": half_a_body,
     "half a stream": half_a_stream,
 }
-IMPATIENT_S = 0.1
+TIMEOUT_S = 0.5
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def replaying(recording: Setup) -> Setup:
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> Iterator[Never]:
-    """A fault that never answers, and clients without patience."""
-    for module in (claude_module, letta_module):
-        monkeypatch.setattr(module, "TIMEOUT_S", IMPATIENT_S)
+    """A fault that does not answer, and clients with a short timeout."""
+    monkeypatch.setattr(messages_api, "TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr("harness.runner.Server", partial(Server, timeout_s=TIMEOUT_S))
     fault = Never()
     yield fault
     fault.over.set()
@@ -96,9 +97,10 @@ def test_letta_is_asked_again_after_an_answered_failure(fault, trial, recording,
 
 
 def test_an_answer_that_takes_too_long(trial, recording, replaying, claude, never) -> None:
-    """After the client's patience the request is sent again."""
+    """After the client's timeout the request is sent again."""
     claude.faults = [("/messages", never)]
     check(trial, recording, replaying, {"coder": 1})
+    assert not never.expired
 
 
 def test_many_faults_of_all_roles_are_told_apart(trial, recording, replaying, letta, claude) -> None:
@@ -124,6 +126,7 @@ def test_a_message_that_letta_may_have_acted_on(fault, trial, recording, letta, 
     assert sum(path.endswith("/messages") for _, path, _ in letta.requests) == 1
     assert letta.agents == {}
     assert not list(recording.root.rglob("*.json*"))
+    assert not never.expired
 
 
 @pytest.mark.parametrize("fault", [PASSING["529"], reset, half_a_body], ids=["529", "reset", "half a body"])

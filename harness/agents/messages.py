@@ -1,19 +1,16 @@
-"""Values and protocols that the conversation and its backends exchange: turns, tool calls, answers."""
+"""The values that the conversation and its backends exchange, and what a Claude backend has to offer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from harness.agents.prompts import CODER_TOOL, TESTER_TOOL
 from harness.agents.transcript import Role, Usage
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What Claude said. ``cut_off``: it ran into ``max_tokens``."""
+    """An answer of Claude's. ``cut_off``: it ran into ``max_tokens``."""
 
     text: str
     model: str
@@ -26,31 +23,15 @@ class Refused(Exception):
 
 
 class Claude(Protocol):
-    """What the coder and the tester need of a backend."""
+    """A backend for the coder and the tester."""
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
-        """Ask once.
+        """Send one system prompt and one user message.
 
         Raises:
             Refused: The request itself was unacceptable, such as a prompt that is too long.
             ApiError: The service could not be used.
         """
-
-
-@dataclass(frozen=True)
-class ServerTools:
-    """Registered tools that an agent gets.
-
-    Attributes:
-        names: Of the tools.
-        secrets: Environment variables of the child in which Letta runs them for this agent.
-    """
-
-    names: tuple[str, ...]
-    secrets: Mapping[str, str] = field(repr=False)
-
-
-MAX_TOLD = 1000  # characters that Letta keeps of an error
 
 
 @dataclass(frozen=True)
@@ -73,7 +54,7 @@ class ToolReturn:
 
 @dataclass(frozen=True)
 class ExecutedCall:
-    """A call that Letta carried out itself. ``before``: how many texts of the turn came before it."""
+    """A call that Letta executed itself. ``before``: the number of the turn's texts that came before it."""
 
     call: ToolCall
     returned: ToolReturn
@@ -82,7 +63,7 @@ class ExecutedCall:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the agent did until it paused for tools or ended.
+    """An agent's turn, up to its end or to the next tool calls that the harness executes.
 
     Attributes:
         texts: ``(thinking, text)`` in order.
@@ -98,45 +79,3 @@ class Turn:
     usage: Usage
     steps: int
     ran: tuple[ExecutedCall, ...] = ()
-
-
-def as_letta_says(tool: str, message: str) -> str:
-    """What an agent hears of a server tool that raised ``ToolError``."""
-    return f"Error executing function {tool}: ToolError: {' '.join(message.split())}"[:MAX_TOLD]
-
-
-TOOLS = (CODER_TOOL, TESTER_TOOL)
-
-
-SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HARNESS_BRIEF", "HARNESS_WORKSPACE")
-
-
-class ServerSide(Protocol):
-    """What a trial needs of it."""
-
-    @property
-    def tools(self) -> ServerTools:
-        """What the agent gets."""
-
-    def answered(self) -> AbstractContextManager[None]:
-        """Inside, Claude answers as it answered Letta's tools since the last time."""
-
-    def check(self, files: Mapping[str, str]) -> None:
-        """Compare the files of the calls carried out again with those that Letta's tools wrote.
-
-        Raises:
-            ApiError: They differ, or Claude was asked more than the calls account for.
-        """
-
-
-class Replayed:
-    """Where everything is recorded."""
-
-    tools = ServerTools(TOOLS, dict.fromkeys(SECRETS, "replayed"))
-
-    def answered(self) -> AbstractContextManager[None]:
-        """Nothing to do: the trial's player answers."""
-        return nullcontext()
-
-    def check(self, files: Mapping[str, str]) -> None:
-        """Nothing to do: it was checked before the recording was kept."""

@@ -1,6 +1,6 @@
-"""Every word that the harness says to a model. Changing one makes the recordings that heard it stale.
+"""Every text that the harness sends to a model. Changing one makes the recordings that hold it stale.
 
-The scripted orchestrator (``local/scripted.py``) reads the labelled lines of ``TASK`` and ``REPAIR``.
+The scripted orchestrator (``local/models/scripted.py``) reads the labelled lines of ``TASK`` and ``REPAIR``.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ The code under test:
 
 Write the test file {path}. Import from the module {module}."""
 
-# In lower case, so that it is no part of the digest: recordings of other backends never heard it, and those
-# that did hold the words themselves.
+# In lower case, so that it is no part of the digest: recordings of other backends do not hold it, and those
+# of this one hold the text itself.
 claude_code = {
     "coder": """\
 You write one Python file, with the Write tool, under the name that you are given. Use only the standard
@@ -123,9 +123,9 @@ TESTER_DEFINITION = _tool(
 
 
 def definitions(*, guided: bool) -> dict[str, dict[str, Any]]:
-    """Tool name -> what is offered to the orchestrator.
+    """Return the tools as they are offered to the orchestrator, by name.
 
-    Guided, it only says what is to be done; the files are those of the task.
+    Guided, they take the specification alone; the files are those of the task.
     """
     offered = {each["name"]: each for each in (CODER_DEFINITION, TESTER_DEFINITION)}
     return {name: _only_spec(each) for name, each in offered.items()} if guided else offered
@@ -137,6 +137,6 @@ def _only_spec(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def prompts_digest() -> str:
-    """Hash of all prompts and tool definitions, kept in each cassette to tell why it went stale."""
+    """Hash all prompts and tool definitions; each cassette keeps the result, to tell why it went stale."""
     words = {key: value for key, value in globals().items() if key.isupper()}
     return digest(words)

@@ -1,7 +1,8 @@
-"""One call of a tool, from its arguments to the file that it writes, whoever carries it out.
+"""One call of a coder or tester tool, from its arguments to the file that it writes.
 
-The harness does so in its own process; with ``tools: server`` Letta's tool sandbox does, and this module's
-text is a part of what runs there (``letta_source.py``): the standard library only.
+The harness executes it in its own process; with ``tools: server`` Letta's tool sandbox does. This module is
+part of the text that runs there (``backends/letta/tool_source.py``), so it imports the standard library and
+modules of that text only.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ Author = Literal["coder", "tester"]
 
 
 class ToolError(Exception):
-    """A tool call that cannot be carried out; the message is meant for the orchestrator."""
+    """A tool call that cannot be executed; the message is meant for the orchestrator."""
 
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What the tools know of their trial, in values that JSON carries.
+    """A trial as its tools see it, in values that JSON can carry.
 
     Attributes:
-        code_file: Where the coder writes, unless it is told otherwise.
-        test_file: Where the tester writes.
+        code_file: Where the coder writes, unless the call names another file.
+        test_file: Where the tester writes, likewise.
         given: Names of the files that were there before the trial.
-        models: Who answers: ``coder`` and ``tester``.
-        systems: What each of them is told about its part.
+        models: Of the ``coder`` and the ``tester``.
+        systems: Their system prompts.
         max_tokens: Output tokens of one answer.
         words: The templates of ``prompts.py``, by name.
     """
@@ -46,99 +47,92 @@ class ToolContext:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a call came to. ``text`` is what the orchestrator hears of it."""
+class ToolResult:
+    """The file that a call wrote, and the text that is returned to the orchestrator."""
 
     path: str
     code: str
     text: str
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """What a call asks for, as far as it was checked."""
-
-    spec: str
-    file_name: object
-    folder: object
-    code_file: object
-
-
 def execute(
     role: Author,
-    given: Mapping[str, Any],
-    brief: ToolContext,
+    arguments: Mapping[str, Any],
+    context: ToolContext,
     workspace: Workspace,
     ask: Callable[[str], tuple[str, bool]],
-) -> Done:
+) -> ToolResult:
     """Let Claude write one file into the workspace.
 
     Args:
-        role: Whose tool was called.
-        given: Its arguments, as the model wrote them.
-        brief: What is known of the trial.
+        role: The role whose tool was called.
+        arguments: Those of the call, as the model wrote them.
+        context: The trial.
         workspace: The trial's files.
-        ask: Puts a prompt to Claude; gives the answer, and whether it was cut off.
+        ask: Sends a prompt to Claude; returns the answer, and True if it was cut off.
 
     Raises:
         ToolError, WorkspaceError: It cannot be done; the message is meant for the orchestrator.
     """
-    asked = checked(given)
-    path, prompt = (_code if role == "coder" else _test)(asked, brief, workspace)
+    write_prompt = _coder_prompt if role == "coder" else _tester_prompt
+    path, prompt = write_prompt(check_spec(arguments), arguments, context, workspace)
     answer, cut_off = ask(prompt)
     code = extract_code(answer, path, cut_off=cut_off)
     if code is None:
-        limit = brief.max_tokens
+        limit = context.max_tokens
         why = f"was cut off at {limit} tokens before it was whole" if cut_off else "held no code"
         raise ToolError(f"Claude's answer {why}; {path} was not written")
     workspace.write(path, code)
     count = code.count("\n")
-    return Done(path, code, f"Wrote {path} ({count} {'line' if count == 1 else 'lines'}).")
+    return ToolResult(path, code, f"Wrote {path} ({count} {'line' if count == 1 else 'lines'}).")
 
 
-def checked(given: Mapping[str, Any]) -> Arguments:
-    """The arguments of a call.
+def check_spec(arguments: Mapping[str, Any]) -> str:
+    """Return the specification of a call.
 
     Raises:
-        ToolError: They make no sense.
+        ToolError: It is none or too long, or the call asks for another language.
     """
-    spec = given.get("spec")
-    if not isinstance(spec, str) or not spec.strip():
+    given = arguments.get("spec")
+    if not isinstance(given, str) or not given.strip():
         raise ToolError("spec must say, as text, what is to be written")
-    if len(spec) > MAX_SPEC_CHARS:
-        raise ToolError(f"spec has {len(spec)} characters; at most {MAX_SPEC_CHARS} are accepted")
-    language = given.get("language") or "python"
-    if not isinstance(language, str) or language.strip().lower() not in PYTHON:
-        raise ToolError(f"language {shorten(str(language))!r} is not supported; only python is")
-    return Arguments(
-        well_formed(spec.rstrip()), given.get("file_name"), given.get("workspace_dir"), given.get("code_file")
-    )
+    if len(given) > MAX_SPEC_CHARS:
+        raise ToolError(f"spec has {len(given)} characters; at most {MAX_SPEC_CHARS} are accepted")
+    wanted = arguments.get("language") or "python"
+    if not isinstance(wanted, str) or wanted.strip().lower() not in PYTHON:
+        raise ToolError(f"language {shorten(str(wanted))!r} is not supported; only python is")
+    return well_formed(given.rstrip())
 
 
-def _code(asked: Arguments, brief: ToolContext, workspace: Workspace) -> tuple[str, str]:
-    path = inside(asked.file_name or brief.code_file, asked.folder)
-    prompt = brief.words["CODER_TASK"].format(spec=asked.spec, path=path)
-    return path, prompt + _files(brief, workspace, path, besides={path})
+def _coder_prompt(
+    task: str, arguments: Mapping[str, Any], context: ToolContext, workspace: Workspace
+) -> tuple[str, str]:
+    path = inside(arguments.get("file_name") or context.code_file, arguments.get("workspace_dir"))
+    prompt = context.words["CODER_TASK"].format(spec=task, path=path)
+    return path, prompt + _files(context, workspace, path, besides={path})
 
 
-def _test(asked: Arguments, brief: ToolContext, workspace: Workspace) -> tuple[str, str]:
-    code_path = inside(asked.code_file or brief.code_file, asked.folder)
-    path = inside(asked.file_name or brief.test_file, asked.folder)
+def _tester_prompt(
+    task: str, arguments: Mapping[str, Any], context: ToolContext, workspace: Workspace
+) -> tuple[str, str]:
+    folder = arguments.get("workspace_dir")
+    code_path = inside(arguments.get("code_file") or context.code_file, folder)
+    path = inside(arguments.get("file_name") or context.test_file, folder)
     if code_path not in workspace:
-        raise ToolError(f"there is no {code_path} to test yet; call {brief.words['CODER_TOOL']} first")
+        raise ToolError(f"there is no {code_path} to test yet; call {context.words['CODER_TOOL']} first")
     if path == code_path:
         raise ToolError(f"the tests would overwrite {code_path}; name another file")
-    prompt = brief.words["TESTER_TASK"].format(
-        spec=asked.spec, code=fenced(workspace[code_path]), path=path, module=module_of(code_path)
+    prompt = context.words["TESTER_TASK"].format(
+        spec=task, code=fenced(workspace[code_path]), path=path, module=module_of(code_path)
     )
-    return path, prompt + _files(brief, workspace, path, besides={path, code_path})
+    return path, prompt + _files(context, workspace, path, besides={path, code_path})
 
 
-def _files(brief: ToolContext, workspace: Workspace, path: str, besides: set[str]) -> str:
-    """The file as it is now, and those that the task gives."""
-    now = brief.words["CURRENT_FILE"].format(code=fenced(workspace[path])) if path in workspace else ""
+def _files(context: ToolContext, workspace: Workspace, path: str, besides: set[str]) -> str:
+    """Quote the file as it is now, and the others that the task gives."""
+    now = context.words["CURRENT_FILE"].format(code=fenced(workspace[path])) if path in workspace else ""
     return now + "".join(
-        brief.words["OTHER_FILE"].format(path=other, code=fenced(workspace[other]))
-        for other in sorted(brief.given)
+        context.words["OTHER_FILE"].format(path=other, code=fenced(workspace[other]))
+        for other in sorted(context.given)
         if other not in besides
     )

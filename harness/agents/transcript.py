@@ -1,10 +1,11 @@
-"""All that happened in a trial, as plain frozen values in the order in which it happened."""
+"""The events of a trial in the order in which they happened, and the figures that follow from them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from harness.agents.prompts import CODER_TOOL
@@ -15,7 +16,7 @@ ROLES: tuple[Role, ...] = ("orchestrator", "coder", "tester")
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens. ``input`` counts those that no cache was involved in; the four never overlap."""
+    """Tokens of four kinds that never overlap; ``input`` counts those that no cache was involved in."""
 
     input: int = 0
     cache_write: int = 0
@@ -23,17 +24,54 @@ class Usage:
     output: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.input, self.cache_write, self.cache_read, self.output)
-        if not all(type(count) is int for count in counts):
+        if not all(type(tokens) is int for tokens in astuple(self)):
             raise TypeError("expected whole numbers of tokens")
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input + other.input,
-            self.cache_write + other.cache_write,
-            self.cache_read + other.cache_read,
-            self.output + other.output,
+    @classmethod
+    def from_messages(cls, usage: Mapping[str, Any]) -> Usage:
+        """Return the tokens that an answer of Claude's Messages API, or of the Claude CLI, reports.
+
+        Raises:
+            KeyError: A count is missing; those of the cache may be.
+            TypeError: A count is no whole number.
+        """
+        return cls(
+            input=usage["input_tokens"],
+            cache_write=count(usage.get("cache_creation_input_tokens")),
+            cache_read=count(usage.get("cache_read_input_tokens")),
+            output=usage["output_tokens"],
         )
+
+    @classmethod
+    def from_letta(cls, usage: Mapping[str, Any]) -> Usage:
+        """Return the tokens that an answer of Letta reports; what is missing counts as 0.
+
+        Letta's ``prompt_tokens`` include what caches were involved in.
+
+        Raises:
+            TypeError: A count is no whole number.
+        """
+        read, written = count(usage.get("cached_input_tokens")), count(usage.get("cache_write_tokens"))
+        return cls(
+            input=max(0, count(usage.get("prompt_tokens")) - read - written),
+            cache_write=written,
+            cache_read=read,
+            output=count(usage.get("completion_tokens")),
+        )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*map(operator.add, astuple(self), astuple(other)))
+
+
+def count(value: object) -> int:
+    """Return a count that a service reports; 0 for None.
+
+    Raises:
+        TypeError: It is no whole number.
+    """
+    if value is not None and type(value) is not int:
+        raise TypeError("expected a whole number")
+    return value or 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +106,7 @@ class Wrote:
 
 @dataclass(frozen=True)
 class Returned:
-    """What the orchestrator got back for a tool call."""
+    """The answer to a tool call."""
 
     attempt: int
     call_id: str
@@ -114,7 +152,7 @@ Watch: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Transcript:
-    """The events of a trial and why it ended.
+    """The events of a trial, and why it ended.
 
     Attributes:
         events: In the order in which they happened.
@@ -141,7 +179,7 @@ class Transcript:
 
     @property
     def wasted_calls(self) -> int:
-        """Tool calls that came to nothing: they returned an error, or repeated one that had succeeded.
+        """Tool calls that returned an error, or repeated one that had succeeded.
 
         A repeat has the same tool and arguments, in the same attempt. The tester may be called again once
         the coder has written something else.
@@ -167,15 +205,10 @@ class Transcript:
     @property
     def final_answer(self) -> str:
         """The last that the orchestrator said in its last attempt; empty if it said nothing there."""
-        words = [
-            event.text
-            for event in self.events
-            if isinstance(event, Said)
-            and event.speaker == "orchestrator"
-            and not event.thinking
-            and event.attempt == self.attempts
-        ]
-        return words[-1] if words else ""
+        last = (self.attempts, "orchestrator", False)
+        said = [event for event in self.events if isinstance(event, Said)]
+        texts = [event.text for event in said if (event.attempt, event.speaker, event.thinking) == last]
+        return texts[-1] if texts else ""
 
     @property
     def steps(self) -> int:
@@ -184,22 +217,22 @@ class Transcript:
 
     @property
     def coder_called(self) -> bool:
-        """Whether the orchestrator called the coder at least once, with whatever result."""
+        """True if the orchestrator called the coder at least once, with whatever result."""
         return any(isinstance(event, Called) and event.tool == CODER_TOOL for event in self.events)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What broke that is not the models' fault."""
+        """Failures that are not the models' doing."""
         return tuple(event for event in self.events if isinstance(event, Fault))
 
     def usage(self, role: Role) -> Usage:
-        """Tokens that a role used, over the whole trial."""
+        """Add up the tokens that a role used in the whole trial."""
         spent = (event.usage for event in self.events if isinstance(event, Spent) and event.role == role)
         return sum(spent, Usage())
 
 
 def _canonical(arguments: str) -> str:
-    """Arguments that mean the same, written alike; as the model wrote them if they are no JSON."""
+    """Return the same text for arguments that mean the same; as the model wrote them if they are no JSON."""
     try:
         return json.dumps(json.loads(arguments), sort_keys=True)
     except (ValueError, RecursionError):
@@ -207,20 +240,21 @@ def _canonical(arguments: str) -> str:
 
 
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
+    """Return events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
     return [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
 
 
 def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
-    """The events of such rows.
+    """Parse the rows that ``to_json`` wrote.
 
     Raises:
         KeyError, TypeError: A row is not one that ``to_json`` wrote.
     """
     events = []
     for row in rows:
-        fields = {key: value for key, value in row.items() if key != "kind"}
-        if isinstance(fields.get("usage"), dict):
+        fields = dict(row)
+        kind = EVENTS[fields.pop("kind")]
+        if kind is Spent:
             fields["usage"] = Usage(**fields["usage"])
-        events.append(EVENTS[row["kind"]](**fields))
+        events.append(kind(**fields))
     return tuple(events)

@@ -1,9 +1,8 @@
-"""The files of one trial, held in memory: what model-written names can reach is decided here alone.
+"""The files of one trial, in memory, and the only check of the file names that models write.
 
-A workspace touches no disk, so no name, link or race can lead out of it. The sandbox lays copies of it
-into folders of its own; ``harness show`` and reports read it from the transcript.
-
-What Letta's tool sandbox runs holds this module's text (``letta_source.py``): the standard library only.
+A workspace touches no disk, so no name, link or race can lead out of it; the sandbox writes copies of it into
+folders of its own. This module is part of the text that Letta's tool sandbox runs
+(``backends/letta/tool_source.py``), so it imports the standard library and ``harness.text`` only.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class WorkspaceError(Exception):
 
 
 class Workspace(Mapping[str, str]):
-    """Relative POSIX path -> text. Reads like a mapping; written through ``write``."""
+    """A mapping of relative POSIX path to text, sorted by path; ``write`` alone changes it."""
 
     def __init__(self, files: Mapping[str, str] | None = None) -> None:
         self._files: dict[str, str] = dict(files or {})
@@ -38,7 +37,7 @@ class Workspace(Mapping[str, str]):
         return len(self._files)
 
     def write(self, path: str, text: str) -> None:
-        """Create or replace a file; ``path`` comes from ``inside``.
+        """Create or replace a file, whose path comes from ``inside``.
 
         Raises:
             WorkspaceError: The file or the workspace would become too large, or a folder has its name.
@@ -55,15 +54,15 @@ class Workspace(Mapping[str, str]):
         self._files[path] = text
 
     def snapshot(self) -> dict[str, str]:
-        """The files as they are now."""
+        """Return a copy of the files as they are now."""
         return dict(sorted(self._files.items()))
 
 
 def inside(name: object, folder: object = None) -> str:
-    """The path in the workspace that a model means by a file name and, perhaps, a folder.
+    """Return the path in the workspace that a model means by a file name and, perhaps, a folder.
 
     Raises:
-        WorkspaceError: It is not a plain name inside the workspace; says so in words for the model.
+        WorkspaceError: It is not a plain name inside the workspace.
     """
     nothing = (None, "", ".", "./", "workspace")
     if name in nothing or not isinstance(name, str) or not isinstance(folder, str | None):
@@ -79,26 +78,26 @@ def inside(name: object, folder: object = None) -> str:
 
 
 def files_in(folder: Path) -> dict[str, str]:
-    """The regular files of a folder: relative path -> text. Links are not followed.
+    """Read the regular files of a folder: relative path -> text.
 
     Raises:
-        RuntimeError: The folder cannot be read, or holds what no tool has written.
+        RuntimeError: The folder cannot be read, or holds a link, a large file or one that is no text.
     """
+
+    def stop(error: OSError) -> None:
+        raise error
+
     files: dict[str, str] = {}
     try:
-        for top, folders, names in os.walk(folder, onerror=_raised):
-            here = [name for name in (*folders, *names) if os.path.islink(os.path.join(top, name))]
-            if here:
-                raise RuntimeError(f"the workspace holds a link: {here[0][:80]!r}")
+        for top, folders, names in os.walk(folder, onerror=stop):
+            links = [name for name in (*folders, *names) if os.path.islink(os.path.join(top, name))]
+            if links:
+                raise RuntimeError(f"the workspace holds a link: {links[0][:80]!r}")
             for name in names:
                 path = Path(top, name)
                 if path.stat().st_size > 4 * MAX_FILE_CHARS:
                     raise RuntimeError(f"a file of the workspace is too large: {name[:80]!r}")
                 files[path.relative_to(folder).as_posix()] = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RuntimeError(f"the workspace cannot be read by Letta: {type(error).__name__}") from None
+        raise RuntimeError(f"the workspace cannot be read: {type(error).__name__}") from None
     return files
-
-
-def _raised(error: OSError) -> None:
-    raise error

@@ -1,4 +1,4 @@
-"""Where Letta and Claude are, and with which key: from the environment, or the embedded stack.
+"""The addresses and keys of Letta and Claude, from the environment or the embedded stack.
 
     LETTA_BASE_URL      default: Letta's cloud if LETTA_API_KEY is set, else http://localhost:8283
     LETTA_API_KEY       needed by Letta's cloud only
@@ -26,81 +26,92 @@ from harness.tasks.trial import Pair
 
 NO_KEY = "no-key"
 NOWHERE = "http://mock.invalid"
+NOT_RECORDED = ""  # the name of a service whose requests are no part of a recording
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where a trial's requests go.
+    """The addresses that a trial's requests go to.
 
     Attributes:
-        claude_url: Empty where the Claude CLI knows by itself.
-        services: Base URL -> the service's name in a cassette; empty for what is not recorded.
+        claude_url: Empty where the Claude CLI uses its own login.
+        services: Base URL -> the service's name in a cassette; ``NOT_RECORDED`` is one of them.
+        live: Somebody is there; False in a replay, which does not wait either.
     """
 
     letta_url: str
     letta_key: str = field(repr=False)
     claude_url: str
     claude_key: str = field(repr=False)
-    services: Mapping[str, str]
+    services: Mapping[str, str] = field(default_factory=dict)
+    live: bool = True
 
 
 def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
-    """The real endpoints of a pair.
+    """Return the real endpoints of a pair.
 
     Raises:
         ApiError: A key is missing, or the embedded stack is not known.
     """
-    letta_key = environment.get("LETTA_API_KEY", "").strip()
-    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
+    letta_url, letta_key = _letta(environment)
+    claude_url, claude_key = _get(environment, "ANTHROPIC_BASE_URL"), _get(environment, "ANTHROPIC_API_KEY")
     if pair.backend == "local":
         letta_url = letta_url or _local(pair, "letta_base_url")
         claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
     elif pair.backend == "claude-code":
-        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip()
-        claude_key = (environment.get("ANTHROPIC_API_KEY", "").strip() if claude_url else "") or NO_KEY
+        claude_key = (claude_key if claude_url else "") or NO_KEY
     elif pair.backend == "mock":
         letta_url = letta_url or _embedded("letta_base_url")
         claude_url, claude_key = NOWHERE, NO_KEY
+    elif not claude_key:
+        raise ApiError(
+            f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
+            remedy="set it, or choose a pair whose backend is local",
+        )
     else:
-        claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
-        claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
-        if not claude_key:
-            raise ApiError(
-                f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
-                remedy="set it, or choose a pair whose backend is local",
-            )
+        claude_url = claude_url or CLAUDE_URL
     letta_url = letta_url or LETTA_URL
     _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
     services = {letta_url: "letta"}
     if claude_url:
         _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
         # The CLI's own requests are no part of a recording.
-        services[claude_url] = "" if pair.backend == "claude-code" else pair.backend
+        services[claude_url] = NOT_RECORDED if pair.backend == "claude-code" else pair.backend
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
 
 
 def anywhere(environment: Mapping[str, str]) -> Endpoints:
-    """Where a command without a pair looks: at what the environment names, else the embedded stack.
+    """Return the endpoints for a command without a pair: those of the environment, else the embedded stack's.
 
     Raises:
         ApiError: An address or a key in the environment cannot be one.
     """
-    letta_key = environment.get("LETTA_API_KEY", "").strip()
-    letta_url = environment.get("LETTA_BASE_URL", "").strip() or (CLOUD_URL if letta_key else "")
-    letta_url = letta_url or _running("letta_base_url") or LETTA_URL
-    claude_url = environment.get("ANTHROPIC_BASE_URL", "").strip() or CLAUDE_URL
-    claude_key = environment.get("ANTHROPIC_API_KEY", "").strip()
+    letta_url, letta_key = _letta(environment)
+    if not letta_url:
+        try:
+            letta_url = _embedded("letta_base_url") or LETTA_URL
+        except StackError:  # not installed
+            letta_url = LETTA_URL
+    claude_url = _get(environment, "ANTHROPIC_BASE_URL") or CLAUDE_URL
+    claude_key = _get(environment, "ANTHROPIC_API_KEY")
     _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
     _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
-    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, {})
+    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key)
 
 
-def _running(name: str) -> str:
-    """An address of the embedded stack; empty if it does not run, or is not installed."""
-    try:
-        return _embedded(name)
-    except StackError:
-        return ""
+def replayed(pair: Pair) -> Endpoints:
+    """Return addresses that cannot exist: should a request get past the player, it reaches nobody."""
+    return Endpoints("http://letta.invalid", NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, live=False)
+
+
+def _get(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(name, "").strip()
+
+
+def _letta(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the URL and key of Letta that the environment names; either may be empty."""
+    key = _get(environment, "LETTA_API_KEY")
+    return _get(environment, "LETTA_BASE_URL") or (CLOUD_URL if key else ""), key
 
 
 def _check(url: str, url_name: str, key: str, key_name: str) -> None:
@@ -112,13 +123,8 @@ def _check(url: str, url_name: str, key: str, key_name: str) -> None:
         raise ApiError(f"{key_name} holds a blank, a line break or another character that no key has")
 
 
-def replayed(pair: Pair) -> Endpoints:
-    """Addresses that cannot exist: should a request get past the player, it reaches nobody."""
-    return Endpoints("http://letta.invalid", NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, {})
-
-
 def _embedded(name: str) -> str:
-    """An address of the embedded stack; empty if it does not run."""
+    """Return an address of the embedded stack; empty if it does not run."""
     from harness.local.stack.stack import status
 
     return str(getattr(status(), name))

@@ -1,66 +1,82 @@
-"""Serve one loopback application over HTTP in a thread, for callers in other processes."""
+"""HTTP on loopback, with a key of its own, for programs that have to reach Claude through this process.
+
+Not covered: streams (an answer is sent when it is whole) and other methods than POST.
+"""
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 MAX_BYTES = 8_000_000
-
-
-PATIENCE_S = 60.0
-
-
+TIMEOUT_S = 60.0
 JSON = "application/json"
+Response: TypeAlias = tuple[int, str, bytes]  # status, content type, body
+# Answers a request from its path, its headers (names in lower case) and its body; must not raise.
+Respond: TypeAlias = Callable[[str, Mapping[str, str], bytes], Response]
 
 
-class LoopbackApp(Protocol):
-    """What can stand behind a loopback address: ``Gateway`` here, ``CliProxy`` for the Claude CLI."""
+@dataclass(frozen=True)
+class Address:
+    """A loopback address, and the key that its callers have to send. Both are good while it is served."""
 
     url: str
-
-    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes]:
-        """Status, content type and body for one request; never raises."""
+    key: str = field(repr=False)
 
 
 @contextmanager
-def serving(door: LoopbackApp) -> Iterator[None]:
-    """Let it listen on loopback as long as the block runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = True
-        door.url = f"http://127.0.0.1:{server.server_port}"
-        server.door = door  # type: ignore[attr-defined]
+def serve(respond: Respond) -> Iterator[Address]:
+    """Answer requests with ``respond``, in a thread, as long as the block runs."""
+    with _Server(respond) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield
+            yield Address(f"http://127.0.0.1:{server.server_port}", server.key)
         finally:
             server.shutdown()
             thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, respond: Respond) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.respond = respond
+        self.key = f"only-for-this-trial-{secrets.token_urlsafe(24)}"
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
-    timeout = PATIENCE_S
+    timeout = TIMEOUT_S
     wbufsize = -1  # an answer leaves in one piece
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: requests hold prompts."""
+        """Log nothing: requests hold prompts."""
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
         size = int(length) if length.isascii() and length.isdecimal() else -1
-        if not 0 <= size <= MAX_BYTES:
+        if 0 <= size <= MAX_BYTES:
+            self._send(*self._respond(self.rfile.read(size)))
+        else:
             self.close_connection = True
-            self._send(*error_answer(413, "request_too_large", "the request has no length, or is too long"))
-            return
-        raw = self.rfile.read(size)
+            self._send(*error_response(413, "request_too_large", "the request has no length, or is too long"))
+
+    def _respond(self, raw: bytes) -> Response:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(*self.server.door.answer(self.path, headers, raw))  # type: ignore[attr-defined]
+        key = headers.get("x-api-key", "") or headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(key.encode(), self.server.key.encode()):
+            return error_response(401, "authentication_error", "this address is for a running trial only")
+        return self.server.respond(self.path, headers, raw)
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -71,11 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def shown_key(headers: Mapping[str, str]) -> str:
-    """The key that a request shows, in either header."""
-    return headers.get("x-api-key", "") or headers.get("authorization", "").removeprefix("Bearer ")
-
-
-def error_answer(status: int, kind: str, message: str) -> tuple[int, str, bytes]:
-    """An error as the Messages API shapes it."""
+def error_response(status: int, kind: str, message: str) -> Response:
+    """Shape an error as the Messages API does."""
     return status, JSON, json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()

@@ -1,4 +1,4 @@
-"""Stand-ins for Claude that are no models: what they write stands in the task file, or in a script of it.
+"""Stand-ins for Claude that are no models: they answer with code of the task file, or with a script of it.
 
     oracle       the reference; as tester the acceptance tests
     bug[:NAME]   the task's first known bug, or the one of that name
@@ -7,11 +7,11 @@
     fault:KIND@N[,KIND@N]  as ``oracle``, but for the calls with these numbers
 
 Kinds of fault: ``error`` (the service cannot be used: no measurement), ``refused`` (a request is refused for
-what is in it: the orchestrator hears of it), ``truncated`` (the answer is cut off in its middle), ``slow``
+what is in it: the orchestrator gets an error), ``truncated`` (the answer is cut off in its middle), ``slow``
 (it takes ``SLOW_S``, live; a replay does not wait).
 
 They use no tokens. With an oracle a trial measures the orchestrator alone; with a bug, the graders; with
-scripts and faults, how both and the harness get along with failures.
+scripts and faults, how both and the harness cope with failures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SLOW_S = 2.0
 
 
 def no_wait(_: float) -> None:
-    """What a replay does in place of waiting."""
+    """Return at once: a replay does not wait."""
 
 
 class Mock:
@@ -61,7 +61,7 @@ class Mock:
         return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """The same as the Messages API would put it; see ``gateway.Upstream.forward``.
+        """Answer in the form of the Messages API; see ``gateway.Upstream.forward``.
 
         Raises:
             SpecError: The task has no such bug or script.
@@ -78,7 +78,7 @@ class Mock:
         return json.dumps(message).encode()
 
     def _step(self, role: Role, model: str, number: int) -> Step:
-        """What is to be done on a call, counted from 1 for each role."""
+        """Return the step for a call, counted from 1 for each role."""
         kind, _, what = model.partition(":")
         if kind == "fault":
             faults = {call: fault for fault, _, call in (each.partition("@") for each in what.split(","))}

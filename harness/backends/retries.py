@@ -1,4 +1,4 @@
-"""Transport retries: one HTTP request sent again after a passing fault, and counted.
+"""Transport retries: send an HTTP request again after a passing fault, and count it.
 
 The SDKs' own retries are switched off, because they hide the count and sleep again on replay. The
 retry loop itself is stamina's (backoff with jitter, a hook that can ask for a given wait).
@@ -16,14 +16,11 @@ T = TypeVar("T")
 ATTEMPTS = 5
 TOTAL_S = 300.0
 LONGEST_WAIT_S = 60.0
+SPEND_CAP = "enforced_spend_limit_reached"  # the code of a 429 that no wait mends
 
 
 class Transport:
-    """Sends requests, again if need be, and keeps the count for the trial's record.
-
-    Attributes:
-        retries: Requests that were repeated, by the role on whose behalf.
-    """
+    """Sends requests, again after passing faults. ``retries``: how many were repeated, by role."""
 
     def __init__(self, *, attempts: int = ATTEMPTS, longest_wait_s: float = LONGEST_WAIT_S) -> None:
         self.retries: dict[Role, int] = {"orchestrator": 0, "coder": 0, "tester": 0}
@@ -34,11 +31,11 @@ class Transport:
         """Call ``request``, and again after 408, 409, 429, 5xx or a connection fault.
 
         Args:
-            role: On whose behalf, for the count.
+            role: The role that the request is counted for.
             request: Sends one request; raises the SDK's errors.
-            safe_to_repeat: False where the server may have acted on a request whose answer was lost;
-                then a lost connection is only repeated if it never stood. (An answered failure is
-                repeated all the same: Letta rolls back what failed.)
+            safe_to_repeat: False where the server may have acted on a request whose answer was lost; then a
+                lost connection is repeated only if it was never made. (An answered failure is repeated all
+                the same: Letta rolls back a request that failed.)
         """
         import stamina
 
@@ -65,7 +62,7 @@ class Transport:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an SDK's error carries, or None when no answer came."""
+    """Return the HTTP status of an SDK's error, or None when no answer came."""
     status = getattr(error, "status_code", None)
     return status if isinstance(status, int) else None
 
@@ -89,6 +86,3 @@ def _retry_after(error: Exception) -> float | None:
         return max(0.0, float(text))
     except ValueError:
         return None
-
-
-SPEND_CAP = "enforced_spend_limit_reached"

@@ -56,9 +56,8 @@ def _findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     from harness.cli.machine import machine
 
     pairs = _pairs(names)
-    billed = any(pair.backend == "anthropic" for pair in pairs)
     yield from machine(Path.cwd())
-    yield from variables(os.environ, needed=["ANTHROPIC_API_KEY"] if billed else [])
+    yield from variables(os.environ, pairs)
     if live:
         yield from _live(pairs)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 
-from harness.agents.code_blocks import module_of
+from harness.agents.code_blocks import NOT_PYTHON, compile_code, module_of
 from harness.tasks.task import Task
 
 
@@ -48,11 +47,9 @@ def _used(task: Task) -> set[str]:
 def syntax_problem(code: str, path: str) -> str:
     """Why a file does not compile, in one line; empty if it does."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(code, path, "exec", dont_inherit=True)
+        compile_code(code, path)
     except SyntaxError as error:
         return f"{path}:{error.lineno or 1}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
+    except NOT_PYTHON as error:
         return f"{path}: {type(error).__name__}"
     return ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.agents.loop import Check, Loop
-from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
+from harness.agents.messages import ToolCall, ToolReturn, Turn
 from harness.agents.transcript import Fault, Said, Spent, Usage
 from harness.errors import ApiError
 from harness.tasks.task import Limits
@@ -56,9 +56,6 @@ class ToolsThat:
     def call(self, call: ToolCall, attempt: int) -> ToolReturn:
         self.calls.append(call.name)
         return ToolReturn(call.call_id, len(self.calls) - 1 not in self.failing, "said")
-
-    def again(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
-        raise AssertionError(f"no server tools here: {ran} {attempt}")
 
 
 def run(trial: Trial, agent: ScriptedAgent, checks: list[Check], tools: ToolsThat | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""harness/prompts.py: every word that the harness says to a model."""
+"""Every text that the harness sends to a model."""
 
 import re
 import string

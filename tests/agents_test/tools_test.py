@@ -1,4 +1,4 @@
-"""harness/roles.py: the two tools that the orchestrator calls, and the code that an answer holds."""
+"""The two tools that the orchestrator calls, executed in this process."""
 
 import json
 import warnings

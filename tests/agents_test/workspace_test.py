@@ -1,4 +1,4 @@
-"""harness/workspace.py: what model-written names can reach."""
+"""The files that model-written names can reach."""
 
 import pytest
 

@@ -1,17 +1,19 @@
-"""What the environment says, without asking anybody: keys by their shape, addresses by who listens.
+"""Check the environment variables without asking anybody: keys by their shape, addresses by who listens.
 
-A key's value is never repeated: only how it begins, where that is the same for all keys of its kind.
+A key's value is never repeated: only its beginning, where that is the same for all keys of its kind.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from harness.backends.checks.finding import Finding
 from harness.backends.claude.api_errors import CLI_TOKEN, CLI_TOKEN_PREFIX
 from harness.redact import without_password
+from harness.tasks.trial import Pair
 
 API_PREFIX = "sk-ant-api"
 ADMIN_PREFIX = "sk-ant-admin"
@@ -26,14 +28,19 @@ ADDRESSES = {
 }
 
 
-def variables(environment: Mapping[str, str], needed: Collection[str] = ()) -> Iterator[Finding]:
-    """All findings on keys and addresses.
+def billed(pairs: Iterable[Pair]) -> bool:
+    """Return True if one of these pairs needs ANTHROPIC_API_KEY to run live."""
+    return any(pair.backend == "anthropic" for pair in pairs)
+
+
+def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Iterator[Finding]:
+    """Check all keys and addresses.
 
     Args:
         environment: The variables.
-        needed: Names of keys without which the run at hand cannot work.
+        pairs: The pairs that are to run.
     """
-    yield anthropic_key(environment, needed="ANTHROPIC_API_KEY" in needed)
+    yield anthropic_key(environment, needed=billed(pairs))
     yield from _auth_token(environment)
     yield _cli_token(environment)
     yield from _other_key(
@@ -51,55 +58,50 @@ def variables(environment: Mapping[str, str], needed: Collection[str] = ()) -> I
 
 
 def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
-    """Whether ANTHROPIC_API_KEY can be a key of the API."""
+    """Check that ANTHROPIC_API_KEY can be a key of the API."""
     name = "ANTHROPIC_API_KEY"
+    finding = partial(Finding, name)
     given = environment.get(name, "")
     key = given.strip()
     if not key:
-        return Finding(
-            name,
+        return finding(
             "error" if needed else "warning",
             "not set",
             "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none",
         )
     if key.startswith(CLI_TOKEN_PREFIX):
-        return Finding(
-            name, "error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", CLI_TOKEN.remedy
-        )
+        return finding("error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", CLI_TOKEN.remedy)
     if key.startswith(ADMIN_PREFIX):
-        return Finding(
-            name, "error", f"begins with {ADMIN_PREFIX}: an admin key, which runs no model", "set an API key"
+        return finding(
+            "error", f"begins with {ADMIN_PREFIX}: an admin key, which runs no model", "set an API key"
         )
     if fault := _malformed(given):
-        return Finding(name, "error", f"set, but {fault}", "set it again, whole and plain")
+        return finding("error", f"set, but {fault}", "set it again, whole and plain")
     if given != key:
         return _padded(name)
     if environment.get("ANTHROPIC_BASE_URL", "").strip():
-        return Finding(name, "ok", "set, for the endpoint of ANTHROPIC_BASE_URL")
+        return finding("ok", "set, for the endpoint of ANTHROPIC_BASE_URL")
     if not key.startswith(API_PREFIX):
-        return Finding(
-            name, "warning", f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it"
+        return finding(
+            "warning", f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it"
         )
     if len(key) < 60:
-        return Finding(
-            name, "warning", f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it"
+        return finding(
+            "warning", f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it"
         )
-    return Finding(name, "ok", f"set, an API key by its beginning ({API_PREFIX}...)")
+    return finding("ok", f"set, an API key by its beginning ({API_PREFIX}...)")
 
 
 def _auth_token(environment: Mapping[str, str]) -> Iterator[Finding]:
     name = "ANTHROPIC_AUTH_TOKEN"
+    finding = partial(Finding, name)
     token = environment.get(name, "").strip()
     if token.startswith(CLI_TOKEN_PREFIX):
-        yield Finding(
-            name,
-            "error",
-            f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}",
-            f"unset it; {CLI_TOKEN.remedy}",
+        yield finding(
+            "error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", f"unset it; {CLI_TOKEN.remedy}"
         )
     elif token:
-        yield Finding(
-            name,
+        yield finding(
             "warning",
             "set, and not used: the harness sends ANTHROPIC_API_KEY",
             "unset it, if it is a leftover",
@@ -108,16 +110,16 @@ def _auth_token(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _cli_token(environment: Mapping[str, str]) -> Finding:
     name = "CLAUDE_CODE_OAUTH_TOKEN"
+    finding = partial(Finding, name)
     given = environment.get(name, "")
     token = given.strip()
     if not token:
-        return Finding(name, "ok", "not set; only `backend: claude-code` uses it, or the CLI's own login")
+        return finding("ok", "not set; only `backend: claude-code` uses it, or the CLI's own login")
     if fault := _malformed(given):
-        return Finding(name, "error", f"set, but {fault}", "run `claude setup-token` and set it anew")
+        return finding("error", f"set, but {fault}", "run `claude setup-token` and set it anew")
     if not token.startswith(CLI_TOKEN_PREFIX):
         kind = "an API key" if token.startswith((API_PREFIX, ADMIN_PREFIX)) else "no token of the CLI"
-        return Finding(
-            name,
+        return finding(
             "error",
             f"by its beginning {kind}",
             "set it to what `claude setup-token` prints; an API key belongs into ANTHROPIC_API_KEY",
@@ -125,63 +127,61 @@ def _cli_token(environment: Mapping[str, str]) -> Finding:
     if given != token:
         return _padded(name)
     if environment.get("ANTHROPIC_API_KEY", "").strip():
-        return Finding(
-            name,
+        return finding(
             "warning",
             "set beside ANTHROPIC_API_KEY, which wins where the CLI is run by hand",
             "keep the one that you mean to pay with",
         )
-    return Finding(name, "ok", f"set, a token of the Claude CLI by its beginning ({CLI_TOKEN_PREFIX}...)")
+    return finding("ok", f"set, a token of the Claude CLI by its beginning ({CLI_TOKEN_PREFIX}...)")
 
 
 def _other_key(environment: Mapping[str, str], name: str, without: str) -> Iterator[Finding]:
+    finding = partial(Finding, name)
     given = environment.get(name, "")
     if not given.strip():
-        yield Finding(name, "ok", f"not set: {without}")
+        yield finding("ok", f"not set: {without}")
     elif fault := _malformed(given):
-        yield Finding(name, "error", f"set, but {fault}", "set it again, whole and plain")
+        yield finding("error", f"set, but {fault}", "set it again, whole and plain")
     elif given.strip().startswith("sk-ant-"):
-        yield Finding(
-            name, "error", "begins with sk-ant-: a key of Anthropic", "set the key that belongs there"
-        )
+        yield finding("error", "begins with sk-ant-: a key of Anthropic", "set the key that belongs there")
     elif given != given.strip():
         yield _padded(name)
     else:
-        yield Finding(name, "ok", "set")
+        yield finding("ok", "set")
 
 
 def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Addresses that somebody set, perhaps long ago; of this machine's it is seen whether one listens."""
+    """Check the addresses that are set; on this machine, that something listens there."""
     for name, effect in ADDRESSES.items():
+        finding = partial(Finding, name)
         given = environment.get(name, "").strip()
         if not given:
             if name == "LETTA_BASE_URL":
                 cloud = environment.get("LETTA_API_KEY", "").strip()
                 where = "Letta's cloud, because of LETTA_API_KEY" if cloud else "http://localhost:8283"
-                yield Finding(name, "ok", f"not set: {where}, or the embedded stack; --live asks it")
+                yield finding("ok", f"not set: {where}, or the embedded stack; --live asks it")
             continue
         url = without_password(given)
         host, port = _place(given)
         if not host or not given.startswith(("http://", "https://")):
-            yield Finding(name, "error", f"{url} is no address", "correct it: http://... or https://...")
+            yield finding("error", f"{url} is no address", "correct it: http://... or https://...")
         elif host in LOOPBACK or host.startswith("127."):
             if _listens(host, port):
-                yield Finding(name, "ok", f"{url}, where something listens; {effect}")
+                yield finding("ok", f"{url}, where something listens; {effect}")
             else:
-                yield Finding(
-                    name,
+                yield finding(
                     "error",
                     f"{url}, where nothing listens: a leftover? {effect}",
                     f"start what should listen there, or: unset {name}",
                 )
         elif name == "ANTHROPIC_BASE_URL" and (host, given.split(":")[0]) != ("api.anthropic.com", "https"):
-            yield Finding(name, "warning", f"{url}: {effect}", f"if that is not meant: unset {name}")
+            yield finding("warning", f"{url}: {effect}", f"if that is not meant: unset {name}")
         else:
-            yield Finding(name, "ok", f"{url}: {effect}")
+            yield finding("ok", f"{url}: {effect}")
 
 
 def _malformed(given: str) -> str:
-    """What is wrong with how a key is written; blanks around it aside."""
+    """Return the fault in how a key is written, blanks around it aside; empty if there is none."""
     key = given.strip()
     if key[:1] in "'\"" or key[-1:] in "'\"":
         return "with quotation marks as part of it"
@@ -193,16 +193,12 @@ def _malformed(given: str) -> str:
 
 
 def _padded(name: str) -> Finding:
-    return Finding(
-        name,
-        "warning",
-        "set, with a blank or a line break round it; the harness takes it off, other programs do not",
-        "set it again without",
-    )
+    seen = "set, with a blank or a line break round it; the harness takes it off, other programs do not"
+    return Finding(name, "warning", seen, "set it again without")
 
 
 def _place(url: str) -> tuple[str, int]:
-    """Host and port of a URL; no host where it is none."""
+    """Return host and port of a URL; an empty host if it is no URL."""
     try:
         parts = urlsplit(url)
         return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80)

@@ -12,13 +12,13 @@ LEVELS: tuple[Level, ...] = ("ok", "warning", "error")
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check showed. Never holds the value of a key.
+    """The result of one check. Never holds the value of a key.
 
     Attributes:
-        check: What was looked at.
-        level: ``ok``; ``warning``: fine for now, but know it; ``error``: what needs this will fail.
-        seen: What was seen.
-        remedy: What to do; empty where nothing is to be done.
+        check: The service, variable or thing that was checked.
+        level: ``ok``; ``warning``: fine for now, but know it; ``error``: trials that need this will fail.
+        seen: The result, in words.
+        remedy: An instruction; empty where nothing is to be done.
     """
 
     check: str
@@ -31,11 +31,11 @@ class Finding:
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """The gravest level; ``ok`` of nothing."""
+    """Return the gravest level; ``ok`` if there is no finding."""
     return max((each.level for each in findings), key=LEVELS.index, default="ok")
 
 
 def counts(findings: Iterable[Finding]) -> str:
-    """How many there are of each level, in words."""
+    """Say how many findings there are of each level."""
     levels = [each.level for each in findings]
     return ", ".join(f"{levels.count(level)} {level}" for level in LEVELS)

@@ -1,12 +1,11 @@
-"""The checks that run by themselves, once, before pytest records: nobody waits to learn of an empty account.
+"""The checks before a live run: an empty account is reported before its first trial.
 
-Under xdist the controller makes them, when the first worker has said what it collected. Trials that are
-replayed need nothing, and nothing is checked for them.
+Trials that are replayed need nothing, and nothing is checked for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.backends.checks.finding import Finding
 from harness.errors import UsageError
@@ -14,30 +13,22 @@ from harness.tasks.trial import Pair
 
 
 def check(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool = True) -> list[Finding]:
-    """What a live run of these pairs needs.
+    """Check what a live run of these pairs needs; return the warnings.
 
     Args:
         pairs: The pairs.
         environment: The variables that name endpoints and keys.
-        ask: Also ask each model that costs money for a word.
-
-    Returns:
-        The warnings.
+        ask: Also send a short question to each model that costs money.
 
     Raises:
         UsageError: Something is missing; one line for each.
     """
     from harness.backends.checks import services
-    from harness.backends.checks.environment import anthropic_key
+    from harness.backends.checks.environment import anthropic_key, billed
 
-    billed = any(pair.backend == "anthropic" for pair in pairs)
-    found = [anthropic_key(environment, needed=True)] if billed else []
-    if not _errors(found):
+    found = [anthropic_key(environment, needed=True)] if billed(pairs) else []
+    if not any(each.level == "error" for each in found):
         found += services.of_pairs(pairs, environment, ask=ask)
-    if errors := _errors(found):
-        raise UsageError("\n".join(map(str, errors)))
+    if errors := [str(each) for each in found if each.level == "error"]:
+        raise UsageError("\n".join(errors))
     return [each for each in found if each.level == "warning"]
-
-
-def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [each for each in findings if each.level == "error"]

@@ -1,7 +1,7 @@
-"""The cheapest real calls: does Letta answer, does it offer the models, does Claude answer for this account.
+"""The cheapest real calls: does Letta answer and offer the models, does Claude answer for this account.
 
 Each call is made once, without retries. A question of one token goes to each Claude model, and of one short
-sentence to each orchestrator model that costs money: an empty account shows in nothing less.
+sentence to each orchestrator model that costs money: nothing less shows an empty account.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 
 def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
-    """The Letta server, its version, and whether it offers these models.
+    """Check the Letta server, its version, and that it offers these models.
 
     Args:
         where: Its address and key.
@@ -51,12 +51,8 @@ def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
         if version == SERVER_VERSION:
             yield Finding("letta", "ok", f"{version} at {server.base_url}")
         else:
-            yield Finding(
-                "letta",
-                "warning",
-                f"{version} at {server.base_url}; the harness was written for {SERVER_VERSION}",
-                "look at the first trial closely",
-            )
+            seen = f"{version} at {server.base_url}; the harness was written for {SERVER_VERSION}"
+            yield Finding("letta", "warning", seen, "look at the first trial closely")
         try:
             offered = server.models()
         except ApiError as error:
@@ -75,7 +71,7 @@ def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
 
 
 def orchestrator(where: Endpoints, handle: str) -> Finding:
-    """Whether a model answers through Letta, with the server's own key. The agent is deleted at once."""
+    """Check that a model answers through Letta, with the server's own key; the agent is deleted at once."""
     with unlogged():
         server = _server(where, SPEAK_TIMEOUT_S)
         try:
@@ -91,7 +87,7 @@ def orchestrator(where: Endpoints, handle: str) -> Finding:
 
 
 def claude_model(where: Endpoints, model: str, key: str) -> Finding:
-    """Whether a Claude model answers for this account.
+    """Check that a Claude model answers for this account.
 
     Args:
         where: Address and key.
@@ -99,21 +95,21 @@ def claude_model(where: Endpoints, model: str, key: str) -> Finding:
         key: The name of the variable that holds the key.
     """
     with unlogged():
-        trouble = messages_api.probe(where.claude_url, where.claude_key, model)
+        failure = messages_api.probe(where.claude_url, where.claude_key, model)
     place = f"{model} at {without_password(where.claude_url)}"
-    if trouble is None:
+    if failure is None:
         return Finding("claude", "ok", f"{place} answers")
-    found = diagnose(trouble.status, trouble.said, key=where.claude_key)
+    found = diagnose(failure.status, failure.text, key=where.claude_key)
     return Finding(
         "claude",
         "warning" if found.passing else "error",
-        f"{place}: {found.meaning} ({key}): {shorten(trouble.said, 200)}",
+        f"{place}: {found.meaning} ({key}): {shorten(failure.text, 200)}",
         found.remedy,
     )
 
 
 def claude_models(where: Endpoints, wanted: Iterable[str], today: date) -> Iterator[Finding]:
-    """How long the models in use are there for. Other endpoints than Anthropic's may list none."""
+    """Check how long the models in use are offered. Other endpoints than Anthropic's may list none."""
     with unlogged():
         try:
             offered = {each.name: each for each in messages_api.offered(where.claude_url, where.claude_key)}
@@ -129,12 +125,12 @@ def claude_models(where: Endpoints, wanted: Iterable[str], today: date) -> Itera
 
 
 def openai(environment: Mapping[str, str]) -> Finding:
-    """Whether OpenAI takes the key; listing its models costs nothing, and does not tell an empty account."""
+    """Check that OpenAI accepts the key: listing models costs nothing, and does not show an empty account."""
     key = environment.get("OPENAI_API_KEY", "").strip()
     url = environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
-    shown = without_password(url)
+    display = without_password(url)
     if not url.startswith(("http://", "https://")):
-        return Finding("openai", "error", f"{shown} is no address", "correct OPENAI_BASE_URL")
+        return Finding("openai", "error", f"{display} is no address", "correct OPENAI_BASE_URL")
     request = urllib.request.Request(  # noqa: S310  (http and https only, see above)
         f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"}
     )
@@ -143,19 +139,17 @@ def openai(environment: Mapping[str, str]) -> Finding:
             count = len(json.load(answer)["data"])
     except urllib.error.HTTPError as error:
         with error:
-            remedy = (
-                "set OPENAI_API_KEY to a valid key" if error.code in (401, 403) else "see OPENAI_BASE_URL"
-            )
-            return Finding("openai", "error", f"{shown}: {error.code} {error.reason}", remedy)
+            refused = error.code in (401, 403)
+            remedy = "set OPENAI_API_KEY to a valid key" if refused else "see OPENAI_BASE_URL"
+            return Finding("openai", "error", f"{display}: {error.code} {error.reason}", remedy)
     except (OSError, ValueError, KeyError, TypeError):
-        return Finding(
-            "openai", "error", f"no list of models at {shown}", "check OPENAI_BASE_URL, the network"
-        )
-    return Finding("openai", "ok", f"{count} models at {shown}; what counts is the key of the Letta server")
+        remedy = "check OPENAI_BASE_URL, the network"
+        return Finding("openai", "error", f"no list of models at {display}", remedy)
+    return Finding("openai", "ok", f"{count} models at {display}; what counts is the key of the Letta server")
 
 
 def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool = True) -> Iterator[Finding]:
-    """All that these pairs need: each server, model and key once.
+    """Check all that these pairs need: each server, model and key once.
 
     Args:
         pairs: The pairs.

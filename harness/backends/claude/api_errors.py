@@ -1,7 +1,7 @@
-"""What a failing answer of Claude's API means, and what to do about it.
+"""The meaning of each failing answer of Claude's API, and its remedy, in one table.
 
-The one table for it: a trial's error line, `harness doctor` and the checks before a recording all read it.
-The texts are those of the API; a status alone does not tell an empty account (400) from a bad request.
+A trial's error line, `harness doctor` and the checks before a recording all read it. The texts are those of
+the API; a status alone does not tell an empty account (400) from a bad request.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ CLI_TOKEN_PREFIX = "sk-ant-oat"  # noqa: S105  (how one begins; no secret)
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a fault means.
+    """The meaning of a fault.
 
     Attributes:
         cause: One word, for scripts.
         meaning: In words.
-        remedy: What the user can do.
+        remedy: An instruction for the user.
         passing: It may be gone in a minute, so it is no reason not to begin.
     """
 
@@ -81,32 +81,23 @@ REFUSED = Diagnosis(
     "refused", "the request was refused", "check ANTHROPIC_BASE_URL and the model's name in the pair"
 )
 BY_TEXT = (
-    (
-        r"only authorized for use with claude code|oauth authentication is (currently )?not supported",
-        CLI_TOKEN,
-    ),
+    (r"only authorized for use with claude code", CLI_TOKEN),
+    (r"oauth authentication is (currently )?not supported", CLI_TOKEN),
     (r"oauth token has expired", EXPIRED),
     (r"invalid bearer token", BAD_TOKEN),
     (r"credit balance", NO_CREDIT),
     (SPEND_CAP, SPEND_LIMIT),
 )
-BY_STATUS = {
-    401: BAD_KEY,
-    402: BILLING,
-    403: FORBIDDEN,
-    404: NO_MODEL,
-    429: RATE_LIMITED,
-    529: OVERLOADED,
-}
+BY_STATUS = {401: BAD_KEY, 402: BILLING, 403: FORBIDDEN, 404: NO_MODEL, 429: RATE_LIMITED, 529: OVERLOADED}
 
 
 def diagnose(status: int | None, text: str, *, key: str = "") -> Diagnosis:
-    """What a fault means.
+    """Look up the meaning of a fault.
 
     Args:
         status: The answer's HTTP status; None if no answer came.
         text: The answer's body, or all that is known of it.
-        key: The key that was sent: a login of the Claude CLI is told by how it begins.
+        key: The key that was sent; a login of the Claude CLI is recognised by its beginning.
     """
     if status is None:
         return UNREACHABLE

@@ -4,7 +4,7 @@ It is run as it is, and logs in by itself: with the user's own login or CLAUDE_C
 never reads where a login is kept. Nor does it choose between a login and a billed key by itself:
 
     ANTHROPIC_BASE_URL set   that endpoint, with ANTHROPIC_API_KEY; the CLI gets a dummy key, a fresh home
-                             and configuration, and reaches the endpoint through ``passage.py``
+                             and configuration, and reaches the endpoint through ``cli_proxy.py``
     otherwise                the CLI's own login; ANTHROPIC_API_KEY is withheld from it
 
 It can read and write below a folder that holds the trial's files, and use no other tool, setting, server or
@@ -23,10 +23,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.agents.workspace import files_in
 from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_proxy import CliProxy
-from harness.backends.loopback import serving
+from harness.backends.folder import require_files, write_files
+from harness.backends.loopback import Address, serve
 from harness.errors import ApiError
 
 MAX_TURNS = 8
@@ -46,7 +46,7 @@ INSTALL = "pip install 'pair-harness[claude-code]'"
 
 @dataclass(frozen=True)
 class Cli:
-    """How the CLI is run.
+    """The CLI of one endpoint or login.
 
     Attributes:
         base_url: The endpoint; empty for the CLI's own login.
@@ -59,41 +59,45 @@ class Cli:
     environment: Mapping[str, str] = field(repr=False)
 
     def run(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Put a question of ``claude_code.ClaudeCode`` to the CLI; gives what it told, as JSON values.
+        """Put a question of ``claude_code.ClaudeCode`` to the CLI; return its report, as JSON values.
 
         Raises:
-            ApiError: It is not installed, could not be run, or wrote something else than it told.
+            ApiError: It is not installed, could not be run, or wrote something else than it reported.
         """
-        passage = CliProxy(self.base_url, self.api_key)
+        proxy = CliProxy(self.base_url, self.api_key)
         with (
             tempfile.TemporaryDirectory(prefix="claude-") as top,
-            serving(passage) if self.base_url else nullcontext(),
+            serve(proxy.respond) if self.base_url else nullcontext() as address,
         ):
             folder, home = Path(top).resolve() / "workspace", Path(top).resolve() / "home"
             home.mkdir()
             folder.mkdir()
-            for path, text in question["files"].items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(text.encode("utf-8"))
-            told = asyncio.run(self._told(question, folder, self.child_environment(home, passage)))
-            if passage.faults:
-                raise passage.faults[0]
-            self._compare(told, question["files"], folder)
-        return told
+            write_files(folder, question["files"])
+            report = asyncio.run(self._query(question, folder, self.child_environment(home, address)))
+            if proxy.faults:
+                raise proxy.faults[0]
+            expected = {**question["files"], **written(report["messages"])}
+            require_files(folder, expected, writer="the Claude CLI", reported="it told of")
+        return report
 
-    def child_environment(self, home: Path, passage: CliProxy) -> dict[str, str]:
-        """What the SDK is to set over the harness's environment, which it passes on whole: blanks, mostly."""
-        keep = NEEDED if self.base_url else NEEDED | set(LOGIN)
+    def child_environment(self, home: Path, address: Address | None) -> dict[str, str]:
+        """Return what the SDK sets over the harness's environment, which it passes on whole: blanks, mostly.
+
+        Args:
+            home: The CLI's home, unless it uses its own login.
+            address: The way to the endpoint; None for the CLI's own login.
+        """
+        keep = NEEDED if address else NEEDED | set(LOGIN)
         env = {name: "" for name in self.environment if name not in keep}
         env |= {
             "ANTHROPIC_API_KEY": "",  # empty: the CLI's own login; a set key would win over it
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         }
-        if self.base_url:
+        if address:
             env |= {
-                "ANTHROPIC_API_KEY": passage.key,
-                "ANTHROPIC_BASE_URL": passage.url,
+                "ANTHROPIC_API_KEY": address.key,
+                "ANTHROPIC_BASE_URL": address.url,
                 "CLAUDE_CODE_OAUTH_TOKEN": "",
                 "CLAUDE_CONFIG_DIR": str(home / ".claude"),
                 "HOME": str(home),
@@ -101,7 +105,7 @@ class Cli:
             }
         return env
 
-    async def _told(self, question: Mapping[str, Any], folder: Path, env: dict[str, str]) -> dict[str, Any]:
+    async def _query(self, question: Mapping[str, Any], folder: Path, env: dict[str, str]) -> dict[str, Any]:
         try:
             import claude_agent_sdk as sdk
         except ImportError:
@@ -128,42 +132,32 @@ class Cli:
             async for message in messages:
                 kind = type(message).__name__
                 if kind == "ResultMessage":
-                    result = _result(message, folder)
+                    result = _result(message)
                 elif kind in ("AssistantMessage", "UserMessage") and isinstance(message.content, list):
-                    events += [event for block in message.content for event in _event(block, folder)]
+                    events += [event for event in map(_event, message.content) if event]
         except sdk.CLINotFoundError:
             raise ApiError("the Claude CLI is not installed", remedy=INSTALL) from None
         except sdk.ClaudeSDKError as error:
-            if not result:  # else it says once more what the result says
+            if not result:  # else it repeats what the result says
                 raise ApiError(f"the Claude CLI failed: {error}", remedy=BY_HAND) from None
         if not result:
             raise ApiError("the Claude CLI ended without a result", remedy=BY_HAND)
-        return {"messages": events, "result": result}
-
-    def _compare(self, told: Mapping[str, Any], before: Mapping[str, str], folder: Path) -> None:
-        try:
-            there = files_in(folder)
-        except RuntimeError as error:
-            raise ApiError(str(error)) from None
-        expected = {**before, **written(told["messages"])}
-        if there != expected:
-            other = sorted(path for path in {*there, *expected} if there.get(path) != expected.get(path))
-            raise ApiError(f"the Claude CLI left another {other[0]!r} than it told of")
+        report: dict[str, Any] = _relative({"messages": events, "result": result}, folder)
+        return report
 
 
-def _event(block: Any, folder: Path) -> list[dict[str, Any]]:
-    kind = type(block).__name__
-    if kind == "TextBlock":
-        return [{"kind": "said", "text": _inside(block.text, folder)}]
-    if kind == "ToolUseBlock":
-        return [{"kind": "called", "id": block.id, "tool": block.name, "input": _inside(block.input, folder)}]
-    if kind == "ToolResultBlock":
-        failed = bool(block.is_error)
-        return [{"kind": "returned", "id": block.tool_use_id, "is_error": failed}]
-    return []
+def _event(block: Any) -> dict[str, Any] | None:
+    match type(block).__name__:
+        case "TextBlock":
+            return {"kind": "said", "text": block.text}
+        case "ToolUseBlock":
+            return {"kind": "called", "id": block.id, "tool": block.name, "input": block.input}
+        case "ToolResultBlock":
+            return {"kind": "returned", "id": block.tool_use_id, "is_error": bool(block.is_error)}
+    return None
 
 
-def _result(message: Any, folder: Path) -> dict[str, Any]:
+def _result(message: Any) -> dict[str, Any]:
     usage = message.usage or {}
     return {
         "subtype": message.subtype,
@@ -171,7 +165,7 @@ def _result(message: Any, folder: Path) -> dict[str, Any]:
         "api_error_status": message.api_error_status,
         "stop_reason": message.stop_reason,
         "num_turns": message.num_turns,
-        "text": _inside(message.result, folder),
+        "text": message.result,
         "usage": {name: count for name, count in sorted(usage.items()) if isinstance(count, int)},
         "models": sorted(message.model_usage or {}),
         "notional_cost_usd": message.total_cost_usd,
@@ -179,17 +173,17 @@ def _result(message: Any, folder: Path) -> dict[str, Any]:
     }
 
 
-def _inside(value: Any, folder: Path) -> Any:
-    """A JSON value with paths below the folder as names in it."""
+def _relative(value: Any, folder: Path) -> Any:
+    """Return a JSON value in which paths below the folder are relative."""
     if isinstance(value, str):
         return value.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
     if isinstance(value, list):
-        return [_inside(item, folder) for item in value]
-    return {key: _inside(item, folder) for key, item in value.items()} if isinstance(value, dict) else value
+        return [_relative(item, folder) for item in value]
+    return {key: _relative(item, folder) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def cli_versions() -> dict[str, str]:
-    """Of the SDK and of the CLI that it bundles, as a recording keeps them."""
+    """Return the versions of the SDK and of the CLI that it bundles, as a recording keeps them."""
     from claude_agent_sdk import _cli_version
 
     return {"claude-agent-sdk": version("claude-agent-sdk"), "claude-cli": _cli_version.__cli_version__}

@@ -1,18 +1,15 @@
-"""A loopback passage to the Messages API for the Claude CLI, which holds a key that is good for it only.
+"""The requests of the Claude CLI, passed on to its endpoint with the real key.
 
-Unlike ``gateway.py`` it lets through whatever the CLI says: its requests are its own affair, full of
-session ids, dates and folders, and no part of a recording. The real key, if there is one, is put in here.
-
-Not covered: streams are passed on when they are whole.
+The CLI holds a key that is good for one call only (``loopback.py``). Unlike ``letta/gateway.py`` it may send
+what it likes: its requests are full of session ids, dates and folders, and no part of a recording.
 """
 
 from __future__ import annotations
 
-import hmac
-import secrets
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from harness.backends.loopback import error_answer, shown_key
+from harness.backends.loopback import Response, error_response
 from harness.errors import ApiError, HarnessError
 from harness.redact import without_password
 
@@ -22,36 +19,27 @@ TIMEOUT_S = 600.0
 
 
 class CliProxy:
-    """The way to one endpoint; see ``gateway.serving``.
-
-    Attributes:
-        faults: Why it could not be reached.
-    """
+    """The way to one endpoint. ``faults``: why it could not be reached."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
-        self.key = f"only-for-this-call-{secrets.token_urlsafe(24)}"
-        self.url = ""
         self.faults: list[HarnessError] = []
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
 
-    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[int, str, bytes]:
-        """Status, content type and body for one request; never raises."""
+    def respond(self, path: str, headers: Mapping[str, str], raw: bytes) -> Response:
+        """Answer one request; see ``loopback.Respond``."""
         import httpx
 
-        known = hmac.compare_digest(shown_key(headers).encode(), self.key.encode())
-        if not known or urlsplit(path).path not in PATHS:
-            return error_answer(401, "authentication_error", "this is for the Claude CLI of a running trial")
+        if urlsplit(path).path not in PATHS:
+            return error_response(401, "authentication_error", "only the Messages API can be reached here")
         given = {name: value for name, value in headers.items() if name in PASSED_ON}
         given |= {"accept-encoding": "identity", "x-api-key": self._api_key}
         try:
             answer = httpx.post(f"{self._base_url}{path}", content=raw, headers=given, timeout=TIMEOUT_S)
         except httpx.HTTPError as error:
-            where = without_password(self._base_url)
+            where, why = without_password(self._base_url), type(error).__name__
             self.faults.append(
-                ApiError(
-                    f"{where} cannot be reached: {type(error).__name__}", remedy="check ANTHROPIC_BASE_URL"
-                )
+                ApiError(f"{where} cannot be reached: {why}", remedy="check ANTHROPIC_BASE_URL")
             )
-            return error_answer(502, "api_error", "the endpoint cannot be reached")
+            return error_response(502, "api_error", "the endpoint cannot be reached")
         return answer.status_code, answer.headers.get("content-type", ""), answer.content

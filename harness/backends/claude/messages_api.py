@@ -22,13 +22,13 @@ from harness.text import well_formed
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
-    from anthropic.types import Message, ModelInfo
+    from anthropic.types import Message
 
 T = TypeVar("T")
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
 PROBE_TIMEOUT_S = 60.0
-# The requests that are refused for what a model put into them; every other refusal is nobody's measure.
+# Requests that are refused for what a model put into them; other 4xx are infrastructure errors.
 CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
 
 
@@ -36,13 +36,13 @@ class MessagesApi:
     """Claude behind the Messages API."""
 
     def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
-        self._shown_url = without_password(base_url)
+        self._display_url = without_password(base_url)
         self._client = _client(base_url, api_key)
         self._transport = transport
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
-        """One system prompt and one user message, one answer; see ``Claude.ask``."""
-        message = self._sent(
+        """Send one system prompt and one user message; see ``Claude.ask``."""
+        message = self._send(
             role,
             model,
             lambda: self._client.messages.create(
@@ -54,15 +54,15 @@ class MessagesApi:
         )
         try:
             return _answer(message, model)
-        except (AttributeError, TypeError):
-            raise self._no_api() from None
+        except (AttributeError, KeyError, TypeError):
+            raise _no_api(self._display_url) from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Pass a request on as somebody else wrote it; see ``gateway.Upstream.forward``."""
+        """Pass a request on as it is; see ``gateway.Upstream.forward``."""
         create = self._client.messages.with_raw_response.create
-        return bytes(self._sent(role, str(body["model"]), lambda: create(**body)).http_response.content)
+        return bytes(self._send(role, str(body["model"]), lambda: create(**body)).http_response.content)
 
-    def _sent(self, role: Role, model: str, request: Callable[[], T]) -> T:
+    def _send(self, role: Role, model: str, request: Callable[[], T]) -> T:
         import anthropic
 
         try:
@@ -72,40 +72,35 @@ class MessagesApi:
             if status in (400, 413, 422) and CONTENT.search(str(error)):
                 raise Refused(_reason(error)) from None
             raise ApiError(
-                f"Claude ({model} at {self._shown_url}): {_reason(error)}",
+                f"Claude ({model} at {self._display_url}): {_reason(error)}",
                 remedy=diagnose(status, str(error)).remedy,
             ) from None
-        except ValueError:  # said to be JSON, and is none
-            raise self._no_api() from None
+        except ValueError:  # labelled as JSON, and is none
+            raise _no_api(self._display_url) from None
 
-    def _no_api(self) -> ApiError:
-        return ApiError(
-            f"what answers at {self._shown_url} is no Messages API", remedy="correct ANTHROPIC_BASE_URL"
-        )
+
+def _no_api(url: str, what: str = "is no Messages API") -> ApiError:
+    return ApiError(f"what answers at {url} {what}", remedy="correct ANTHROPIC_BASE_URL")
 
 
 @dataclass(frozen=True)
 class ProbeFailure:
-    """Why a probe came to nothing. ``status``: of the answer, None if none came. ``said``: what it said."""
+    """The answer to a failed probe: its HTTP status, None if no answer came, and its text."""
 
     status: int | None
-    said: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Offered:
-    """A model that an endpoint offers, and the day on which it ends, if one is set."""
+    """A model that an endpoint offers, and the day on which it ends, if that is known."""
 
     name: str
     retires: date | None = None
 
 
 def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
-    """Ask a model for one token, once: the cheapest call that an empty account refuses.
-
-    Returns:
-        None if it answered.
-    """
+    """Ask a model for one token, once: the cheapest call that shows an empty account. None if it answers."""
     import anthropic
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
@@ -116,13 +111,13 @@ def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
         _answer(message, model)
     except anthropic.APIError as error:
         return ProbeFailure(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
-    except (ValueError, AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return ProbeFailure(200, "what answers there is no Messages API")
     return None
 
 
 def offered(base_url: str, api_key: str) -> list[Offered]:
-    """The models that an endpoint lists. Costs nothing.
+    """List the models of an endpoint. Costs nothing.
 
     Raises:
         ApiError: It lists none, or cannot be reached.
@@ -131,27 +126,19 @@ def offered(base_url: str, api_key: str) -> list[Offered]:
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
     try:
-        return [_offered(each) for each in client.models.list(limit=100)]
+        listed = [(str(each.id), each.retires_at) for each in client.models.list(limit=100)]
     except anthropic.APIError as error:
-        status = status_of(error)
         raise ApiError(
             f"Claude's models at {without_password(base_url)}: {_reason(error)}",
-            remedy=diagnose(status, str(error), key=api_key).remedy,
+            remedy=diagnose(status_of(error), str(error), key=api_key).remedy,
         ) from None
     except (ValueError, AttributeError, TypeError):
-        raise ApiError(
-            f"what answers at {without_password(base_url)} lists no models",
-            remedy="correct ANTHROPIC_BASE_URL",
-        ) from None
-
-
-def _offered(model: ModelInfo) -> Offered:
-    ends = model.retires_at
-    return Offered(str(model.id), ends.date() if isinstance(ends, datetime) else None)
+        raise _no_api(without_password(base_url), "lists no models") from None
+    return [Offered(name, ends.date() if isinstance(ends, datetime) else None) for name, ends in listed]
 
 
 def _error_code(error: Exception) -> str:
-    """What an error's body says beside its message, such as which limit was reached."""
+    """Return an error's code beside its message, such as which limit was reached."""
     code = getattr(error, "error_code", None)
     if not code and SPEND_CAP in str(getattr(error, "body", "")):
         code = SPEND_CAP
@@ -159,23 +146,17 @@ def _error_code(error: Exception) -> str:
 
 
 def _answer(message: Message, model: str) -> Answer:
-    usage = message.usage
     return Answer(
         text=well_formed("".join(block.text for block in message.content if block.type == "text")),
         model=model,
-        usage=Usage(
-            input=usage.input_tokens,
-            cache_write=usage.cache_creation_input_tokens or 0,
-            cache_read=usage.cache_read_input_tokens or 0,
-            output=usage.output_tokens,
-        ),
+        usage=Usage.from_messages(vars(message.usage)),
         cut_off=message.stop_reason == "max_tokens",
     )
 
 
 @functools.cache
 def _client(base_url: str, api_key: str) -> Anthropic:
-    """One client per endpoint and process: building one takes about 50 ms."""
+    """Return the one client of this process for an endpoint: building one takes about 50 ms."""
     from anthropic import Anthropic
 
     return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=TIMEOUT_S)

@@ -1,10 +1,10 @@
-"""What the harness has made in a Letta server and left there: found, and removed if asked.
+"""Find what the harness has left in a Letta server, and remove it.
 
 A trial deletes its agent, but not a trial that was killed; and Letta 0.16.8 keeps an agent's memory blocks
-when the agent goes. Ours are: agents and tools with our label; blocks of no agent whose label and text are
-those that the harness writes (a block's own label cannot be set where an agent is made). Nothing else is
-ever touched. Letta's filter for blocks without agents gives some twice and others not at all, so
-who holds a block is read from the agents.
+when the agent goes. Ours are: agents and tools with our tag; blocks of no agent whose label and text are
+those that the harness writes (a block cannot be tagged where an agent is made). Nothing else is ever touched.
+Letta's filter for blocks without agents gives some twice and others not at all, so who holds a block is read
+from the agents.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ BLOCKS = {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK}
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing of ours.
+    """An agent, block or tool of ours.
 
     Attributes:
-        kind: What it is.
+        kind: Which of them.
         thing_id: Its id in Letta.
         name: An agent's or tool's name, a block's label.
         last_used: When an agent was made or used last; None where Letta does not tell.
@@ -41,7 +41,7 @@ class Leftover:
 
 
 def find(server: Server, now: datetime, still_in_use: timedelta) -> list[Leftover]:
-    """All that the harness has made there: agents, then blocks, then tools.
+    """List all that the harness has made there: agents, then blocks, then tools.
 
     Args:
         server: The Letta server.
@@ -52,8 +52,12 @@ def find(server: Server, now: datetime, still_in_use: timedelta) -> list[Leftove
     Raises:
         ApiError: Letta refused, failed or could not be reached.
     """
+
+    def blocks_named(label: str) -> list[Any]:
+        return server.ask(lambda client: list(client.blocks.list(label=label, limit=PAGE)))
+
     # Blocks before agents: whoever makes an agent meanwhile has its blocks counted as held, not as left.
-    blocks = [each for label in BLOCKS for each in server.ask(_blocks(label))]
+    blocks = [each for label in BLOCKS for each in blocks_named(label)]
     everyone = server.ask(
         lambda client: list(client.agents.list(limit=PAGE, include=["agent.tags", "agent.blocks"]))
     )
@@ -77,12 +81,12 @@ def find(server: Server, now: datetime, still_in_use: timedelta) -> list[Leftove
 
 
 def remove(server: Server, leftovers: Sequence[Leftover], tell: Callable[[Leftover], None]) -> None:
-    """Delete what is not in use. A block is looked at once more: somebody may have taken it meanwhile.
+    """Delete what is not in use. A block is checked once more: somebody may have taken it meanwhile.
 
     Args:
         server: The Letta server.
         leftovers: From ``find``.
-        tell: Told of each when it is gone.
+        tell: Called with each when it is gone.
 
     Raises:
         ApiError: Letta refused, failed or could not be reached.
@@ -92,10 +96,6 @@ def remove(server: Server, leftovers: Sequence[Leftover], tell: Callable[[Leftov
             continue
         server.remove(each.kind, each.thing_id)
         tell(each)
-
-
-def _blocks(label: str) -> Callable[[Any], list[Any]]:
-    return lambda client: list(client.blocks.list(label=label, limit=PAGE))
 
 
 def _holder(block_id: str) -> Callable[[Any], Any]:

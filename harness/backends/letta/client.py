@@ -2,17 +2,18 @@
 
 Written against the self-hosted V1 server 0.16.8. *Client tools*: Letta pauses with ``requires_approval`` and
 the caller answers with the tool's return. *Server tools*: registered in Letta, which runs them in a child
-process of its own and tells of calls and returns when the turn has ended.
+process of its own and reports calls and returns when the turn has ended.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from harness.agents.messages import ServerTools, ToolReturn, Turn
+from harness.agents.messages import ToolReturn, Turn
+from harness.agents.tools import ROLES
 from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
@@ -28,6 +29,7 @@ DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 600.0
 LABEL = "pair-harness"
+# Letta has a class of settings for each of these providers; all others take those of OpenAI.
 SETTINGS_OF_THEIR_OWN = frozenset(
     {"anthropic", "azure", "bedrock", "deepseek", "google_ai", "google_vertex", "groq", "together", "xai"}
 )
@@ -44,25 +46,18 @@ class Server:
         self._transport = transport
 
     def version(self) -> str:
-        """The server's version. Asked once: a server that is not there should be named at once.
+        """Return the server's version, from one request: a server that is not there is reported at once.
 
         Raises:
             ApiError: It cannot be reached.
         """
-        import letta_client
-
-        try:
-            found = self._client.health().version
-        except letta_client.APIError as error:
-            raise _api_error(error, self.base_url, "") from None
-        except AttributeError:
-            raise _no_letta(self.base_url) from None
+        found = self._send(lambda: getattr(self._client.health(), "version", None), once=True)
         if not isinstance(found, str):
             raise _no_letta(self.base_url)
         return found
 
     def models(self) -> list[str]:
-        """The handles of the models that it offers to orchestrators, sorted.
+        """List the handles of the models that it offers to orchestrators, sorted.
 
         Raises:
             ApiError: It cannot be reached, or answers with no list.
@@ -82,7 +77,7 @@ class Server:
         return answer
 
     def remove(self, kind: Kind, thing_id: str) -> None:
-        """Delete an agent, a tool or a block; one that is gone already will do.
+        """Delete an agent, a tool or a block, unless it is gone already.
 
         Raises:
             ApiError: Letta refused, failed or could not be reached.
@@ -95,16 +90,14 @@ class Server:
             "tool": self._client.tools.delete,
         }[kind]
 
-        def request() -> object:
-            try:
-                return delete(thing_id)
-            except letta_client.NotFoundError:
-                return None
+        def request() -> None:
+            with suppress(letta_client.NotFoundError):
+                delete(thing_id)
 
         self._send(request)
 
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
-        """Make tools of the server of these, or bring them up to date; gives their ids, always the same.
+        """Create tools of the server or bring them up to date; return their ids, which stay the same.
 
         Args:
             definitions: Name, description and parameters of each, as models see them.
@@ -113,18 +106,11 @@ class Server:
         Raises:
             ApiError: Letta refused, failed or could not be reached.
         """
-        tools = [
-            self._send(
-                functools.partial(
-                    self._client.tools.upsert, source_code=source, json_schema=dict(each), tags=[LABEL]
-                ),
-                about=f"the tool {each['name']}",
-            )
+        upsert = functools.partial(self._client.tools.upsert, source_code=source, tags=[LABEL])
+        return tuple(
+            self._create(functools.partial(upsert, json_schema=dict(each)), f"the tool {each['name']}")
             for each in definitions
-        ]
-        if not all(isinstance(getattr(tool, "id", None), str) for tool in tools):
-            raise _no_letta(self.base_url)
-        return tuple(tool.id for tool in tools)
+        )
 
     @contextmanager
     def agent(
@@ -133,63 +119,50 @@ class Server:
         orchestrator: Orchestrator,
         system: str,
         blocks: dict[str, str],
-        tools: ServerTools | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> Iterator[Agent]:
-        """An agent that exists as long as the block runs.
+        """Create an agent that exists as long as the block runs.
 
         Args:
             name: Its name in Letta.
             orchestrator: Its model.
             system: Its system prompt.
             blocks: Its memory: label -> text.
-            tools: The server tools that it gets, if any.
+            secrets: Of the server tools; None if it gets none.
 
         Raises:
             ApiError: Letta refused, failed or could not be reached.
         """
-        options: dict[str, Any] = {}
-        if orchestrator.context_window is not None:
-            options["context_window_limit"] = orchestrator.context_window
-        if orchestrator.temperature is not None:
-            provider = orchestrator.model.partition("/")[0]
-            kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
-            options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
-        if tools is not None:
-            options |= {"tools": list(tools.names), "secrets": dict(tools.secrets)}
-        state = self._send(
-            functools.partial(
-                self._client.agents.create,
-                name=NOT_IN_NAMES.sub("_", name),
-                model=orchestrator.model,
-                agent_type="letta_v1_agent",
-                include_base_tools=False,
-                system=system,
-                memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
-                tags=[LABEL],
-                **options,
-            ),
-            about=f"the model {orchestrator.model}",
+        create = functools.partial(
+            self._client.agents.create,
+            name=NOT_IN_NAMES.sub("_", name),
+            model=orchestrator.model,
+            agent_type="letta_v1_agent",
+            include_base_tools=False,
+            system=system,
+            memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
+            tags=[LABEL],
+            **_options(orchestrator, secrets),
         )
-        if not isinstance(getattr(state, "id", None), str):
-            raise _no_letta(self.base_url)
+        agent_id = self._create(create, f"the model {orchestrator.model}")
+        delete = functools.partial(self._send, functools.partial(self._client.agents.delete, agent_id))
         try:
-            yield Agent(self._send, self._client, state.id)
-        except Exception:
-            # The first error is the one to report; a second from cleaning up would hide it.
-            with _quietly():
-                self._delete(state.id)
+            yield Agent(self._send, self._client, agent_id)
+        except BaseException as error:
+            # After a replay miss, a BaseException, there is nothing real to delete; after Ctrl-C there is.
+            if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+                # The first error is the one to report; a second from cleaning up would hide it.
+                with suppress(ApiError, OSError):
+                    delete()
             raise
-        except BaseException as stopped:
-            # After a replay miss there is nothing real to delete; after Ctrl-C there is.
-            if isinstance(stopped, KeyboardInterrupt | SystemExit):
-                with _quietly():
-                    self._delete(state.id)
-            raise
-        else:
-            self._delete(state.id)
+        delete()
 
-    def _delete(self, agent_id: str) -> None:
-        self._send(functools.partial(self._client.agents.delete, agent_id))
+    def _create(self, request: Callable[[], Any], about: str) -> str:
+        """Send a request that creates something; return the id of that."""
+        created = getattr(self._send(request, about=about), "id", None)
+        if not isinstance(created, str):
+            raise _no_letta(self.base_url)
+        return created
 
     def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True, once: bool = False) -> Any:
         import letta_client
@@ -200,12 +173,12 @@ class Server:
             return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
-        except ValueError:  # said to be JSON, and is none
+        except ValueError:  # labelled as JSON, and is none
             raise _no_letta(self.base_url) from None
 
 
 class Agent:
-    """One agent. Built by ``Server.agent``."""
+    """One agent, made by ``Server.agent``; see ``loop.Agent``."""
 
     def __init__(self, send: Callable[..., Any], client: Letta, agent_id: str) -> None:
         self._send = send
@@ -213,7 +186,7 @@ class Agent:
         self._id = agent_id
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
-        """Give the agent a user message.
+        """Send the agent a user message.
 
         Raises:
             ApiError: Letta, or the model behind it, failed.
@@ -221,7 +194,7 @@ class Agent:
         return self._turn([{"role": "user", "content": text}], client_tools=list(tools))
 
     def work(self, text: str, max_steps: int) -> Turn:
-        """Give the agent a user message, and let it work with its server tools until it ends its turn.
+        """Send the agent a user message; it works with its server tools until it ends its turn.
 
         Never sent twice: Letta forgets a turn that failed, but its tools wrote and Claude answered.
 
@@ -236,7 +209,7 @@ class Agent:
         return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
 
     def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
-        """Give the agent the returns of all the tool calls that it waits for.
+        """Send the agent the returns of all the tool calls that it waits for.
 
         Raises:
             ApiError: Letta, or the model behind it, failed.
@@ -264,18 +237,24 @@ class Agent:
 
 @functools.cache
 def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
-    """One client per endpoint, patience and process."""
+    """Return the one client of this process for an endpoint and a timeout."""
     from letta_client import Letta
 
     return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    try:
-        yield
-    except (ApiError, OSError):
-        return
+def _options(orchestrator: Orchestrator, secrets: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the fields of a new agent that are sent only if they are set."""
+    options: dict[str, Any] = {}
+    if orchestrator.context_window is not None:
+        options["context_window_limit"] = orchestrator.context_window
+    if orchestrator.temperature is not None:
+        provider = orchestrator.model.partition("/")[0]
+        kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
+        options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
+    if secrets is not None:
+        options |= {"tools": list(ROLES), "secrets": dict(secrets)}
+    return options
 
 
 def _no_letta(where: str) -> ApiError:
@@ -289,8 +268,9 @@ def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
             f"Letta at {base_url} cannot be reached",
             remedy="start it with `harness up`, or set LETTA_BASE_URL (and LETTA_API_KEY)",
         )
-    said = _said(getattr(error, "body", None)) or str(error)
-    if str(_type(getattr(error, "body", None))).startswith("llm_"):
+    body = getattr(error, "body", None)
+    inner = body.get("error") if isinstance(body, dict) else None
+    if isinstance(inner, dict) and str(inner.get("type")).startswith("llm_"):
         remedy = (
             "the model behind Letta failed: check its key, credit and base URL in the server's environment"
         )
@@ -301,16 +281,11 @@ def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
     else:
         remedy = "see the server's log"
     where = f" ({about})" if about else ""
-    return ApiError(f"Letta at {base_url}{where}: {status} {said}", remedy=remedy)
+    return ApiError(f"Letta at {base_url}{where}: {status} {_message(body) or error}", remedy=remedy)
 
 
-def _type(body: Any) -> Any:
-    inner = body.get("error") if isinstance(body, dict) else None
-    return inner.get("type") if isinstance(inner, dict) else None
-
-
-def _said(body: Any) -> str:
+def _message(body: Any) -> str:
     if isinstance(body, dict):
-        parts = [_said(body[key]) for key in ("error", "message", "detail") if body.get(key)]
+        parts = [_message(body[key]) for key in ("error", "message", "detail") if body.get(key)]
         return ": ".join(dict.fromkeys(part.rstrip(".") for part in parts))
     return " ".join(str(body).split())[:300] if body else ""

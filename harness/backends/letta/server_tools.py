@@ -1,12 +1,12 @@
-"""What stands behind Letta's own tools in a trial: the folder they write to, and the gateway they ask.
+"""Server tools in a trial: the folder that Letta's sandbox writes to, and its way to Claude.
 
     recording   Letta's child -> gateway -> Claude (recorded), files in the folder; once the turn has ended,
-                each call is carried out again in this process, on the answers that passed the gateway: so its
-                words, files and tokens become known, and are compared with Letta's words and the folder
+                each call is executed again in this process, on the answers that passed the gateway, and
+                compared with Letta's return and the folder (``agents/tool_replay.py``)
     replaying   only the second half, on the recorded answers
 
 So a recording that would not replay is not kept. Letta has to run on this machine, as a user who can read and
-write the folder; what its child may do besides is Letta's affair: an orchestrator that makes up names of
+write the folder; what else its child may do is Letta's affair: an orchestrator that makes up names of
 arguments reaches the script by which Letta calls the tool.
 """
 
@@ -16,15 +16,15 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.agents.messages import SECRETS, TOOLS, ServerTools
 from harness.agents.tool_call import ToolContext
-from harness.agents.workspace import files_in
+from harness.agents.tool_replay import SECRETS
+from harness.backends.folder import require_files, write_files
 from harness.backends.letta.gateway import Gateway, Upstream
-from harness.backends.loopback import serving
+from harness.backends.loopback import serve
 from harness.cassette import recorder
 from harness.cassette.exchange import Exchange
 from harness.errors import ApiError
@@ -34,31 +34,27 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass
 class Live:
-    """While a trial is recorded. Made by ``live``.
+    """The server side of a trial that is recorded, made by ``live``; see ``tool_replay.ServerSide``."""
 
-    Attributes:
-        passed: The exchanges with Claude so far.
-    """
-
-    tools: ServerTools
+    secrets: Mapping[str, str] = field(repr=False)
     gateway: Gateway
     folder: Path
-    passed: Callable[[], tuple[Exchange, ...]]
+    exchanges: Callable[[], tuple[Exchange, ...]]
     _taken: int = 0
     _left: tuple[Exchange, ...] = ()
 
     @contextmanager
-    def answered(self) -> Iterator[None]:
-        """Play what passed the gateway and was not played yet.
+    def playback(self) -> Iterator[None]:
+        """Play the exchanges with Claude that were not played yet.
 
         Raises:
             ApiError: Claude could not be used, or was asked something else.
         """
         if self.gateway.faults:
             raise self.gateway.faults[0]
-        passed = self.passed()
-        waiting = (*self._left, *passed[self._taken :])
-        self._taken = len(passed)
+        exchanges = self.exchanges()
+        waiting = (*self._left, *exchanges[self._taken :])
+        self._taken = len(exchanges)
         try:
             with recorder.replaying(waiting) as player:
                 yield
@@ -67,42 +63,33 @@ class Live:
         self._left = tuple(waiting[number] for number in player.left)
 
     def check(self, files: Mapping[str, str]) -> None:
-        """See ``ServerSide.check``."""
-        try:
-            there = files_in(self.folder)
-        except RuntimeError as error:
-            raise ApiError(str(error)) from None
+        """Compare these files with those in the folder; see ``ServerSide.check``."""
         if self._left:
-            raise ApiError("Letta's tools asked Claude more often than Letta tells of")
-        if there != dict(files):
-            other = sorted(path for path in {*there, *files} if there.get(path) != files.get(path))
-            raise ApiError(f"Letta's tools left another {other[0]!r} than the calls carried out again")
+            raise ApiError("Letta's tools asked Claude more often than Letta reports")
+        require_files(self.folder, files, writer="Letta's tools", reported="the calls carried out again")
 
 
 @contextmanager
 def live(
     upstream: Upstream,
-    brief: ToolContext,
+    context: ToolContext,
     files: Mapping[str, str],
-    passed: Callable[[], tuple[Exchange, ...]],
+    exchanges: Callable[[], tuple[Exchange, ...]],
 ) -> Iterator[Live]:
-    """A folder with a trial's files and a gateway, as long as the block runs.
+    """Keep a folder with a trial's files and a gateway, as long as the block runs.
 
     Args:
-        upstream: Where the gateway passes requests on to.
-        brief: What the tools know of the trial.
-        files: What is there before it.
-        passed: Gives the exchanges with Claude so far.
+        upstream: The backend that the gateway passes requests on to.
+        context: The trial, as its tools see it.
+        files: The files that are there before it.
+        exchanges: Returns the exchanges with Claude so far.
     """
     gateway = Gateway(upstream)
-    with tempfile.TemporaryDirectory(prefix="trial-") as name, serving(gateway):
+    with tempfile.TemporaryDirectory(prefix="trial-") as name, serve(gateway.respond) as address:
         folder = Path(name).resolve()
-        for path, text in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(text.encode("utf-8"))
-        values = (gateway.key, gateway.url, json.dumps(asdict(brief)), str(folder))
-        secrets = dict(zip(SECRETS, values, strict=True))
-        yield Live(ServerTools(TOOLS, secrets), gateway, folder, passed)
+        write_files(folder, files)
+        values = (address.key, address.url, json.dumps(asdict(context)), str(folder))
+        yield Live(dict(zip(SECRETS, values, strict=True)), gateway, folder, exchanges)
 
 
 def require_here(letta_url: str) -> None:

@@ -1,7 +1,7 @@
-"""The text of the two tools that is registered in Letta: one file without imports of the harness.
+"""The source text of the two tools that is registered in Letta: one file without imports of the harness.
 
-It is made of the modules that carry out a call in the harness's own process too, so that both ways are one.
-Comments and docstrings stay here.
+It is made of the modules that execute a call in the harness's own process, too, without their comments and
+docstrings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.agents import code_blocks, tool_call, workspace
 from harness.backends.letta import sandbox_tool
 from harness.tasks.task import digest
 
-# Each after what it needs.
+# In the order of their imports.
 MODULES = (text, workspace, code_blocks, tool_call, sandbox_tool)
 # Letta describes a tool to the model by a schema that the harness gives; these are for people who look there.
 KEEP_DOCSTRING = ("run_claude_coder", "run_claude_tester")
@@ -23,27 +23,25 @@ KEEP_DOCSTRING = ("run_claude_coder", "run_claude_tester")
 
 @functools.cache
 def source() -> str:
-    """The whole text."""
+    """Return the whole text."""
     trees = [ast.parse(inspect.getsource(module)) for module in MODULES]
-    body = [node for tree in trees for node in _plain(tree).body if not _is_ours(node)]
-    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    body = [node for tree in trees for node in _without_docstrings(tree).body if not _is_ours(node)]
+    imports = {ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)}
     rest = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
-    lines = sorted({ast.unparse(node) for node in imports})
-    return "\n".join([*lines, "", ast.unparse(ast.Module(rest, [])), ""])
+    return "\n".join([*sorted(imports), "", ast.unparse(ast.Module(rest, [])), ""])
 
 
 def source_digest() -> str:
-    """Hash of it, for the recorded facts of a trial."""
+    """Hash the text, for the recorded facts of a trial."""
     return digest(source())
 
 
 def _is_ours(node: ast.stmt) -> bool:
-    """Whether a statement imports what the text holds itself, or can do without."""
+    """Return True for an import of what the text holds itself, or does not need."""
     return isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in ("harness", "__future__")
 
 
-def _plain(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings."""
+def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) or not ast.get_docstring(node):
             continue

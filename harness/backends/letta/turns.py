@@ -1,11 +1,11 @@
-"""What a Letta agent did in a turn: values, and how an answer of Letta becomes them. Sends nothing."""
+"""Parse an answer of Letta into a turn. Sends nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
-from harness.agents.transcript import Usage
+from harness.agents.transcript import Usage, count
 from harness.text import well_formed
 
 if TYPE_CHECKING:
@@ -13,67 +13,57 @@ if TYPE_CHECKING:
 
 
 def turn_of(response: LettaResponse) -> Turn:
-    """What an answer of Letta says.
+    """Parse an answer of Letta.
 
     Raises:
         AttributeError, TypeError: It is no answer of Letta.
     """
     texts: list[tuple[bool, str]] = []
     calls: list[ToolCall] = []
-    asked_for: dict[str, tuple[ToolCall, int]] = {}
+    executed: dict[str, tuple[ToolCall, int]] = {}
     returns: dict[str, ToolReturn] = {}
     for message in response.messages:
-        if message.message_type == "reasoning_message":
-            texts.append((True, message.reasoning))
-        elif message.message_type == "assistant_message":
-            texts.append((False, _text(message.content)))
-        elif message.message_type == "approval_request_message":
-            calls = _calls(message)
-        elif message.message_type == "tool_call_message":
-            asked_for |= {call.call_id: (call, len(texts)) for call in _calls(message)}
-        elif message.message_type == "tool_return_message":
-            returns |= {each.call_id: each for each in _returns(message)}
-    usage = response.usage
-    read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+        match message.message_type:
+            case "reasoning_message":
+                texts.append((True, message.reasoning))
+            case "assistant_message":
+                texts.append((False, _text(message.content)))
+            case "approval_request_message":
+                calls = _calls(message)
+            case "tool_call_message":
+                executed |= {call.call_id: (call, len(texts)) for call in _calls(message)}
+            case "tool_return_message":
+                returns |= {each.call_id: each for each in _returns(message)}
+    stop = str(response.stop_reason.stop_reason)
     return Turn(
         texts=tuple((thinking, well_formed(text)) for thinking, text in texts if text),
-        calls=tuple(calls) if response.stop_reason.stop_reason == "requires_approval" else (),
-        stop=str(response.stop_reason.stop_reason),
-        usage=Usage(
-            input=max(0, (usage.prompt_tokens or 0) - read - written),
-            cache_write=written,
-            cache_read=read,
-            output=usage.completion_tokens or 0,
-        ),
-        steps=_count(usage.step_count),
+        calls=tuple(calls) if stop == "requires_approval" else (),
+        stop=stop,
+        usage=Usage.from_letta(vars(response.usage)),
+        steps=count(response.usage.step_count),
         ran=tuple(
             ExecutedCall(call, returns[call_id], before)
-            for call_id, (call, before) in asked_for.items()
+            for call_id, (call, before) in executed.items()
             if call_id in returns
         ),
     )
 
 
 def _calls(message: Any) -> list[ToolCall]:
-    asked = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
+    # Letta 0.16.8 sends parallel calls in the plural, and the first of them in the singular, too.
+    calls = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
     return [
         ToolCall(c.tool_call_id or "", well_formed(c.name or ""), well_formed(c.arguments or ""))
-        for c in asked
+        for c in calls
     ]
 
 
 def _returns(message: Any) -> list[ToolReturn]:
-    told = message.tool_returns if isinstance(message.tool_returns, list) else [message]
+    returns = message.tool_returns if isinstance(message.tool_returns, list) else [message]
     return [
         ToolReturn(each.tool_call_id, each.status == "success", well_formed(_text(each.tool_return)))
-        for each in told
+        for each in returns
     ]
-
-
-def _count(value: Any) -> int:
-    if value is not None and type(value) is not int:
-        raise TypeError("expected a whole number")
-    return value or 0
 
 
 def _text(content: Any) -> str:

@@ -78,7 +78,7 @@ def test_it_writes_into_its_folder() -> None:
     assert (told["result"]["is_error"], told["result"]["usage"]["output_tokens"]) == (False, 12)
     headers = {name.lower(): value for name, value in endpoint.headers[0].items()}
     assert headers["x-api-key"] == "the-real-key"
-    assert "only-for-this-call" not in json.dumps(endpoint.headers)
+    assert "only-for-this-trial" not in json.dumps(endpoint.headers)
     assert {tool["name"] for tool in endpoint.asked()[0]["tools"]} & {"Bash", "WebFetch", "Edit"} == set()
     assert endpoint.asked()[0]["max_tokens"] == 99
 

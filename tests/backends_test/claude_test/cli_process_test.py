@@ -1,4 +1,4 @@
-"""harness/claude_cli.py: how the CLI is run, on a stand-in for the SDK."""
+"""The Claude CLI as it is run, on a stand-in for the SDK."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_process import ALLOWED, MAX_BUDGET_USD, MAX_TURNS, Cli
-from harness.backends.claude.cli_proxy import CliProxy
+from harness.backends.loopback import Address
 from harness.errors import ApiError
 
 QUESTION = {
@@ -179,10 +179,9 @@ def test_an_own_login_gets_its_own_secret_and_no_other(monkeypatch):
 
 def test_an_endpoint_gets_a_dummy_key_and_a_fresh_home(tmp_path):
     """Neither the user's login nor any of the keys reaches the CLI."""
-    passage = CliProxy("http://127.0.0.1:1", "sk-billed")
-    passage.url = "http://127.0.0.1:2"
-    seen = {**USER, **Cli("http://127.0.0.1:1", "sk-billed", USER).child_environment(tmp_path, passage)}
-    assert (seen["ANTHROPIC_BASE_URL"], seen["ANTHROPIC_API_KEY"]) == (passage.url, passage.key)
+    address = Address("http://127.0.0.1:2", "a-dummy")
+    seen = {**USER, **Cli("http://127.0.0.1:1", "sk-billed", USER).child_environment(tmp_path, address)}
+    assert (seen["ANTHROPIC_BASE_URL"], seen["ANTHROPIC_API_KEY"]) == (address.url, address.key)
     assert (seen["HOME"], seen["CLAUDE_CONFIG_DIR"]) == (str(tmp_path), str(tmp_path / ".claude"))
     assert seen["CLAUDE_CODE_OAUTH_TOKEN"] == ""
     assert not {"sk-billed", "sk-openai", "token", "aws", "letta", "sk-ant-oat-own"} & set(seen.values())
@@ -227,7 +226,7 @@ def test_files_that_it_does_not_tell_of_are_an_error(monkeypatch):
 
 
 def test_an_endpoint_that_is_not_there_is_told(monkeypatch):
-    """The fault of the passage comes before what the CLI makes of it."""
+    """The fault of the proxy comes before what the CLI makes of it."""
     cli = Cli("http://127.0.0.1:9", "k", USER)
 
     def asks(folder, sdk):

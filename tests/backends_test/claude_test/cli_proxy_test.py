@@ -1,4 +1,4 @@
-"""harness/passage.py: the Claude CLI's way to an endpoint."""
+"""The Claude CLI's way to an endpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fakes import Fake
 
 from harness.backends.claude.cli_proxy import CliProxy
-from harness.backends.loopback import serving
+from harness.backends.loopback import serve
 
 
 class Endpoint(Fake):
@@ -37,10 +37,10 @@ def endpoint():
         yield fake
 
 
-def asked(passage, *, path="/v1/messages?beta=true", body=None, **headers):
-    given = {"x-api-key": passage.key, "content-type": "application/json", **headers}
+def asked(address, *, path="/v1/messages?beta=true", body=None, **headers):
+    given = {"x-api-key": address.key, "content-type": "application/json", **headers}
     request = urllib.request.Request(
-        f"{passage.url}{path}", json.dumps(body or {"model": "m"}).encode(), given
+        f"{address.url}{path}", json.dumps(body or {"model": "m"}).encode(), given
     )
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
@@ -51,15 +51,15 @@ def asked(passage, *, path="/v1/messages?beta=true", body=None, **headers):
 
 def test_a_stream_passes_whole_and_the_real_key_is_put_in(endpoint):
     """Path, query and body arrive; the CLI's key does not, nor do its cookies."""
-    passage = CliProxy(endpoint.url, "the-real-key")
-    with serving(passage):
-        status, kind, raw = asked(passage, **{"anthropic-beta": "b", "cookie": "c=1"})
+    proxy = CliProxy(endpoint.url, "the-real-key")
+    with serve(proxy.respond) as address:
+        status, kind, raw = asked(address, **{"anthropic-beta": "b", "cookie": "c=1"})
     assert (status, kind, raw) == (200, "text/event-stream", b"event: ping\ndata: {}\n\n")
     assert endpoint.requests == [("POST", "/v1/messages?beta=true", {"model": "m"})]
     headers = {name.lower(): value for name, value in endpoint.headers[0].items()}
     assert (headers["x-api-key"], headers["anthropic-beta"]) == ("the-real-key", "b")
     assert "cookie" not in headers
-    assert passage.key not in str(endpoint.headers)
+    assert address.key not in str(endpoint.headers)
 
 
 @pytest.mark.parametrize(
@@ -68,25 +68,25 @@ def test_a_stream_passes_whole_and_the_real_key_is_put_in(endpoint):
 )
 def test_nobody_else_passes_and_nowhere_else(path, key, endpoint):
     """Neither another program of this machine, nor the CLI to other services."""
-    passage = CliProxy(endpoint.url, "the-real-key")
-    with serving(passage):
+    proxy = CliProxy(endpoint.url, "the-real-key")
+    with serve(proxy.respond) as address:
         headers = {} if key is None else {"x-api-key": key}
-        assert asked(passage, path=path, **headers)[0] == 401
+        assert asked(address, path=path, **headers)[0] == 401
     assert endpoint.requests == []
 
 
 def test_failures_are_the_endpoint_s_own(endpoint):
     """The CLI decides what to do with them: repeating is its business."""
-    passage = CliProxy(endpoint.url, "k")
-    with serving(passage):
-        assert asked(passage, body={"broken": True})[0] == 529
-    assert passage.faults == []
+    proxy = CliProxy(endpoint.url, "k")
+    with serve(proxy.respond) as address:
+        assert asked(address, body={"broken": True})[0] == 529
+    assert proxy.faults == []
 
 
 def test_an_endpoint_that_is_not_there_is_a_fault():
     """The trial learns why, without password."""
-    passage = CliProxy("http://user:hidden-word@127.0.0.1:9", "k")
-    with serving(passage):
-        assert asked(passage)[0] == 502
-    assert "127.0.0.1:9 cannot be reached" in str(passage.faults[0])
-    assert "hidden-word" not in str(passage.faults[0])
+    proxy = CliProxy("http://user:hidden-word@127.0.0.1:9", "k")
+    with serve(proxy.respond) as address:
+        assert asked(address)[0] == 502
+    assert "127.0.0.1:9 cannot be reached" in str(proxy.faults[0])
+    assert "hidden-word" not in str(proxy.faults[0])

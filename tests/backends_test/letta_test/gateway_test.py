@@ -1,4 +1,4 @@
-"""harness/gateway.py: who passes, with what, and what becomes of failures."""
+"""The gateway of Letta's tools, on loopback: who passes, with what, and what becomes of failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from harness.agents.messages import Refused
 from harness.backends.letta.gateway import Gateway
-from harness.backends.loopback import MAX_BYTES, serving
+from harness.backends.loopback import MAX_BYTES, serve
 from harness.errors import ApiError, SpecError
 
 BODY = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "model": "m", "system": "s"}
@@ -30,10 +30,10 @@ class Upstream:
         return b'{"said": "yes"}'
 
 
-def asked(gateway, *, path="/coder/v1/messages", body=None, **headers):
+def asked(address, *, path="/coder/v1/messages", body=None, **headers):
     raw = json.dumps(BODY if body is None else body).encode() if not isinstance(body, bytes) else body
-    given = {"x-api-key": gateway.key, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    request = urllib.request.Request(f"{gateway.url}{path}", data=raw, headers=given)
+    given = {"x-api-key": address.key, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    request = urllib.request.Request(f"{address.url}{path}", data=raw, headers=given)
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
             return answer.status, json.load(answer)
@@ -46,16 +46,16 @@ def test_a_request_passes_with_its_role(role):
     """The address says for whom; body and answer are untouched."""
     upstream = Upstream()
     gateway = Gateway(upstream)
-    with serving(gateway):
-        assert asked(gateway, path=f"/{role}/v1/messages") == (200, {"said": "yes"})
+    with serve(gateway.respond) as address:
+        assert asked(address, path=f"/{role}/v1/messages") == (200, {"said": "yes"})
     assert upstream.asked == [(role, BODY)]
 
 
 def test_the_key_may_be_a_bearer_token():
     """Newer SDKs send it so."""
     gateway = Gateway(Upstream())
-    with serving(gateway):
-        assert asked(gateway, x_api_key="", authorization=f"Bearer {gateway.key}")[0] == 200
+    with serve(gateway.respond) as address:
+        assert asked(address, x_api_key="", authorization=f"Bearer {address.key}")[0] == 200
 
 
 @pytest.mark.parametrize("key", ["", "another", "only-for-this-trial-", "schlüssel"])
@@ -63,14 +63,17 @@ def test_nobody_passes_without_the_key(key):
     """Other programs of this machine cannot use the real key through the gateway."""
     upstream = Upstream()
     gateway = Gateway(upstream)
-    with serving(gateway):
-        assert gateway.answer("/coder/v1/messages", {"x-api-key": key}, json.dumps(BODY).encode())[0] == 401
+    with serve(gateway.respond) as address:
+        assert asked(address, x_api_key=key)[0] == 401
     assert upstream.asked == []
 
 
-def test_each_gateway_has_a_key_of_its_own():
-    """A key of one trial is worth nothing in the next."""
-    assert Gateway(Upstream()).key != Gateway(Upstream()).key
+def test_each_address_has_a_key_of_its_own():
+    """A key of one trial is worth nothing in the next, and stands in no repr."""
+    gateway = Gateway(Upstream())
+    with serve(gateway.respond) as one, serve(gateway.respond) as other:
+        assert one.key != other.key
+        assert one.key not in repr(one)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +94,8 @@ def test_nothing_else_passes(path, body):
     """Only what the tools ask reaches Claude."""
     upstream = Upstream()
     gateway = Gateway(upstream)
-    with serving(gateway):
-        assert asked(gateway, path=path, body=body)[0] == 404
+    with serve(gateway.respond) as address:
+        assert asked(address, path=path, body=body)[0] == 404
     assert upstream.asked == []
 
 
@@ -100,16 +103,16 @@ def test_a_request_that_is_too_long_is_not_read():
     """A length is believed, and bounded."""
     upstream = Upstream()
     gateway = Gateway(upstream)
-    with serving(gateway):
-        assert asked(gateway, content_length=str(MAX_BYTES + 1))[0] == 413
+    with serve(gateway.respond) as address:
+        assert asked(address, content_length=str(MAX_BYTES + 1))[0] == 413
     assert upstream.asked == []
 
 
 def test_a_refusal_reaches_the_tool():
     """The models' doing: the tool is to tell the orchestrator."""
     gateway = Gateway(Upstream(Refused("400 prompt is too long")))
-    with serving(gateway):
-        status, body = asked(gateway)
+    with serve(gateway.respond) as address:
+        status, body = asked(address)
         assert (status, body["error"]["message"]) == (400, "400 prompt is too long")
         assert gateway.faults == []
 
@@ -120,8 +123,8 @@ def test_a_refusal_reaches_the_tool():
 def test_a_fault_is_kept_for_the_trial(failure):
     """The tool hears no reason, the trial does: it cannot be measured."""
     gateway = Gateway(Upstream(failure))
-    with serving(gateway):
-        status, body = asked(gateway)
+    with serve(gateway.respond) as address:
+        status, body = asked(address)
     assert status == 503
     assert str(failure) not in json.dumps(body)
     assert str(failure) in str(gateway.faults[0])

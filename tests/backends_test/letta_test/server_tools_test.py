@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fakes import CODE, CODER_THEN_TESTER, FakeLetta, FakeLettaThatRunsTools, call, claude_error, say
 
-from harness.agents.tool_call import Done, execute
+from harness.agents.tool_call import ToolResult, execute
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.letta import server_tools
 from harness.errors import ApiError, SpecError, StaleCassette
@@ -252,9 +252,9 @@ def test_a_changed_tool_is_stale_where_it_does_otherwise(served, recording, repl
     """A replay runs the tools as they are now: other words of theirs do not pass."""
     run_trial(served, recording)
 
-    def other(role, given, brief, workspace, ask):
-        done = execute(role, given, brief, workspace, ask)
-        return Done(done.path, done.code, "Written.")
+    def other(*arguments):
+        result = execute(*arguments)
+        return ToolResult(result.path, result.code, "Written.")
 
     monkeypatch.setattr("harness.agents.tools.execute", other)
     result = run_trial(served, replaying)

@@ -1,4 +1,4 @@
-"""harness/letta_source.py: the text that is registered in Letta."""
+"""The source text that is registered in Letta."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""Server tools: Letta executes a call in its own sandbox, and the harness executes it again.
+
+Letta reports the calls and returns of a turn when the turn has ended. Executing each call again, on Claude's
+answers of then, shows its files, tokens and texts, and that Letta's sandbox did what the harness would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from harness.agents import prompts
+from harness.agents.messages import ExecutedCall, Refused, ToolCall, ToolReturn
+from harness.agents.tool_call import ToolError
+from harness.agents.tools import Tools, parse_call
+from harness.agents.transcript import Called, Returned
+from harness.agents.workspace import WorkspaceError
+from harness.errors import ApiError
+from harness.text import shorten
+
+SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HARNESS_BRIEF", "HARNESS_WORKSPACE")
+MAX_ERROR_CHARS = 1000  # Letta cuts off an error there
+NOT_RUN = "see the Letta server's log; it has to run on this machine and as this user, or use tools: client"
+
+
+class ServerSide(Protocol):
+    """The side of a trial's tools that lies in Letta's sandbox."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Environment variables of the child process in which Letta runs the tools."""
+
+    def playback(self) -> AbstractContextManager[None]:
+        """Let Claude answer, inside, as it answered Letta's tools since the last time."""
+
+    def check(self, files: Mapping[str, str]) -> None:
+        """Compare these files with those that Letta's tools wrote.
+
+        Raises:
+            ApiError: They differ, or Claude was asked more than the calls account for.
+        """
+
+
+class Replayed:
+    """The server side of a replay, in which the trial's player answers and nothing is left to compare."""
+
+    secrets: Mapping[str, str] = MappingProxyType(dict.fromkeys(SECRETS, "replayed"))
+
+    def playback(self) -> AbstractContextManager[None]:
+        """Do nothing; see ``ServerSide.playback``."""
+        return nullcontext()
+
+    def check(self, files: Mapping[str, str]) -> None:
+        """Do nothing: the files were compared before the recording was kept."""
+
+
+@dataclass(frozen=True)
+class ToolReplay:
+    """Executes again, with the trial's tools, what Letta executed."""
+
+    tools: Tools
+    server_side: ServerSide
+
+    def replay(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
+        """Execute these calls again, and note them.
+
+        What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and
+        is only noted.
+
+        Raises:
+            ApiError: Letta could not run a tool, or it did something else there.
+        """
+        note = self.tools.note
+        with self.server_side.playback():
+            for each in ran:
+                call, reported = each.call, each.returned
+                note(Called(attempt, call.call_id, call.name, call.arguments))
+                if reported.ok or reported.text.startswith(letta_error(call.name, "")):
+                    self._compare(call, reported, attempt)
+                elif not _refused_by_letta(call, reported):
+                    raise ApiError(f"Letta could not run {call.name}: {reported.text}", remedy=NOT_RUN)
+                note(Returned(attempt, call.call_id, reported.ok, reported.text))
+
+    def _compare(self, call: ToolCall, reported: ToolReturn, attempt: int) -> None:
+        try:
+            ok, text = True, self.tools.execute(call, attempt)
+        except (ToolError, WorkspaceError, Refused) as error:
+            ok, text = False, letta_error(call.name, str(error))
+        if (ok, text) != (reported.ok, reported.text):
+            raise ApiError(
+                f"{call.name} said {shorten(reported.text, 200)!r} in Letta's sandbox, "
+                f"and {shorten(text, 200)!r} when it was carried out again"
+            )
+
+
+def letta_error(tool: str, message: str) -> str:
+    """Return the text that Letta makes of a ``ToolError`` which a server tool raised."""
+    return f"Error executing function {tool}: ToolError: {' '.join(message.split())}"[:MAX_ERROR_CHARS]
+
+
+def _refused_by_letta(call: ToolCall, reported: ToolReturn) -> bool:
+    """Return True if Letta refused a call for what the model made of it."""
+    if not reported.text.startswith("Error executing function"):
+        return True
+    try:
+        _, arguments = parse_call(call)
+    except ToolError:
+        return True
+    known = prompts.definitions(guided=False)[call.name]["parameters"]["properties"]
+    return not set(arguments) <= set(known)
