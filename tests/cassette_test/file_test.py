@@ -493,9 +493,10 @@ def test_a_small_file_cannot_unfold_into_a_large_one(tmp_path, first, delta):
 def test_damage_is_told_in_plain_words(tmp_path):
     """The message names the exchange and what is wrong with it, not an exception of Python."""
     said = refused(tmp_path, a_file(a_row(), a_row(response={"status": "ok"}))).message
-    assert said == ("cassettes/c.json: not a whole cassette (exchange 2: expected a whole number, got text)")
+    field = "$.exchanges[1].response.status: Input should be a valid integer"
+    assert said == f"cassettes/c.json: not a whole cassette ({field})"
     said = refused(tmp_path, {"format": 1, "exchanges": []}).message
-    assert said == "cassettes/c.json: not a whole cassette ('trial' is missing)"
+    assert said == "cassettes/c.json: not a whole cassette ($.trial: Field required)"
 
 
 def test_a_newer_format_may_also_be_mended_by_a_newer_harness(tmp_path):

@@ -468,7 +468,7 @@ def test_a_question_that_is_no_http_is_kept_and_played_once():
         assert player.exchange("http://cli/ask", {"q": 1}, dict) == told
         with pytest.raises(ReplayMiss, match="again"):
             player.exchange("http://cli/ask", {"q": 1}, dict)
-    assert (len(player.misses), player.left) == (1, [])
+    assert (len(player.misses), player.unplayed_indexes) == (1, [])
 
 
 def test_another_question_is_a_miss_that_says_how_it_differs():
@@ -477,7 +477,7 @@ def test_another_question_is_a_miss_that_says_how_it_differs():
         tape.exchange("http://cli/ask", {"q": "one"}, dict)
     with replaying(tape.exchanges) as player, pytest.raises(ReplayMiss, match=r"\$\.q"):
         player.exchange("http://cli/ask", {"q": "two"}, dict)
-    assert player.left == [0]
+    assert player.unplayed_indexes == [0]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -65,7 +65,7 @@ def test_nothing_wrong(shelf):
         (b"", "not a whole cassette"),
         (b"{", "not a whole cassette"),
         (b"\x00\xff\x1b[2J", "not a whole cassette (no UTF-8 text)"),
-        (b"[]", "expected an object, got a list"),
+        (b"[]", "$: Input should be a valid dictionary"),
         (b'{"format": 1, "format": 1}', "the key 'format' stands twice"),
         (b'{"format": NaN}', "NaN is no JSON number"),
         (b"[" * 100_000, "nested beyond what can be read"),
@@ -188,7 +188,7 @@ def test_a_secret_in_a_damaged_file(shelf):
     """A file that cannot be read as a cassette is searched as text."""
     shelf.path().write_text(f'{{"comment": "{SECRET}"}}')
     damaged, secret = problems(shelf)
-    assert "not a whole cassette ('format' is missing)" in damaged
+    assert "not a whole cassette ($.format: Field required)" in damaged
     assert "it holds $: what looks like an API key" in secret
     assert SECRET not in damaged + secret
 
