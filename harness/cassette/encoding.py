@@ -94,13 +94,13 @@ class Row(Strict):
 
 
 class Same(Strict):
-    """A reference to the same value, a number of requests back."""
+    """A value as it was ``back`` requests ago."""
 
     back: PositiveInt = Field(alias="$same")
 
 
 class Prefix(Strict):
-    """A list that begins as the one a number of requests back, and goes on."""
+    """The first ``count`` items of a list ``back`` requests ago, and what follows them."""
 
     count: PositiveInt = Field(alias="$prefix")
     back: PositiveInt
@@ -119,19 +119,10 @@ def encode(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
     history: dict[str, Earlier] = defaultdict(list)
     rows = []
     for each in _bounded(exchanges):
-        request = _encode_request(each.request_body, history[each.url])
-        response = _encode_body(each.response_body)
-        rows.append(
-            {
-                "request": {
-                    "method": each.method,
-                    "url": each.url,
-                    **_headers(each.request_headers),
-                    **request,
-                },
-                "response": {"status": each.status, **_headers(each.response_headers), **response},
-            }
-        )
+        request = {"method": each.method, "url": each.url, **_headers(each.request_headers)}
+        response = {"status": each.status, **_headers(each.response_headers)}
+        request |= _encode_request(each.request_body, history[each.url])
+        rows.append({"request": request, "response": response | _encode_body(each.response_body)})
     return rows
 
 

@@ -150,19 +150,14 @@ def _parse(raw: bytes, display: str, again: str) -> Cassette:
                 remedy=f"{newer}{again}",
             )
         content = Content.model_validate(data)
-        cassette = Cassette(
-            trial=content.trial,
-            task=content.task,
-            prompts=content.prompts,
-            recorded=content.recorded,
-            exchanges=tuple(decode(content.exchanges)),
-            has_digest="digest" in content.model_fields_set,
-        )
+        facts = content.model_dump(include={"trial", "task", "prompts", "recorded"})
+        has_digest = "digest" in content.model_fields_set
+        cassette = Cassette(**facts, exchanges=tuple(decode(content.exchanges)), has_digest=has_digest)
     except (ValueError, RecursionError) as error:
         raise CassetteError(
             f"{display}: not a whole cassette ({explain(error)})", remedy=f"restore it, or {again}"
         ) from None
-    if cassette.has_digest and content.digest != digest_of(cassette):
+    if has_digest and content.digest != digest_of(cassette):
         raise EditedCassette(
             f"{display}: edited after it was recorded (its digest differs)", remedy=f"restore it, or {again}"
         )

@@ -221,8 +221,9 @@ def _canonical(request: Request, services: Mapping[str, str]) -> Request | None:
 def _key(request: Any, value: Any) -> bytes:
     """Hash method, address and body: its value in a canonical form, or its bytes."""
     head = f"{request.method} {request.uri}\n".encode()
-    known = value is not None
-    body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() if known else request.body
+    body = request.body
+    if value is not None:
+        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(head + body).digest()
 
 

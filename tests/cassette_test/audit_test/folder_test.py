@@ -1,4 +1,4 @@
-"""harness/cassette/audit/folder.py: the cassettes folder as files, and removing what does not belong there."""
+"""harness/cassette/audit/folder.py: list a folder's files, and remove strays."""
 
 import os
 import stat
