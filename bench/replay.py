@@ -140,9 +140,9 @@ def a_server() -> Iterator[str]:
 
 def record_ours(url: str, path: Path, turns: int, word: str) -> None:
     """A cassette of ours, through the same steps as a trial's."""
-    with recorder.recording({url: "anthropic"}) as tape, httpx.Client() as client:
+    with recorder.recording({url: "anthropic"}) as recording, httpx.Client() as client:
         converse(client, url, turns, word)
-    whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=tape.exchanges)
+    whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=recording.exchanges)
     save(whole, path, path.name)
 
 

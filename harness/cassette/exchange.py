@@ -1,12 +1,13 @@
-"""One recorded HTTP exchange, and what is done to all of a trial before they are kept."""
+"""One recorded HTTP exchange, its JSON bodies, and the rewriting that lets re-recordings diff cleanly."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 MAX_DEPTH = 100
@@ -40,7 +41,7 @@ class Exchange:
 
 
 def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
-    """Whether a body is a JSON object or list that can be walked, and its value.
+    """Tell whether a body is a JSON object or list of reasonable depth, and return its value.
 
     Args:
         raw: The body.
@@ -56,35 +57,34 @@ def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """The value of a JSON text, without what Python's parser lets pass.
+    """Parse JSON and refuse what Python's parser lets pass.
 
     Raises:
         ValueError: It is no JSON, or holds a key twice in one object, NaN or an infinite number.
         RecursionError: It is nested beyond what can be read.
     """
-    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number, parse_float=_finite)
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
     return values
 
 
-def _no_number(text: str) -> float:
+def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
-    return value if math.isfinite(value) else _no_number(text[:20])
+    return value if math.isfinite(value) else _refuse_constant(text[:20])
 
 
 def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Whether nothing in a JSON value lies deeper than what recursion can follow."""
+    """Return True if a JSON value is nested less deeply than a limit, found out without recursion."""
     level = [value]
     for _ in range(depth):
         level = [
@@ -99,54 +99,69 @@ def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
 
 
 def compact(value: Any) -> bytes:
-    """A JSON value as a body."""
+    """Serialise a JSON value as a request body, without blanks."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
 
 
-def normalised(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """The exchanges with Letta's random ids numbered by first use, and its dates normalised.
+def rewrite(exchange: Exchange, text: Callable[[str], str], field: Callable[[str, str], str]) -> Exchange:
+    """Return an exchange with the texts of its URL and bodies replaced, in that order.
 
-    The mapping is the same in URLs, requests and answers, so that the trial replays just the same,
-    and a new recording of an unchanged trial differs only where the models did.
+    Args:
+        exchange: What to rewrite.
+        text: Replaces the URL, and a body that is no JSON object or list.
+        field: Replaces each text inside a JSON body, given the text and the key that it stands under.
     """
-    numbers: dict[str, str] = {}
+    return replace(
+        exchange,
+        url=text(exchange.url),
+        request_body=_rewrite_body(exchange.request_body, text, field),
+        response_body=_rewrite_body(exchange.response_body, text, field),
+    )
 
-    def number(uuid: str) -> str:
-        return numbers.setdefault(uuid, f"00000000-0000-4000-8000-{len(numbers):012d}")
 
-    def text(value: str) -> str:
-        return LETTA_ID.sub(lambda match: f"{match[1]}-{number(match[2])}", value)
+def _rewrite_body(raw: bytes, text: Callable[[str], str], field: Callable[[str, str], str]) -> bytes:
+    known, value = parse_body(raw)
+    if known:
+        return compact(_rewrite_json(value, field))
+    try:
+        return text(raw.decode()).encode()
+    except UnicodeDecodeError:
+        return raw
 
-    def walk(value: Any, key: str = "") -> Any:
-        if isinstance(value, str):
-            if key in TIME_KEYS and TIME.fullmatch(value):
-                return NO_TIME
-            if key in BARE_ID_KEYS and BARE_ID.fullmatch(value):
-                return number(value)
-            return text(value)
-        if isinstance(value, list):
-            return [walk(item, key) for item in value]
-        return {k: walk(v, k) for k, v in value.items()} if isinstance(value, dict) else value
 
-    def rewritten(raw: bytes) -> bytes:
-        known, value = parse_body(raw)
-        if known:
-            return compact(walk(value))
-        try:
-            return text(raw.decode()).encode()
-        except UnicodeDecodeError:
-            return raw
+def _rewrite_json(value: Any, field: Callable[[str, str], str], key: str = "") -> Any:
+    if isinstance(value, str):
+        return field(value, key)
+    if isinstance(value, list):
+        return [_rewrite_json(item, field, key) for item in value]
+    return {k: _rewrite_json(v, field, k) for k, v in value.items()} if isinstance(value, dict) else value
 
-    return [
-        Exchange(
-            each.method,
-            text(each.url),
-            each.request_headers,
-            rewritten(each.request_body),
-            each.status,
-            each.response_headers,
-            rewritten(each.response_body),
-        )
-        for each in exchanges
-    ]
+
+def normalise(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Replace random ids and timestamps so that re-recordings diff cleanly.
+
+    An id has the same number in URLs, requests and answers, so that the trial replays just the same.
+    """
+    ids = _IdNumbers()
+    return [rewrite(each, ids.number_in_text, ids.number_in_field) for each in exchanges]
+
+
+class _IdNumbers:
+    """Numbers Letta's random ids by first use in a trial."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, str] = {}
+
+    def number(self, uuid: str) -> str:
+        return self._numbers.setdefault(uuid, f"00000000-0000-4000-8000-{len(self._numbers):012d}")
+
+    def number_in_text(self, text: str) -> str:
+        return LETTA_ID.sub(lambda match: f"{match[1]}-{self.number(match[2])}", text)
+
+    def number_in_field(self, text: str, key: str) -> str:
+        if key in TIME_KEYS and TIME.fullmatch(text):
+            return NO_TIME
+        if key in BARE_ID_KEYS and BARE_ID.fullmatch(text):
+            return self.number(text)
+        return self.number_in_text(text)

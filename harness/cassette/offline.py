@@ -1,11 +1,10 @@
-"""No network for this process while a trial is replayed, whatever library asks for it.
+"""Refuse the network to this process while a trial is replayed, whatever library asks for it.
 
-vcrpy answers for HTTP libraries that it knows. Below all of them lies the interpreter, which tells an audit
-hook of every connection, datagram and look-up of a name before it happens: here that is refused. Sockets of
-this machine (``AF_UNIX``) stay open.
+vcrpy answers for HTTP libraries that it knows. An audit hook of the interpreter sees every connection,
+datagram and name look-up of all others before it happens. Sockets of this machine (``AF_UNIX``) stay open.
 
-Not covered: child processes (model-written code is the sandbox's matter), connections that stood before, and
-C code that asks the operating system by itself.
+Not covered: child processes (the sandbox isolates model-written code), connections made before, and C code
+that calls the operating system itself.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def offline() -> Iterator[None]:
     """Refuse the network to this process; may be nested.
 
     Raises:
-        WentOnline: Out of the call that asked. In another thread it is the ``OSError`` of a machine without
-            network: who works there in the background knows what to do with that.
+        WentOnline: Out of the call that asked. Other threads get the ``OSError`` of a machine without
+            network, which background work knows how to handle.
     """
     guard = _guard()
     before, guard.thread = guard.thread, threading.get_ident()
@@ -50,12 +49,12 @@ def offline() -> Iterator[None]:
 
 
 class _Guard:
-    """Listens to the interpreter. ``thread``: whose replay is running, if one is."""
+    """An audit hook. ``thread``: the one that replays, if one does."""
 
     def __init__(self) -> None:
         self.thread: int | None = None
 
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+    def refuse(self, event: str, args: tuple[Any, ...]) -> None:
         if self.thread is None or not (event in TO_NAMES or event in TO_ADDRESSES):
             return
         if event in TO_ADDRESSES and getattr(args[0], "family", None) == socket.AF_UNIX:
@@ -68,7 +67,7 @@ class _Guard:
 
 @functools.cache
 def _guard() -> _Guard:
-    """One for the process, from the first replay on: an audit hook cannot be taken back."""
+    """Return the process's only guard: an audit hook cannot be removed."""
     guard = _Guard()
-    sys.addaudithook(guard.hear)
+    sys.addaudithook(guard.refuse)
     return guard

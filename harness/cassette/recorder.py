@@ -1,8 +1,7 @@
 """Recording and strict replay of a trial's HTTP, on vcrpy, which is imported here only.
 
-vcrpy supplies the patching of httpx and httpx2 and the order of play. Three things are ours: a
-request is matched by a hash of its canonical form, a miss is an exception that no SDK can swallow,
-and nothing is loaded or saved by vcrpy itself (``cassette.py`` does that).
+vcrpy patches httpx and httpx2. Three things are ours: a request is matched by a hash of its canonical form,
+a miss is an exception that no SDK can swallow, and vcrpy itself loads and saves nothing (``file.py`` does).
 
 Not covered: one trial at a time per process (xdist gives processes); streams are buffered whole.
 """
@@ -13,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -31,7 +31,7 @@ class ReplayMiss(BaseException):
     Not an ``Exception``: SDKs retry those and wrap them into a vague "Connection error".
 
     Attributes:
-        again: Whether it was recorded, and played as often as that already.
+        again: True if it was recorded, and played as often as that already.
     """
 
     def __init__(self, message: str, *, again: bool = False) -> None:
@@ -39,67 +39,92 @@ class ReplayMiss(BaseException):
         self.again = again
 
 
-class Player:
-    """What a replay has seen so far."""
+class Player(VcrCassette):  # type: ignore[misc]
+    """A cassette in strict replay: each exchange answers once, and a miss explains itself.
 
-    def __init__(self, cassette: _Strict) -> None:
-        self._cassette = cassette
+    Attributes:
+        misses: Requests that were not found, also when somebody swallowed the exception.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.misses: list[ReplayMiss] = []
+
+    def can_play_response_for(self, request: Request) -> bool:  # noqa: ARG002
+        """Return True: what is not recorded is refused by ``play_response``, and never sent."""
+        return True
+
+    def play_response(self, request: Request) -> dict[str, Any]:
+        """Return the first answer to such a request that was not played yet.
+
+        Raises:
+            ReplayMiss: There is none.
+        """
+        request = self.filter_request(request)
+        for i in self.unplayed_indexes:
+            recorded, response = self.data[i]
+            if recorded.harness_key == request.harness_key:
+                self.play_counts[i] += 1
+                return response  # type: ignore[no-any-return]
+        miss = self._explain(request)
+        self.misses.append(miss)
+        raise miss
 
     @property
-    def misses(self) -> list[ReplayMiss]:
-        """What was asked for and not found, also when somebody swallowed the exception."""
-        return self._cassette.misses
-
-    @property
-    def left(self) -> list[int]:
-        """Which exchanges nobody asked for, counted from 0."""
-        return [i for i in range(len(self._cassette.data)) if not self._cassette.play_counts[i]]
+    def unplayed_indexes(self) -> list[int]:
+        """Which exchanges were not asked for, counted from 0."""
+        return [i for i in range(len(self.data)) if not self.play_counts[i]]
 
     @property
     def unplayed(self) -> list[str]:
-        """Recorded requests that nobody asked for, each with its number."""
-        data = self._cassette.data
-        return [f"{data[i][0].method} {data[i][0].uri} (exchange {i + 1} of {len(data)})" for i in self.left]
+        """Recorded requests that were not asked for, each with its number."""
+        requests = [(i, self.data[i][0]) for i in self.unplayed_indexes]
+        return [f"{r.method} {r.uri} (exchange {i + 1} of {len(self.data)})" for i, r in requests]
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:  # noqa: ARG002
-        """The recorded answer to a question that is no HTTP; see ``Recording.exchange``.
+        """Return the recorded answer to a question that is no HTTP; see ``Recording.exchange``.
 
         Raises:
             ReplayMiss: It was not recorded.
         """
-        request = Request("POST", url, compact(asked), {})
-        if not self._cassette.can_play_response_for(request):
-            self._cassette.find_requests_with_most_matches(request)
-        return json.loads(self._cassette.play_response(request)["body"]["string"])
+        return json.loads(self.play_response(Request("POST", url, compact(asked), {}))["body"]["string"])
+
+    def _explain(self, request: Request) -> ReplayMiss:
+        asked, count = f"{request.method} {request.uri}", len(self.data)
+        left = [self.data[i][0] for i in self.unplayed_indexes]
+        due = count - len(left) + 1
+        alike = [i for i, (r, _) in enumerate(self.data, start=1) if r.harness_key == request.harness_key]
+        if alike:
+            times = "once" if len(alike) == 1 else f"{len(alike)} times"
+            message = f"{asked}: asked for again, but recorded only {times}: "
+            message += f"exchange {alike[-1]} of {count} was played already"
+            message += f"; exchange {due} was due: {_compare(request, left)}" if left else ""
+            return ReplayMiss(message, again=True)
+        if not left:
+            return ReplayMiss(f"{asked}: asked for after all {count} recorded exchanges were played")
+        return ReplayMiss(f"{asked} (exchange {due} of {count}): {_compare(request, left)}")
 
 
-class Recording:
-    """What a recording has caught so far. Services map an origin to the name it is recorded by."""
-
-    def __init__(self, cassette: VcrCassette) -> None:
-        self._cassette = cassette
+class Recording(VcrCassette):  # type: ignore[misc]
+    """A cassette that is being recorded."""
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """The exchanges, scrubbed, in the order in which they ended."""
-        return tuple(_exchange(request, response) for request, response in self._cassette.data)
+        """The exchanges so far, scrubbed, in the order in which they ended."""
+        return tuple(_exchange(request, response) for request, response in self.data)
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
-        """Ask somebody who does not speak HTTP, and keep question and answer as if he did.
+        """Ask what does not speak HTTP, and record question and answer as if it did.
 
         Args:
             url: The address to record it by.
-            asked: The question, a JSON value: what a replay has to ask alike.
+            asked: The question, a JSON value: a replay has to ask the same.
             live: Gives the answer, a JSON object.
         """
-        told = redact.body(live())
-        response = {
-            "status": {"code": 200, "message": ""},
-            "headers": {"content-type": ["application/json"]},
-            "body": {"string": compact(told)},
-        }
-        self._cassette.append(Request("POST", url, compact(asked), {}), response)
-        return told
+        answer = redact.body(live())
+        response = _vcr_response(200, {"content-type": "application/json"}, compact(answer))
+        self.append(Request("POST", url, compact(asked), {}), response)
+        return answer
 
 
 @contextmanager
@@ -109,28 +134,35 @@ def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
     Raises:
         ReplayMiss: Out of the call that asked for something that was not recorded.
     """
-    stored = _Stored([_vcr_pair(each) for each in exchanges])
-    with _Strict.use(persister=stored, record_mode=RecordMode.NONE, **_options({})) as cassette:
-        yield Player(cassette)
+    with Player.use(
+        path="trial",
+        persister=_Memory(exchanges),
+        record_mode=RecordMode.NONE,
+        before_record_request=partial(_canonical, services={}),
+    ) as player:
+        yield player
 
 
 @contextmanager
 def recording(services: Mapping[str, str]) -> Iterator[Recording]:
-    """Let requests out, and keep what came back, except failures that are tried again.
+    """Let requests out, and record what came back, except failures that are tried again.
 
     Args:
         services: Origin and path prefix (``http://localhost:8283``) -> service name (``letta``). What goes to
             one without a name is not recorded.
     """
-    options = _options(services)
-    with VcrCassette.use(
-        persister=_Stored([]), record_mode=RecordMode.ALL, before_record_response=_unless_failed, **options
-    ) as cassette:
-        yield Recording(cassette)
+    with Recording.use(
+        path="trial",
+        persister=_Memory(()),
+        record_mode=RecordMode.ALL,
+        before_record_request=partial(_canonical, services=services),
+        before_record_response=_unless_failed,
+    ) as recorded:
+        yield recorded
 
 
 def service_url(url: str, services: Mapping[str, str]) -> str:
-    """The address by which a URL is recorded: the service's name in place of host, port and prefix."""
+    """Return the address by which a URL is recorded: the service's name replaces host, port and prefix."""
     parts = urlsplit(url)
     host, path = (parts.netloc.rpartition("@")[2]).removesuffix(".invalid"), parts.path
     for origin, name in sorted(services.items(), key=lambda service: len(service[0]), reverse=True):
@@ -148,49 +180,24 @@ def _host(parts: SplitResult) -> tuple[str, str]:
     return parts.scheme, host.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ":"))
 
 
-class _Stored:
-    """A vcrpy persister that holds what is loaded and keeps nothing that is saved."""
+class _Memory:
+    """A vcrpy persister without a file: the trial decides whether its recording is saved."""
 
-    def __init__(self, pairs: list[tuple[Request, dict[str, Any]]]) -> None:
-        self.pairs = pairs
+    def __init__(self, exchanges: tuple[Exchange, ...]) -> None:
+        self._exchanges = exchanges
 
     def load_cassette(self, _path: str, **_: object) -> tuple[list[Request], list[dict[str, Any]]]:
-        return [request for request, _ in self.pairs], [response for _, response in self.pairs]
+        requests = [Request(e.method, e.url, e.request_body, e.request_headers) for e in self._exchanges]
+        return requests, [
+            _vcr_response(e.status, e.response_headers, e.response_body) for e in self._exchanges
+        ]
 
     def save_cassette(self, *_: object, **__: object) -> None:
-        """Nothing: the trial decides whether its recording is kept."""
+        """Save nothing."""
 
 
-class _Strict(VcrCassette):  # type: ignore[misc]
-    """A cassette whose misses explain themselves and cannot be swallowed unnoticed."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.misses: list[ReplayMiss] = []
-
-    def find_requests_with_most_matches(self, request: Request) -> None:
-        """The hook that vcrpy calls on a miss, before it raises an error of its own."""
-        miss = self._explained(self.filter_request(request))
-        self.misses.append(miss)
-        raise miss
-
-    def _explained(self, request: Request) -> ReplayMiss:
-        asked, count = f"{request.method} {request.uri}", len(self.data)
-        left = [r for i, (r, _) in enumerate(self.data) if not self.play_counts[i]]
-        alike = [i for i, (r, _) in enumerate(self.data, start=1) if r.harness_key == request.harness_key]
-        if alike:
-            times = "once" if len(alike) == 1 else f"{len(alike)} times"
-            said = f"{asked}: asked for again, but recorded only {times}: "
-            said += f"exchange {alike[-1]} of {count} was played already"
-            due = f"; exchange {count - len(left) + 1} was due: {_unlike(request, left)}" if left else ""
-            return ReplayMiss(said + due, again=True)
-        if not left:
-            return ReplayMiss(f"{asked}: asked for after all {count} recorded exchanges were played")
-        return ReplayMiss(f"{asked} (exchange {count - len(left) + 1} of {count}): {_unlike(request, left)}")
-
-
-def _unlike(request: Request, left: list[Request]) -> str:
-    """How a request differs from the one of its kind that was due."""
+def _compare(request: Request, left: list[Request]) -> str:
+    """Tell how a request differs from the one of its kind that was due."""
     due = next((r for r in left if (r.method, r.path) == (request.method, request.path)), None)
     if due is None:
         return f"next recorded is {left[0].method} {left[0].uri}"
@@ -199,44 +206,38 @@ def _unlike(request: Request, left: list[Request]) -> str:
     return difference(due.body, request.body)
 
 
-def _options(services: Mapping[str, str]) -> dict[str, Any]:
-    def canonical(request: Request) -> Request | None:
-        if getattr(request, "harness_key", None) is None:
-            request.uri = service_url(request.uri, services)
-            if urlsplit(request.uri).netloc == "":
-                return None
-            request.headers = redact.headers(request.headers, redact.REQUEST_HEADERS)
-            request.body, value = _scrubbed(_raw(request.body))
-            request.harness_key = _key(request, value)
-        return request
-
-    return {"path": "trial", "match_on": (_same,), "before_record_request": canonical}
-
-
-def _same(one: Any, other: Any) -> None:
-    assert one.harness_key == other.harness_key  # the way in which vcrpy wants to be told
+def _canonical(request: Request, services: Mapping[str, str]) -> Request | None:
+    """Scrub a request and give it the key that it is matched by; None if it is not recorded."""
+    if getattr(request, "harness_key", None) is None:
+        request.uri = service_url(request.uri, services)
+        if urlsplit(request.uri).netloc == "":
+            return None
+        request.headers = redact.headers(request.headers, redact.REQUEST_HEADERS)
+        request.body, value = _scrub(_raw(request.body))
+        request.harness_key = _key(request, value)
+    return request
 
 
 def _key(request: Any, value: Any) -> bytes:
-    """Hash of method, address and body: of its value in a canonical form, or of its bytes."""
+    """Hash method, address and body: its value in a canonical form, or its bytes."""
     head = f"{request.method} {request.uri}\n".encode()
-    known = value is not None
-    body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode() if known else request.body
+    body = request.body
+    if value is not None:
+        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(head + body).digest()
 
 
-def _scrubbed(raw: bytes) -> tuple[bytes, Any]:
-    """A body without its secrets, and its value; None if it is no JSON object or list."""
+def _scrub(raw: bytes) -> tuple[bytes, Any]:
+    """Return a body without its secrets, and its value; None if it is no JSON object or list."""
     known, value = parse_body(raw)
     clean = redact.body(value) if known else None
     return (raw if clean == value else compact(clean)), clean
 
 
 def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
-    """Failures that are tried again, or end the trial as an ``api_error``, are not part of a replay."""
+    """Drop failures that are tried again, or end the trial as an ``api_error``."""
     status = response["status"]["code"]
-    kept = status < 400 or status in (400, 413, 422)
-    return response if kept else None
+    return response if status < 400 or status in (400, 413, 422) else None
 
 
 def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
@@ -247,16 +248,15 @@ def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
         request_body=request.body,
         status=response["status"]["code"],
         response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
-        response_body=_scrubbed(_raw(response["body"]["string"]))[0],
+        response_body=_scrub(_raw(response["body"]["string"]))[0],
     )
 
 
-def _vcr_pair(each: Exchange) -> tuple[Request, dict[str, Any]]:
-    request = Request(each.method, each.url, each.request_body, each.request_headers)
-    return request, {
-        "status": {"code": each.status, "message": ""},
-        "headers": {name: [value] for name, value in each.response_headers.items()},
-        "body": {"string": each.response_body},
+def _vcr_response(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    return {
+        "status": {"code": status, "message": ""},
+        "headers": {name: [value] for name, value in headers.items()},
+        "body": {"string": body},
     }
 
 

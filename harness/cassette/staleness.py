@@ -1,7 +1,7 @@
-"""Why a cassette no longer fits its trial, in words of its own for each cause, and what to do about it.
+"""Tell why a cassette no longer fits its trial, and what to do about it.
 
-Two questions: what has changed since it was recorded (``changes``: decided from digests, without running
-anything), and in which way its replay failed (``stale``).
+``changes`` compares digests with what was recorded, without running anything; ``stale`` is the error of a
+replay that failed.
 """
 
 from __future__ import annotations
@@ -27,68 +27,67 @@ WAYS: dict[Way, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not what it was when a cassette was recorded.
+    """One thing that has changed since a cassette was recorded.
 
     Attributes:
         what: One word: ``task``, ``prompts``, ``pair`` or ``trial``.
-        says: It, as part of a sentence.
+        text: The change, as part of a sentence.
         remedy: What to do, as an instruction.
     """
 
     what: Literal["trial", "task", "prompts", "pair"]
-    says: str
+    text: str
     remedy: str
 
 
 def changes(cassette: Cassette, trial: Trial) -> list[Change]:
-    """What has changed since a cassette was recorded for a trial, or at least its own name for it."""
+    """List what has changed since a cassette was recorded for a trial."""
     again = f"record it again: {command(trial, 'all')}"
     found = []
     if cassette.trial != trial.slug:
-        says = f"it was recorded for another trial, {cassette.trial[:160]!r}"
-        found.append(Change("trial", says, f"move it back, or {again}"))
+        text = f"it was recorded for another trial, {cassette.trial[:160]!r}"
+        found.append(Change("trial", text, f"move it back, or {again}"))
     if cassette.task != trial.task.digest:
-        says = "the task changed since (what models see of it, or its limits)"
-        found.append(Change("task", says, f"restore {trial.source}, or {again}"))
+        text = "the task changed since (what models see of it, or its limits)"
+        found.append(Change("task", text, f"restore {trial.source}, or {again}"))
     if cassette.prompts != prompts.prompts_digest():
         everything = "every cassette of that time is concerned: pytest benchmarks --record=all"
-        says = "the harness's prompts changed since"
-        found.append(Change("prompts", says, f"{again} ({everything})"))
+        found.append(Change("prompts", "the harness's prompts changed since", f"{again} ({everything})"))
     if cassette.recorded.get("pair") != pair_digest(trial.pair):
         remedy = f"restore the pair {trial.pair.name}, or {again}"
-        found.append(Change("pair", f"the pair changed since{_models(cassette, trial.pair)}", remedy))
+        text = f"the pair changed since ({_changed_model(cassette, trial.pair)})"
+        found.append(Change("pair", text, remedy))
     return found
 
 
-def _models(cassette: Cassette, pair: Pair) -> str:
-    """Which model is another, if one is."""
+def _changed_model(cassette: Cassette, pair: Pair) -> str:
     now = {"orchestrator": pair.orchestrator.model, "coder": pair.coder, "tester": pair.tester}
     for role, model in {**now, "backend": pair.backend}.items():
         was = cassette.recorded.get(role, model)
         if was != model:
-            return f" ({role} was {str(was)[:80]!r}, is {model!r})"
-    return " (its settings)"
+            return f"{role} was {str(was)[:80]!r}, is {model!r}"
+    return "its settings"
 
 
-def stale(way: Way, cassette: Cassette, trial: Trial, shown: str, what: str) -> StaleCassette:
-    """The error of a replay that failed.
+def stale(way: Way, cassette: Cassette, trial: Trial, display: str, what: str) -> StaleCassette:
+    """Return the error of a replay that failed.
 
     Args:
         way: How: a request that was not recorded, one that was played already, recorded exchanges that
-            nobody asked for, or an answer that is of no use.
-        cassette: What was played.
+            were not asked for, or an answer that is of no use.
+        cassette: The recording that was played.
         trial: For which trial.
-        shown: What to call the file.
+        display: What to call the file.
         what: The exchange, and how it differs.
     """
     found = changes(cassette, trial)
-    because = f" ({'; '.join(each.says for each in found)})" if found else ""
+    because = f" ({'; '.join(each.text for each in found)})" if found else ""
     remedy = found[0].remedy if found else f"{WAYS[way]}: {command(trial, 'all')}"
-    return StaleCassette(f"{shown}{because}: {what}", remedy=remedy)
+    return StaleCassette(f"{display}{because}: {what}", remedy=remedy)
 
 
 def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
-    """What records just this trial, to be pasted into a shell."""
+    """Return the command that records just this trial, quoted for a shell."""
     pair = trial.pair
     models = (pair.orchestrator.model, pair.coder)
     options = f" --record={mode}"
@@ -100,6 +99,6 @@ def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
 
 
 def pair_digest(pair: Pair) -> str:
-    """Hash of a pair's models and settings, kept in each cassette."""
+    """Hash a pair's models and settings, as kept in each cassette."""
     settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks"})
     return digest({name: value for name, value in settings.items() if value is not None})

@@ -45,15 +45,15 @@ def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmar
     NAME is a part of the trial's name, such as a task, or the file; default: all. Without a benchmarks
     folder, the state tells what can be seen from the file alone.
     """
-    from harness.cassette.audit.check import entry, named
+    from harness.cassette.audit.check import inspect, select
     from harness.cassette.audit.expected import catalogue
-    from harness.cassette.audit.folder import found
+    from harness.cassette.audit.folder import list_files
     from harness.cassette.audit.printing import as_table
     from harness.redact import redact_json
 
     suite = catalogue(benchmarks, Path.cwd(), os.environ) if benchmarks.is_dir() else None
-    files = [each for each in named(found(folder), names, folder) if each.slug]
-    rows = redact_json([entry(each, suite).row() for each in files], os.environ)
+    files = [each for each in select(list_files(folder), names, folder) if each.slug]
+    rows = redact_json([inspect(each, suite).row() for each in files], os.environ)
     click.echo(json.dumps(rows, indent=2)) if as_json else as_table(rows)
 
 
@@ -110,7 +110,7 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
     Exit code: 0 the conversations are the same (dates and versions may differ), 1 they differ, 2 one
     cannot be read.
     """
-    from harness.cassette.audit.diff import compared, heads
+    from harness.cassette.audit.diff import compare, compare_facts
     from harness.errors import CassetteError, UsageError
 
     try:
@@ -118,7 +118,7 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
     except CassetteError as error:
         raise UsageError(error.message, remedy=error.remedy) from None
     differ = False
-    for line in [*heads(a, b), *compared(a, b)]:
+    for line in [*compare_facts(a, b), *compare(a, b)]:
         differ = differ or line.mark not in ("", "=")
         say(f"{line.mark or ' '} {line.text}")
         for detail in line.details:
@@ -140,22 +140,22 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     """
     from harness.cassette.audit.check import prunable
     from harness.cassette.audit.expected import catalogue
-    from harness.cassette.audit.folder import remove, shown
+    from harness.cassette.audit.folder import display_path, remove
 
     files = prunable(folder, catalogue(benchmarks, Path.cwd(), os.environ))
     for file, why in files:
-        say(f"{'remove' if delete else 'would remove'} {shown(file.path)}: {why}")
+        say(f"{'remove' if delete else 'would remove'} {display_path(file.path)}: {why}")
     for path in remove(folder, [file for file, _ in files]) if delete else ():
-        say(f"remove {shown(path)}: an empty folder")
+        say(f"remove {display_path(path)}: an empty folder")
     more = "" if delete or not files else "; --delete removes them"
     click.echo(f"{len(files)} files {'removed' if delete else 'to remove'}{more}")
 
 
 def _recorded(name: str, folder: Path) -> Any:
     """The cassette that a name means."""
-    from harness.cassette.audit.check import one
-    from harness.cassette.audit.folder import shown
+    from harness.cassette.audit.check import find_one
+    from harness.cassette.audit.folder import display_path
     from harness.cassette.file import load
 
-    path = one(name, folder)
-    return load(path, shown(path))
+    path = find_one(name, folder)
+    return load(path, display_path(path))

@@ -1,4 +1,4 @@
-"""harness/cassette.py: the file of a trial's exchanges, exact, small and reviewable."""
+"""harness/cassette/file.py: the file of a trial's exchanges, exact, small and reviewable."""
 
 import difflib
 import json
@@ -94,10 +94,9 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:40])
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_json_body_comes_back_as_it_was_sent(round_trip, value, times):
+def test_a_json_body_comes_back_as_it_was_sent(round_trip, value):
     """Whatever a body holds, the same bytes are played that the SDK sent, also when it is repeated."""
-    exchanges = [an_exchange(sent(value), sent(value)) for _ in range(times)]
+    exchanges = [an_exchange(sent(value), sent(value)) for _ in range(3)]
     assert round_trip(*exchanges) == tuple(exchanges)
 
 
@@ -134,10 +133,9 @@ def test_any_other_body_comes_back_byte_by_byte(round_trip, raw):
     assert round_trip(an_exchange(raw, raw)) == (an_exchange(raw, raw),)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_numbers_that_json_does_not_know_survive(round_trip, number):
+def test_numbers_that_json_does_not_know_survive(round_trip):
     """Python's own spelling of odd numbers reads back as it was."""
-    raw = f'{{"a":{number}}}'.encode()
+    raw = b'{"a":NaN,"b":Infinity,"c":-Infinity}'
     assert round_trip(an_exchange(raw, raw))[0].response_body == raw
 
 
@@ -493,9 +491,10 @@ def test_a_small_file_cannot_unfold_into_a_large_one(tmp_path, first, delta):
 def test_damage_is_told_in_plain_words(tmp_path):
     """The message names the exchange and what is wrong with it, not an exception of Python."""
     said = refused(tmp_path, a_file(a_row(), a_row(response={"status": "ok"}))).message
-    assert said == ("cassettes/c.json: not a whole cassette (exchange 2: expected a whole number, got text)")
+    field = "$.exchanges[1].response.status: Input should be a valid integer"
+    assert said == f"cassettes/c.json: not a whole cassette ({field})"
     said = refused(tmp_path, {"format": 1, "exchanges": []}).message
-    assert said == "cassettes/c.json: not a whole cassette ('trial' is missing)"
+    assert said == "cassettes/c.json: not a whole cassette ($.trial: Field required)"
 
 
 def test_a_newer_format_may_also_be_mended_by_a_newer_harness(tmp_path):
@@ -574,6 +573,8 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path):
     with pytest.raises(CassetteError, match="not written: larger than") as caught:
         save(a_cassette(an_exchange(body)), tmp_path / "c.json", "c.json")
     assert caught.value.remedy == "lower the task's limits"
+    with pytest.raises(CassetteError, match=r"not written: \$\.exchanges\[0\]\.response\.status: "):
+        save(a_cassette(an_exchange(status=999)), tmp_path / "c.json", "c.json")
     assert os.listdir(tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""harness/difference.py: the first place where two bodies differ, told briefly."""
+"""harness/cassette/json_diff.py: the first place where two bodies differ, in few words."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""harness/staleness.py: why a cassette no longer fits, in words and with remedies of their own."""
+"""harness/cassette/staleness.py: why a cassette no longer fits, in words and with remedies of their own."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_each_change_has_its_own_words(what, change, trial):
     """What changed, and what to do about just that."""
     (found,) = changes(replace(tape(trial), **change), trial)
     assert found.what == what
-    assert what in found.says
+    assert what in found.text
     assert "--record=all" in found.remedy
 
 
@@ -42,7 +42,7 @@ def test_the_changed_model_is_named(trial):
     """Which role, and both models."""
     pair = trial.pair.model_copy(update={"tester": "other"})
     (found,) = changes(tape(trial), trial.model_copy(update={"pair": pair}))
-    assert found.says == "the pair changed since (tester was 'claude-haiku-5-5', is 'other')"
+    assert found.text == "the pair changed since (tester was 'claude-haiku-5-5', is 'other')"
 
 
 @pytest.mark.parametrize("way", WAYS)

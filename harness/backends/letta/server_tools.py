@@ -60,7 +60,7 @@ class Live:
                 yield
         except recorder.ReplayMiss as miss:
             raise ApiError(f"Letta's tools asked Claude something else: {miss}") from None
-        self._left = tuple(waiting[number] for number in player.left)
+        self._left = tuple(waiting[number] for number in player.unplayed_indexes)
 
     def check(self, files: Mapping[str, str]) -> None:
         """Compare these files with those in the folder; see ``ServerSide.check``."""

@@ -1,8 +1,8 @@
-"""How two recorded conversations differ, exchange by exchange.
+"""Compare two recorded conversations, exchange by exchange.
 
-Ids that a service makes up for each message and call are left out, and so is the agent's name, which is
-the trial's: they always differ and say nothing. Dates, versions and tokens are told in the head, and make
-no difference of the conversation.
+Ids that a service makes up for each message and call are left out, and so is the agent's name, which is the
+trial's: they always differ. Not covered: dates, versions and tokens, which are listed as facts and make no
+difference of the conversation.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.agents.transcript import Usage
 from harness.cassette.audit.describe import total
-from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, compact, parse_body
+from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
 from harness.cassette.json_diff import comparable, first_difference
 from harness.tasks.trial import NOT_IN_NAMES
@@ -40,33 +40,33 @@ class Line:
     details: tuple[str, ...] = ()
 
 
-def heads(one: Cassette, other: Cassette) -> Iterator[Line]:
-    """The facts in which two recordings differ."""
-    for name, a, b in (("trial", one.trial, other.trial), ("task", one.task, other.task)):
-        if a != b:
-            yield Line("", f"{name}: {a} | {b}")
-    if one.prompts != other.prompts:
-        yield Line("", f"prompts: {one.prompts} | {other.prompts}")
-    facts, others = _flat(one), _flat(other)
-    for name in [*facts, *(name for name in others if name not in facts)]:
+def compare_facts(one: Cassette, other: Cassette) -> Iterator[Line]:
+    """List the facts in which two recordings differ."""
+    facts, others = _facts(one), _facts(other)
+    for name in dict.fromkeys([*facts, *others]):
         if facts.get(name) != others.get(name):
             yield Line("", f"{name}: {facts.get(name, '-')} | {others.get(name, '-')}")
 
 
-def _flat(tape: Cassette) -> dict[str, str]:
-    facts = {name: str(value) for name, value in tape.recorded.items() if not isinstance(value, dict)}
-    versions = {f"version of {name}": number for name, number in tape.recorded.get("versions", {}).items()}
-    return {**facts, **versions, "exchanges": str(len(tape.exchanges)), "tokens": _tokens(tape)}
+def _facts(cassette: Cassette) -> dict[str, str]:
+    recorded = {name: str(value) for name, value in cassette.recorded.items() if not isinstance(value, dict)}
+    versions = cassette.recorded.get("versions", {}).items()
+    used: Usage = total(cassette.exchanges)
+    tokens = f"{used.input} in, {used.output} out, cache {used.cache_write} written {used.cache_read} read"
+    return {
+        "trial": cassette.trial,
+        "task": cassette.task,
+        "prompts": cassette.prompts,
+        **recorded,
+        **{f"version of {name}": number for name, number in versions},
+        "exchanges": str(len(cassette.exchanges)),
+        "tokens": tokens,
+    }
 
 
-def _tokens(tape: Cassette) -> str:
-    used: Usage = total(tape.exchanges)
-    return f"{used.input} in, {used.output} out, cache {used.cache_write} written {used.cache_read} read"
-
-
-def compared(one: Cassette, other: Cassette) -> Iterator[Line]:
-    """The exchanges of both, aligned; each with its numbers in the one and in the other."""
-    mine, theirs = _levelled(one), _levelled(other)
+def compare(one: Cassette, other: Cassette) -> Iterator[Line]:
+    """Compare the exchanges of both, aligned; each line has its numbers in the one and in the other."""
+    mine, theirs = _without_ids(one), _without_ids(other)
     for a_from, a_to, b_from, b_to in _blocks(mine, theirs):
         pairs = min(a_to - a_from, b_to - b_from)
         for i in range(pairs):
@@ -78,14 +78,13 @@ def compared(one: Cassette, other: Cassette) -> Iterator[Line]:
 
 
 def _blocks(mine: list[Exchange], theirs: list[Exchange]) -> Iterator[tuple[int, int, int, int]]:
-    """Ranges of both that belong together. Very long conversations are compared by position."""
+    """Align both: ranges that belong together. Very long conversations are compared by position."""
     if max(len(mine), len(theirs)) > MOST_TO_ALIGN:
         yield 0, len(mine), 0, len(theirs)
         return
     ours, others = [_key(each) for each in mine], [_key(each) for each in theirs]
-    for _, *span in difflib.SequenceMatcher(None, ours, others, autojunk=False).get_opcodes():
-        a_from, a_to, b_from, b_to = span
-        yield a_from, a_to, b_from, b_to
+    for opcode in difflib.SequenceMatcher(None, ours, others, autojunk=False).get_opcodes():
+        yield opcode[1:]
 
 
 def _key(each: Exchange) -> tuple[Any, ...]:
@@ -115,31 +114,15 @@ def _name(each: Exchange) -> str:
     return f"{each.method} {each.url.removeprefix('http://')}"
 
 
-def _levelled(tape: Cassette) -> list[Exchange]:
-    """The exchanges without what is made up anew each time."""
-    agent = NOT_IN_NAMES.sub("_", tape.trial)
+def _without_ids(cassette: Cassette) -> list[Exchange]:
+    """Return the exchanges without what is made up anew in each recording."""
+    agent = NOT_IN_NAMES.sub("_", cassette.trial)
 
-    def walk(value: Any, key: str = "") -> Any:
-        if isinstance(value, str):
-            if key == "name" and value == agent:
-                return "the trial's name"
-            made_up = MADE_UP.fullmatch(value) if key in ID_KEYS else None
-            made_up = made_up or LETTA_ID.fullmatch(value)
-            return f"{made_up[1]}-…" if made_up else "…" if BARE_ID.fullmatch(value) else value
-        if isinstance(value, list):
-            return [walk(item, key) for item in value]
-        return {k: walk(v, k) for k, v in value.items()} if isinstance(value, dict) else value
+    def field(text: str, key: str) -> str:
+        if key == "name" and text == agent:
+            return "the trial's name"
+        made_up = MADE_UP.fullmatch(text) if key in ID_KEYS else None
+        made_up = made_up or LETTA_ID.fullmatch(text)
+        return f"{made_up[1]}-…" if made_up else "…" if BARE_ID.fullmatch(text) else text
 
-    def body(raw: bytes) -> bytes:
-        known, value = parse_body(raw)
-        return compact(walk(value)) if known else raw
-
-    return [
-        replace(
-            each,
-            url=LETTA_ID.sub(r"\1-…", each.url),
-            request_body=body(each.request_body),
-            response_body=body(each.response_body),
-        )
-        for each in tape.exchanges
-    ]
+    return [rewrite(each, lambda text: LETTA_ID.sub(r"\1-…", text), field) for each in cassette.exchanges]

@@ -68,7 +68,9 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         SpecError: The pairs file is wrong.
     """
     if not benchmarks.is_dir():
-        raise UsageError(f"{folder.shown(benchmarks)}: no such folder", remedy="name it: --benchmarks FOLDER")
+        raise UsageError(
+            f"{folder.display_path(benchmarks)}: no such folder", remedy="name it: --benchmarks FOLDER"
+        )
     named = {} if (benchmarks / loader.PAIRS_FILE).is_file() else environment
     suite = Suite(benchmarks.resolve(), root, Selection(), named)
     try:
@@ -78,7 +80,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
     files = [*suite.files(), *suite.sources()]
     if not any(map(suite.collects, files)):
         raise UsageError(
-            f"no task files in {folder.shown(benchmarks)}", remedy="name it: --benchmarks FOLDER"
+            f"no task files in {folder.display_path(benchmarks)}", remedy="name it: --benchmarks FOLDER"
         )
     trials: list[Trial] = []
     tasks: dict[str, tuple[Task, str]] = {}

@@ -1,6 +1,6 @@
-"""The cassettes folder as files: which of them are cassettes, which do not belong there, and removing them.
+"""The files of a cassettes folder: list them, tell cassettes from strays, remove them.
 
-Links are never followed, and nothing is opened here: what a file holds is ``cassettes.py``'s question.
+Links are never followed. Not covered: what a file holds (``check.py``); nothing is opened here.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from harness.errors import CassetteError, UsageError
 from harness.terminal import one_line
 
 SLUG = re.compile(r"(?:[A-Za-z0-9%][A-Za-z0-9._+~%-]{0,119}/){2}[1-9]\d{0,5}")
-# What repositories keep in such a folder, and nobody wants pruned.
+# Files that repositories keep in such a folder, never pruned.
 KEPT = frozenset({".gitattributes", ".gitignore", ".gitkeep", "README.md"})
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderFile:
     """One file of the folder.
 
     Attributes:
@@ -36,8 +37,8 @@ class Found:
     size: int = 0
 
 
-def found(folder: Path) -> list[Found]:
-    """All files below a cassettes folder, cassettes first, by name and epoch.
+def list_files(folder: Path) -> list[FolderFile]:
+    """List all files below a cassettes folder, cassettes first, by name and epoch.
 
     Raises:
         UsageError: There is no such folder.
@@ -45,18 +46,18 @@ def found(folder: Path) -> list[Found]:
     """
     if not folder.is_dir():
         raise UsageError(
-            f"{shown(folder)}: no such folder",
+            f"{display_path(folder)}: no such folder",
             remedy="name it (--cassettes), or record: pytest --record=once",
         )
-    return sorted(_below(folder), key=lambda each: (not each.slug, _natural(each)))
+    return sorted(_scan(folder), key=lambda each: (not each.slug, _by_name_and_epoch(each)))
 
 
-def _natural(each: Found) -> tuple[str, int, str]:
+def _by_name_and_epoch(each: FolderFile) -> tuple[str, int, str]:
     group, _, epoch = each.slug.rpartition("/")
     return group, int(epoch or 0), str(each.path)
 
 
-def _below(folder: Path) -> Iterator[Found]:
+def _scan(folder: Path) -> Iterator[FolderFile]:
     left = [folder]
     while left:
         here = left.pop()
@@ -66,28 +67,28 @@ def _below(folder: Path) -> Iterator[Found]:
                     if entry.is_dir(follow_symlinks=False):
                         left.append(Path(entry.path))
                     elif entry.name not in KEPT:
-                        yield _classified(entry, folder)
+                        yield _classify(entry, folder)
         except OSError as error:
-            raise CassetteError(f"{shown(here)}: cannot be read: {error.strerror}") from None
+            raise CassetteError(f"{display_path(here)}: cannot be read: {error.strerror}") from None
 
 
-def _classified(entry: os.DirEntry[str], folder: Path) -> Found:
+def _classify(entry: os.DirEntry[str], folder: Path) -> FolderFile:
     path = Path(entry.path)
     slug = path.relative_to(folder).as_posix().removesuffix(".json")
     if entry.is_symlink():
-        return Found(path, why="a link; cassettes are files of their own")
+        return FolderFile(path, why="a link; cassettes are files of their own")
     if not entry.is_file(follow_symlinks=False):
-        return Found(path, why="a pipe, socket or device")
+        return FolderFile(path, why="a pipe, socket or device")
     size = entry.stat(follow_symlinks=False).st_size
     if path.suffix == ".json" and SLUG.fullmatch(slug):
-        return Found(path, slug=slug, size=size)
+        return FolderFile(path, slug=slug, size=size)
     if entry.name.startswith(".") and ".json." in entry.name:
-        return Found(path, why="left over from a recording that was cut off", size=size)
-    return Found(path, why="not named as a cassette is (pair/task/epoch.json)", size=size)
+        return FolderFile(path, why="left over from a recording that was cut off", size=size)
+    return FolderFile(path, why="not named as a cassette is (pair/task/epoch.json)", size=size)
 
 
-def remove(folder: Path, files: Iterable[Found]) -> list[Path]:
-    """Remove files of a folder, then the folders that are empty. A link goes, what it points at stays.
+def remove(folder: Path, files: Iterable[FolderFile]) -> list[Path]:
+    """Remove files of a folder, then empty folders. A link is removed, its target stays.
 
     Returns:
         The folders removed.
@@ -99,16 +100,16 @@ def remove(folder: Path, files: Iterable[Found]) -> list[Path]:
     for each in files:
         if not each.path.parent.resolve().is_relative_to(inside):
             raise CassetteError(
-                f"{shown(each.path)}: lies outside of {shown(folder)} by now; nothing removed"
+                f"{display_path(each.path)}: lies outside of {display_path(folder)} by now; nothing removed"
             )
         try:
             each.path.unlink(missing_ok=True)
         except OSError as error:
-            raise CassetteError(f"{shown(each.path)}: cannot be removed: {error.strerror}") from None
-    return _without_empty(folder)
+            raise CassetteError(f"{display_path(each.path)}: cannot be removed: {error.strerror}") from None
+    return _remove_empty(folder)
 
 
-def _without_empty(folder: Path) -> list[Path]:
+def _remove_empty(folder: Path) -> list[Path]:
     folders, left = [], [folder]
     while left:
         with os.scandir(left.pop()) as entries:
@@ -117,16 +118,14 @@ def _without_empty(folder: Path) -> list[Path]:
         left += below
     removed = []
     for path in reversed(folders):
-        try:
+        with suppress(OSError):  # not empty
             path.rmdir()
-        except OSError:  # not empty
-            continue
-        removed.append(path)
+            removed.append(path)
     return removed
 
 
-def shown(path: Path) -> str:
-    """A path as messages name it: relative to the current folder, on one line, without control characters."""
+def display_path(path: Path) -> str:
+    """Format a path for messages: relative to the current folder, on one line, safe for terminals."""
     here = Path.cwd()
     path = path.relative_to(here) if path.is_relative_to(here) else path
     return one_line(path.as_posix())

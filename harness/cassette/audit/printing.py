@@ -20,7 +20,7 @@ MARKS = {"title": "", "exchange": "", "sent": "> ", "got": "< ", "note": "  "}
 
 
 def as_table(rows: list[dict[str, Any]]) -> None:
-    """Print the rows of ``Entry.row``, at most 100 columns wide, and how many are in which state."""
+    """Print the rows of ``Entry.row``, at most 100 columns wide, and count their states."""
     console = _console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("trial", "outcome", "recorded", "kB", "exch.", "letta", "format", "state"):

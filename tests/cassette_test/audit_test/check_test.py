@@ -1,4 +1,4 @@
-"""harness/cassettes.py: what each cassette of a suite is, what is wrong, and what can go."""
+"""harness/cassette/audit/check.py: what each cassette of a suite is, what is wrong, and what can go."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from shelves import PAIRS, TALK, asked, shelf_at, tape
 
 from harness.agents import prompts
 from harness.cassette import file
-from harness.cassette.audit.check import check, entry, named, one, prunable
-from harness.cassette.audit.folder import found
+from harness.cassette.audit.check import check, find_one, inspect, prunable, select
+from harness.cassette.audit.folder import list_files
 from harness.errors import SpecError, UsageError
 from harness.tasks.trial import Pair, Trial
 
@@ -38,7 +38,9 @@ def problems(shelf, *names):
 
 
 def states(shelf):
-    return {each.slug: entry(each, shelf.suite()).state for each in found(shelf.cassettes) if each.slug}
+    return {
+        each.slug: inspect(each, shelf.suite()).state for each in list_files(shelf.cassettes) if each.slug
+    }
 
 
 def only(shelf):
@@ -65,7 +67,7 @@ def test_nothing_wrong(shelf):
         (b"", "not a whole cassette"),
         (b"{", "not a whole cassette"),
         (b"\x00\xff\x1b[2J", "not a whole cassette (no UTF-8 text)"),
-        (b"[]", "expected an object, got a list"),
+        (b"[]", "$: Input should be a valid dictionary"),
         (b'{"format": 1, "format": 1}', "the key 'format' stands twice"),
         (b'{"format": NaN}', "NaN is no JSON number"),
         (b"[" * 100_000, "nested beyond what can be read"),
@@ -78,8 +80,8 @@ def test_a_damaged_file(shelf, raw, said):
     shelf.path().write_bytes(raw)
     problem = only(shelf)
     assert problem.state == "damaged"
-    assert problem.says.startswith("cassettes/gpt+haiku/add/1.json: ")
-    assert said in problem.says
+    assert problem.text.startswith("cassettes/gpt+haiku/add/1.json: ")
+    assert said in problem.text
     assert problem.remedy == f"restore it, or {AGAIN}"
 
 
@@ -95,7 +97,7 @@ def test_an_edited_answer(shelf):
     """A recorded answer that somebody improved is found."""
     shelf.path().write_text(shelf.path().read_text().replace("a + b", "b + a"))
     assert only(shelf).state == "edited"
-    assert "edited after it was recorded" in only(shelf).says
+    assert "edited after it was recorded" in only(shelf).text
     assert AGAIN in only(shelf).remedy
 
 
@@ -122,7 +124,7 @@ def test_a_cassette_of_another_trial(shelf):
     shelf.path().write_bytes(shelf.path("gpt+haiku/add/2").read_bytes())
     problem = only(shelf)
     assert problem.state == "misnamed"
-    assert "it was recorded for another trial, 'gpt+haiku/add/2'" in problem.says
+    assert "it was recorded for another trial, 'gpt+haiku/add/2'" in problem.text
     assert problem.remedy == f"move it back, or {AGAIN}"
 
 
@@ -145,7 +147,7 @@ def test_a_stale_cassette(shelf, what):
     shelf.put(replace(tape(shelf.trial()), **changes))
     problem = only(shelf)
     assert problem.state == f"stale: {what.split()[0]} changed"
-    assert said in problem.says
+    assert said in problem.text
     assert problem.remedy == remedy
 
 
@@ -171,7 +173,7 @@ def test_a_secret_in_a_cassette(shelf):
     smuggled(shelf, lambda kept: replace(kept, exchanges=(*TALK, asked("Key?", f"Here: {SECRET}"))))
     problem = only(shelf)
     assert problem.state == "secret"
-    assert "$.exchanges[2].response.content[0].text: what looks like an API key" in problem.says
+    assert "$.exchanges[2].response.content[0].text: what looks like an API key" in problem.text
     assert SECRET not in str(problem)
     assert AGAIN in problem.remedy
 
@@ -180,7 +182,7 @@ def test_a_secret_of_the_environment_in_a_cassette(shelf, monkeypatch):
     """So is the value of a variable, by the variable's name."""
     smuggled(shelf, lambda kept: replace(kept, exchanges=(asked("hunter2-hunter2", "x"),)))
     monkeypatch.setenv("MY_TOKEN", "hunter2-hunter2")
-    assert "messages[0].content: the value of MY_TOKEN" in only(shelf).says
+    assert "messages[0].content: the value of MY_TOKEN" in only(shelf).text
     assert "hunter2" not in str(only(shelf))
 
 
@@ -188,7 +190,7 @@ def test_a_secret_in_a_damaged_file(shelf):
     """A file that cannot be read as a cassette is searched as text."""
     shelf.path().write_text(f'{{"comment": "{SECRET}"}}')
     damaged, secret = problems(shelf)
-    assert "not a whole cassette ('format' is missing)" in damaged
+    assert "not a whole cassette ($.format: Field required)" in damaged
     assert "it holds $: what looks like an API key" in secret
     assert SECRET not in damaged + secret
 
@@ -196,8 +198,8 @@ def test_a_secret_in_a_damaged_file(shelf):
 def test_many_secrets_are_told_briefly(shelf):
     """A few places are named, the others counted."""
     smuggled(shelf, lambda kept: replace(kept, exchanges=(asked("x", SECRET),) * 20))
-    assert "and 17 more" in only(shelf).says
-    assert len(only(shelf).says) < 800
+    assert "and 17 more" in only(shelf).text
+    assert len(only(shelf).text) < 800
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_an_orphan(shelf, slug, why):
     """A cassette without a trial says why it has none, and how it is removed."""
     shelf.put(replace(tape(shelf.trial()), trial=slug))
     assert only(shelf).state == "orphan"
-    assert only(shelf).says == f"cassettes/{slug}.json: an orphan: {why}"
+    assert only(shelf).text == f"cassettes/{slug}.json: an orphan: {why}"
     assert "harness cassettes prune" in only(shelf).remedy
 
 
@@ -235,7 +237,7 @@ def test_a_stray_file(shelf, name):
     path.parent.mkdir(parents=True)
     os.mkfifo(path) if name == "notes.txt" else path.write_text("x")
     assert only(shelf).state == "stray"
-    assert only(shelf).says.startswith(f"cassettes/gpt+haiku/other/{name}: ")
+    assert only(shelf).text.startswith(f"cassettes/gpt+haiku/other/{name}: ")
 
 
 def test_files_of_git_are_no_strays(shelf):
@@ -274,7 +276,7 @@ def test_a_linked_folder_is_not_entered(shelf, tmp_path):
 def test_names_with_control_characters(shelf):
     """A name that would clear the screen or forge a line is made visible."""
     (shelf.cassettes / "a\x1b[2J\nb").write_text("x")
-    assert only(shelf).says.startswith("cassettes/a\\x1b[2J\\nb: ")
+    assert only(shelf).text.startswith("cassettes/a\\x1b[2J\\nb: ")
 
 
 def test_a_broken_task_file_makes_no_orphans(shelf):
@@ -305,7 +307,7 @@ def test_only_what_is_named(shelf):
 def test_rows(shelf):
     """A row has the facts of a recording, and the same keys for one that is damaged."""
     shelf.path("gpt+haiku/add/2").write_bytes(b"{")
-    good, bad = (entry(each, shelf.suite()).row() for each in found(shelf.cassettes))
+    good, bad = (inspect(each, shelf.suite()).row() for each in list_files(shelf.cassettes))
     assert good | {"bytes": 0} == {
         "trial": "gpt+haiku/add/1",
         "file": "cassettes/gpt+haiku/add/1.json",
@@ -327,14 +329,14 @@ def test_rows(shelf):
 def test_without_a_suite_the_file_alone_is_judged(shelf):
     """No task or pair is needed to see what is damaged or misnamed."""
     shelf.path("gpt+haiku/add/2").write_bytes(shelf.path().read_bytes())
-    assert [entry(each, None).state for each in found(shelf.cassettes)] == ["ok", "misnamed"]
+    assert [inspect(each, None).state for each in list_files(shelf.cassettes)] == ["ok", "misnamed"]
 
 
 def test_epochs_are_in_order(shelf):
     """Epoch 10 comes after 9."""
     for epoch in (10, 9):
         shelf.put(replace(tape(shelf.trial()), trial=f"gpt+haiku/add/{epoch}"))
-    assert [each.slug.rpartition("/")[2] for each in found(shelf.cassettes)] == ["1", "2", "9", "10"]
+    assert [each.slug.rpartition("/")[2] for each in list_files(shelf.cassettes)] == ["1", "2", "9", "10"]
 
 
 def test_one_cassette_by_its_name(shelf, tmp_path):
@@ -343,18 +345,18 @@ def test_one_cassette_by_its_name(shelf, tmp_path):
     elsewhere = tmp_path / "copy.json"
     elsewhere.write_bytes(first.read_bytes())
     for name in ("gpt+haiku/add/1", "add/1", "cassettes/gpt+haiku/add/1.json", str(first)):
-        assert one(name, shelf.cassettes).resolve() == first
-    assert one("copy.json", shelf.cassettes).resolve() == elsewhere
+        assert find_one(name, shelf.cassettes).resolve() == first
+    assert find_one("copy.json", shelf.cassettes).resolve() == elsewhere
     with pytest.raises(UsageError, match=r"several -> use one of: gpt\+haiku/add/1, gpt\+haiku/add/2"):
-        one("add", shelf.cassettes)
+        find_one("add", shelf.cassettes)
     with pytest.raises(UsageError, match="no cassette"):
-        one("nope.json", shelf.cassettes)
+        find_one("nope.json", shelf.cassettes)
 
 
 def test_all_files_without_names(shelf):
     """No name means every one."""
-    files = found(shelf.cassettes)
-    assert named(files, [], shelf.cassettes) == files
+    files = list_files(shelf.cassettes)
+    assert select(files, [], shelf.cassettes) == files
 
 
 # --- prune ------------------------------------------------------------------------------------------

@@ -1,22 +1,22 @@
-"""harness/cassette_diff.py: how two recorded conversations differ."""
+"""harness/cassette/audit/diff.py: how two recorded conversations differ."""
 
 from dataclasses import replace
 
 import pytest
 from shelves import TALK, asked, exchange
 
-from harness.cassette.audit.diff import compared, heads
+from harness.cassette.audit.diff import compare, compare_facts
 from harness.cassette.file import Cassette
 
 ONE, TWO = TALK
 
 
-def a_tape(*exchanges, **changes):
+def a_cassette(*exchanges, **changes):
     return Cassette(**{"trial": "p/t/1", "task": "t", "prompts": "p", "exchanges": exchanges, **changes})
 
 
 def marks(one, other):
-    return "".join(line.mark for line in compared(a_tape(*one), a_tape(*other)))
+    return "".join(line.mark for line in compare(a_cassette(*one), a_cassette(*other)))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_exchanges_are_aligned(one, other, expected):
 
 def test_a_changed_answer_names_the_first_place():
     """Path and both texts, with a little of what is around."""
-    (line,) = compared(a_tape(ONE), a_tape(asked("Write add.py.", "def add(a, b): return b + a")))
+    (line,) = compare(a_cassette(ONE), a_cassette(asked("Write add.py.", "def add(a, b): return b + a")))
     assert line.text == "  1   1 POST anthropic/v1/messages"
     assert line.details == (
         "answer $.content[0].text",
@@ -52,7 +52,7 @@ def test_a_changed_answer_names_the_first_place():
 def test_a_changed_request_and_status():
     """Each part that differs is told."""
     other = replace(ONE, url="http://anthropic/v2/messages", status=400, request_body=b'{"model": "n"}')
-    (line,) = compared(a_tape(ONE), a_tape(other))
+    (line,) = compare(a_cassette(ONE), a_cassette(other))
     assert line.details[:2] == (
         "address: POST anthropic/v1/messages | POST anthropic/v2/messages",
         "status: 200 | 400",
@@ -81,24 +81,26 @@ def test_words_that_look_like_ids_are_a_difference():
 
 def test_the_agents_name_is_no_difference():
     """It is the trial's: two epochs of one trial are comparable."""
-    one = a_tape(exchange({"name": "p_t_1"}, {}))
-    other = a_tape(exchange({"name": "p_t_2"}, {}), trial="p/t/2")
-    assert [line.mark for line in compared(one, other)] == ["="]
+    one = a_cassette(exchange({"name": "p_t_1"}, {}))
+    other = a_cassette(exchange({"name": "p_t_2"}, {}), trial="p/t/2")
+    assert [line.mark for line in compare(one, other)] == ["="]
 
 
 def test_the_head_tells_facts_that_differ():
     """Outcome, versions, number of exchanges and tokens; what is equal is not mentioned."""
-    one = a_tape(ONE, recorded={"at": "x", "outcome": "solved", "versions": {"letta": "1", "python": "3"}})
-    other = a_tape(
+    one = a_cassette(
+        ONE, recorded={"at": "x", "outcome": "solved", "versions": {"letta": "1", "python": "3"}}
+    )
+    other = a_cassette(
         ONE, TWO, recorded={"at": "x", "outcome": "wrong", "versions": {"letta": "2", "python": "3"}}
     )
-    assert [line.text for line in heads(one, other)] == [
+    assert [line.text for line in compare_facts(one, other)] == [
         "outcome: solved | wrong",
         "version of letta: 1 | 2",
         "exchanges: 1 | 2",
         "tokens: 20 in, 30 out, cache 0 written 7 read | 40 in, 60 out, cache 0 written 14 read",
     ]
-    assert list(heads(one, one)) == []
+    assert list(compare_facts(one, one)) == []
 
 
 def test_very_long_conversations_are_compared_by_position():

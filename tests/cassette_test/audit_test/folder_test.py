@@ -1,11 +1,11 @@
-"""harness/shelf.py: the cassettes folder as files, and removing what does not belong there."""
+"""harness/cassette/audit/folder.py: list a folder's files, and remove strays."""
 
 import os
 import stat
 
 import pytest
 
-from harness.cassette.audit.folder import Found, found, remove, shown
+from harness.cassette.audit.folder import FolderFile, display_path, list_files, remove
 from harness.errors import CassetteError, UsageError
 
 
@@ -28,7 +28,7 @@ def put(folder, name):
 def test_a_cassette_is_known_by_its_name(folder, name):
     """pair/task/epoch.json, with names as pairs and tasks have them."""
     put(folder, name)
-    (file,) = found(folder)
+    (file,) = list_files(folder)
     assert (file.slug, file.why, file.size) == (name.removesuffix(".json"), "", 1)
 
 
@@ -52,7 +52,7 @@ def test_a_cassette_is_known_by_its_name(folder, name):
 def test_anything_else_is_stray(folder, name, why):
     """With a reason."""
     put(folder, name)
-    (file,) = found(folder)
+    (file,) = list_files(folder)
     assert file.slug == ""
     assert why in file.why
 
@@ -68,7 +68,7 @@ def test_what_is_no_file_is_stray_and_not_opened(folder, kind):
         os.mknod(path, stat.S_IFSOCK | 0o600)
     else:
         path.symlink_to({"link": __file__, "broken-link": "nowhere", "linked-folder": "/"}[kind])
-    (file,) = found(folder)
+    (file,) = list_files(folder)
     assert file.slug == ""
     assert ("link" in file.why) == ("link" in kind)
 
@@ -81,14 +81,14 @@ def test_a_very_deep_folder(folder):
         here, old = os.open("d", os.O_RDONLY, dir_fd=here), here
         os.close(old)
     os.close(here)
-    assert found(folder) == []
+    assert list_files(folder) == []
     assert len(remove(folder, [])) == 400
 
 
 def test_no_folder(folder):
     """A folder that is not there is a wrong argument."""
     with pytest.raises(UsageError, match="no/where: no such folder"):
-        found(folder.parent / "no" / "where")
+        list_files(folder.parent / "no" / "where")
 
 
 def test_removing(folder):
@@ -97,10 +97,15 @@ def test_removing(folder):
     put(folder, "c/d/1.json")
     put(folder, "c/d/x.tmp")
     (folder / "e" / "f").mkdir(parents=True)
-    removed = remove(folder, [each for each in found(folder) if each.slug != "c/d/1"])
-    assert sorted(map(shown, removed)) == ["cassettes/a", "cassettes/a/b", "cassettes/e", "cassettes/e/f"]
-    assert [shown(each.path) for each in found(folder)] == ["cassettes/c/d/1.json"]
-    remove(folder, found(folder))
+    removed = remove(folder, [each for each in list_files(folder) if each.slug != "c/d/1"])
+    assert sorted(map(display_path, removed)) == [
+        "cassettes/a",
+        "cassettes/a/b",
+        "cassettes/e",
+        "cassettes/e/f",
+    ]
+    assert [display_path(each.path) for each in list_files(folder)] == ["cassettes/c/d/1.json"]
+    remove(folder, list_files(folder))
     assert os.listdir(folder) == []
 
 
@@ -110,7 +115,7 @@ def test_a_link_goes_and_its_target_stays(folder, tmp_path):
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "b" / "1.json").symlink_to(outside)
     (folder / "a" / "c").symlink_to(outside.parent)
-    remove(folder, found(folder))
+    remove(folder, list_files(folder))
     assert outside.read_text() == "x"
     assert os.listdir(folder) == []
 
@@ -119,7 +124,7 @@ def test_nothing_outside_is_removed(folder, tmp_path):
     """A folder that was swapped for a link since it was looked at leads to nothing removed."""
     outside = put(tmp_path, "outside/1.json")
     put(folder, "a/b/1.json")
-    files = found(folder)
+    files = list_files(folder)
     (folder / "a" / "b" / "1.json").unlink()
     (folder / "a" / "b").rmdir()
     (folder / "a" / "b").symlink_to(outside.parent)
@@ -130,11 +135,11 @@ def test_nothing_outside_is_removed(folder, tmp_path):
 
 def test_what_has_gone_already_is_no_error(folder):
     """Two prunes at once do not trip over each other."""
-    assert remove(folder, [Found(folder / "1.json")]) == []
+    assert remove(folder, [FolderFile(folder / "1.json")]) == []
 
 
 def test_paths_are_shown_on_one_line(folder):
     """Relative to the current folder, control characters made visible, invalid UTF-8 too."""
-    assert shown(folder / "a") == "cassettes/a"
-    assert shown(folder / "\x1b[2J\n\t\u202e") == "cassettes/\\x1b[2J\\n\\t\\u202e"
-    assert shown(folder / os.fsdecode(b"\xff")) == "cassettes/\\udcff"
+    assert display_path(folder / "a") == "cassettes/a"
+    assert display_path(folder / "\x1b[2J\n\t\u202e") == "cassettes/\\x1b[2J\\n\\t\\u202e"
+    assert display_path(folder / os.fsdecode(b"\xff")) == "cassettes/\\udcff"
