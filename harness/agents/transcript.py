@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -27,6 +27,38 @@ class Usage:
         if not all(type(count) is int for count in counts):
             raise TypeError("expected whole numbers of tokens")
 
+    @classmethod
+    def from_messages(cls, usage: Mapping[str, Any]) -> Usage:
+        """Return the tokens that an answer of Claude's Messages API, or of the Claude CLI, reports.
+
+        Raises:
+            KeyError: A count is missing; those of the cache may be.
+            TypeError: A count is no whole number.
+        """
+        return cls(
+            input=usage["input_tokens"],
+            cache_write=count(usage.get("cache_creation_input_tokens")),
+            cache_read=count(usage.get("cache_read_input_tokens")),
+            output=usage["output_tokens"],
+        )
+
+    @classmethod
+    def from_letta(cls, usage: Mapping[str, Any]) -> Usage:
+        """Return the tokens that an answer of Letta reports; what is missing counts as 0.
+
+        Letta's ``prompt_tokens`` include what caches were involved in.
+
+        Raises:
+            TypeError: A count is no whole number.
+        """
+        read, written = count(usage.get("cached_input_tokens")), count(usage.get("cache_write_tokens"))
+        return cls(
+            input=max(0, count(usage.get("prompt_tokens")) - read - written),
+            cache_write=written,
+            cache_read=read,
+            output=count(usage.get("completion_tokens")),
+        )
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input + other.input,
@@ -34,6 +66,17 @@ class Usage:
             self.cache_read + other.cache_read,
             self.output + other.output,
         )
+
+
+def count(value: object) -> int:
+    """Return a count that a service reports; 0 for None.
+
+    Raises:
+        TypeError: It is no whole number.
+    """
+    if value is not None and type(value) is not int:
+        raise TypeError("expected a whole number")
+    return value or 0
 
 
 @dataclass(frozen=True)

@@ -179,3 +179,40 @@ def test_the_final_answer_is_the_orchestrators_last_word():
     assert Transcript(said).final_answer == "Gave up."
     assert Transcript((*said, Said(2, "user", "again"))).final_answer == ""
     assert Transcript(()).final_answer == ""
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 10, "cached_input_tokens": 40}, Usage(60, 0, 40, 10)),
+        ({"prompt_tokens": 10, "cached_input_tokens": 40, "cache_write_tokens": None}, Usage(0, 0, 40, 0)),
+        ({}, Usage()),
+    ],
+)
+def test_tokens_as_letta_reports_them(reported, expected) -> None:
+    """Letta's prompt tokens include the cached ones; a missing count is 0, and none is negative."""
+    assert Usage.from_letta(reported) == expected
+
+
+def test_tokens_as_the_messages_api_reports_them() -> None:
+    """The four counts never overlap; those of the cache may be missing or null."""
+    reported = {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": None}
+    assert Usage.from_messages(reported) == Usage(input=1, output=2)
+    reported |= {"cache_read_input_tokens": 3, "cache_creation_input_tokens": 4}
+    assert Usage.from_messages(reported) == Usage(1, 4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("parse", "reported"),
+    [
+        (Usage.from_letta, {"prompt_tokens": "12"}),
+        (Usage.from_letta, {"completion_tokens": True}),
+        (Usage.from_messages, {"input_tokens": 1}),
+        (Usage.from_messages, {"input_tokens": None, "output_tokens": 1}),
+        (Usage.from_messages, {"input_tokens": 1.0, "output_tokens": 2}),
+    ],
+)
+def test_tokens_that_are_missing_or_no_whole_numbers_are_refused(parse, reported) -> None:
+    """A price must not be made of what only looks like a count."""
+    with pytest.raises((KeyError, TypeError)):
+        parse(reported)

@@ -26,12 +26,6 @@ from harness.text import is_safe_path, well_formed
 
 ADDRESS = "http://claude-code/ask"
 LIMITS = ("error_max_turns", "error_max_budget_usd")
-COUNTS = {
-    "input": "input_tokens",
-    "cache_write": "cache_creation_input_tokens",
-    "cache_read": "cache_read_input_tokens",
-    "output": "output_tokens",
-}
 
 
 class Channel(Protocol):
@@ -88,14 +82,14 @@ def _answer(told: Mapping[str, Any], model: str) -> Answer:
         raise ApiError(
             f"Claude Code ({model}): {status or ''} {text or result['subtype']}", remedy=_remedy(text)
         )
-    usage = {kind: result["usage"].get(name) or 0 for kind, name in COUNTS.items()}
     # Quoted: code that it only talks of is not written.
     text = "\n".join(f"> {line}" for line in text.splitlines())
     blocks = [f"{path}\n{fenced(code)}" for path, code in written(told["messages"]).items()]
     return Answer(
         text="\n\n".join([text, *blocks] if text else blocks),
         model=model,
-        usage=Usage(**usage),
+        # The CLI reports none when it failed before its first answer.
+        usage=Usage.from_messages(result["usage"]) if result["usage"] else Usage(),
         # Out of turns, money or tokens: what was written counts all the same, as its fence is closed.
         cut_off=result["subtype"] in LIMITS or result["stop_reason"] == "max_tokens",
     )

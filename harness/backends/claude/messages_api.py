@@ -54,7 +54,7 @@ class MessagesApi:
         )
         try:
             return _answer(message, model)
-        except (AttributeError, TypeError):
+        except (AttributeError, KeyError, TypeError):
             raise self._no_api() from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
@@ -116,7 +116,7 @@ def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
         _answer(message, model)
     except anthropic.APIError as error:
         return ProbeFailure(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
-    except (ValueError, AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return ProbeFailure(200, "what answers there is no Messages API")
     return None
 
@@ -159,16 +159,10 @@ def _error_code(error: Exception) -> str:
 
 
 def _answer(message: Message, model: str) -> Answer:
-    usage = message.usage
     return Answer(
         text=well_formed("".join(block.text for block in message.content if block.type == "text")),
         model=model,
-        usage=Usage(
-            input=usage.input_tokens,
-            cache_write=usage.cache_creation_input_tokens or 0,
-            cache_read=usage.cache_read_input_tokens or 0,
-            output=usage.output_tokens,
-        ),
+        usage=Usage.from_messages(vars(message.usage)),
         cut_off=message.stop_reason == "max_tokens",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
-from harness.agents.transcript import Usage
+from harness.agents.transcript import Usage, count
 from harness.text import well_formed
 
 if TYPE_CHECKING:
@@ -33,19 +33,12 @@ def turn_of(response: LettaResponse) -> Turn:
             asked_for |= {call.call_id: (call, len(texts)) for call in _calls(message)}
         elif message.message_type == "tool_return_message":
             returns |= {each.call_id: each for each in _returns(message)}
-    usage = response.usage
-    read, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
     return Turn(
         texts=tuple((thinking, well_formed(text)) for thinking, text in texts if text),
         calls=tuple(calls) if response.stop_reason.stop_reason == "requires_approval" else (),
         stop=str(response.stop_reason.stop_reason),
-        usage=Usage(
-            input=max(0, (usage.prompt_tokens or 0) - read - written),
-            cache_write=written,
-            cache_read=read,
-            output=usage.completion_tokens or 0,
-        ),
-        steps=_count(usage.step_count),
+        usage=Usage.from_letta(vars(response.usage)),
+        steps=count(response.usage.step_count),
         ran=tuple(
             ExecutedCall(call, returns[call_id], before)
             for call_id, (call, before) in asked_for.items()
@@ -68,12 +61,6 @@ def _returns(message: Any) -> list[ToolReturn]:
         ToolReturn(each.tool_call_id, each.status == "success", well_formed(_text(each.tool_return)))
         for each in told
     ]
-
-
-def _count(value: Any) -> int:
-    if value is not None and type(value) is not int:
-        raise TypeError("expected a whole number")
-    return value or 0
 
 
 def _text(content: Any) -> str:
