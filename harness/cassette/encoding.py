@@ -137,7 +137,7 @@ def _delta(key: str, value: Any, earlier: list[dict[str, Any]]) -> Any:
         if old == value and compact(old) == text:
             return {"$same": back}
         if isinstance(value, list) and isinstance(old, list):
-            shared = _shared(old, value)
+            shared = shared_prefix(old, value)
             if shared > best:
                 best, back_to_best = shared, back
     if best:
@@ -145,7 +145,7 @@ def _delta(key: str, value: Any, earlier: list[dict[str, Any]]) -> Any:
     return _lines(value)
 
 
-def _shared(old: list[Any], new: list[Any]) -> int:
+def shared_prefix(old: list[Any], new: list[Any]) -> int:
     """How many items two lists begin with alike."""
     for count, (one, other) in enumerate(zip(old, new, strict=False)):
         if one != other or compact(one) != compact(other):
