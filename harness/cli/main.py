@@ -1,4 +1,4 @@
-"""The ``harness`` command. Trials themselves are run by pytest (``plugin.py``)."""
+"""The ``harness`` command. Trials themselves are run by pytest (``plugin/``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""harness/table.py: the pair table, against figures computed by hand."""
+"""harness/results/aggregate.py: the pair table, against figures computed by hand."""
 
 import csv
 import io

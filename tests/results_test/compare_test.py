@@ -1,4 +1,4 @@
-"""harness/compare.py: two sets of trials, paired by task."""
+"""harness/results/compare.py: two sets of trials, paired by task."""
 
 import pytest
 from rows import a_row, an_infra_row, many

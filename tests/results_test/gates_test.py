@@ -1,4 +1,4 @@
-"""harness/gates.py and harness/ending.py: what a run must reach, and who is told."""
+"""harness/results/gates.py and harness/plugin/finish.py: what a run must reach, and who is told."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""harness/pricing.py: tokens into dollars, from the library's prices and the user's own."""
+"""harness/results/pricing.py: tokens into dollars, from the library's prices and the user's own."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""harness/layout.py: the tables for people."""
+"""harness/results/render.py: the tables for people."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""harness/page: the report page as text."""
+"""harness/results/page: the report page as text."""
 
 import json
 import re
