@@ -1,4 +1,4 @@
-"""harness/results/stats.py: against enumeration, values worked by hand, published examples and statsmodels."""
+"""harness/results/stats.py: against enumeration, values by hand, published examples and statsmodels."""
 
 from itertools import combinations, product
 from math import sqrt
