@@ -20,7 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from harness.results import aggregate, dataframe, report
+from harness.results.columns import BY
 from harness.results.pricing import Prices
+from harness.results.run_folder import find_run
+from harness.results.tables import tables_of
 from harness.tasks.loader import Price
 
 
@@ -40,7 +43,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--run", default="latest")
     wanted = parser.parse_args()
-    source = dataframe.find_run(wanted.run)
+    source = find_run(wanted.run)
     rows = [json.loads(line) for line in source.read_text().splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trials.jsonl"
@@ -63,8 +66,8 @@ def main():
 
 def tabulate(trials, prices):
     """Every table that a run has."""
-    with_costs = aggregate.priced(trials, prices)
-    return [aggregate.summary(with_costs, by) for by in aggregate.BY]
+    with_costs = aggregate.add_costs(trials, prices)
+    return [aggregate.summary(with_costs, by) for by in BY]
 
 
 def page(run, rows):
@@ -81,8 +84,8 @@ def page(run, rows):
                 (made / "transcripts" / slug).parent.mkdir(parents=True, exist_ok=True)
                 old = run / "transcripts" / f"{row['trial']}.json"
                 shutil.copy(old, made / "transcripts" / f"{slug}.json")
-        trials = aggregate.priced(dataframe.load(made), Prices())
-        tables = report.tables_of(trials)
+        trials = aggregate.add_costs(dataframe.load(made), Prices())
+        tables = tables_of(trials)
         timed("the page of 2,000 trials", lambda: report.write_report(made, trials, tables))
         apart = sum(path.stat().st_size for path in made.glob("trials/**/*.html"))
         size = (made / "report.html").stat().st_size / 1e6

@@ -216,7 +216,7 @@ def _refer(key: str, value: Any, earlier: Earlier) -> Any:
         if old == value and compact(old) == text:
             return {"$same": back}
         if isinstance(value, list) and isinstance(old, list):
-            shared = _count_shared(old, value)
+            shared = shared_prefix(old, value)
             if shared > best:
                 best, back_to_best = shared, back
     if best:
@@ -224,7 +224,7 @@ def _refer(key: str, value: Any, earlier: Earlier) -> Any:
     return _split_lines(value)
 
 
-def _count_shared(old: list[Any], new: list[Any]) -> int:
+def shared_prefix(old: list[Any], new: list[Any]) -> int:
     """Count the items with which two lists begin alike."""
     for count, (one, other) in enumerate(zip(old, new, strict=False)):
         if one != other or compact(one) != compact(other):

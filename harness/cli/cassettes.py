@@ -48,13 +48,13 @@ def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmar
     from harness.cassette.audit.check import inspect, select
     from harness.cassette.audit.expected import catalogue
     from harness.cassette.audit.folder import list_files
-    from harness.cassette.audit.printing import as_table
+    from harness.cassette.audit.printing import print_table
     from harness.redact import redact_json
 
     suite = catalogue(benchmarks, Path.cwd(), os.environ) if benchmarks.is_dir() else None
     files = [each for each in select(list_files(folder), names, folder) if each.slug]
     rows = redact_json([inspect(each, suite).row() for each in files], os.environ)
-    click.echo(json.dumps(rows, indent=2)) if as_json else as_table(rows)
+    click.echo(json.dumps(rows, indent=2)) if as_json else print_table(rows)
 
 
 @cassettes.command("show")
@@ -67,9 +67,14 @@ def cassettes_show(name: str, folder: Path) -> None:
     NAME is a trial (pair/task/epoch), a part of its name that fits one only, or a file. No task or pair is
     needed.
     """
-    from harness.cassette.audit.printing import as_text
+    from harness.cassette.audit.printing import console
+    from harness.results.exchanges import exchange_parts, facts
+    from harness.results.show import print_parts
 
-    as_text(_recorded(name, folder))
+    cassette = _recorded(name, folder)
+    for line in facts(cassette):
+        say(line)
+    print_parts(console(), exchange_parts(cassette))
 
 
 @cassettes.command("check")

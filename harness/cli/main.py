@@ -1,4 +1,4 @@
-"""The ``harness`` command. Trials themselves are run by pytest (``plugin.py``)."""
+"""The ``harness`` command. Trials themselves are run by pytest (``plugin/``)."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def show(trial: str, run: str, folder: Path) -> None:
     """Show the conversation of TRIAL: pair/task/epoch, a task, or a part of the name."""
     from rich.console import Console
 
-    from harness.results.run_folder import find
-    from harness.results.show import show as show_transcript
+    from harness.results.run_folder import find_conversations
+    from harness.results.show import print_transcript
     from harness.terminal import visible
 
     console = Console(highlight=False)
-    for conversation in find(folder, run, trial):
+    for conversation in find_conversations(folder, run, trial):
         row = conversation.row
         console.rule(f"{row['trial']}: {row['outcome']}")
-        show_transcript(console, conversation.transcript)
+        print_transcript(console, conversation.transcript)
         if row["detail"]:
             console.print(visible(row["detail"]), markup=False)
 

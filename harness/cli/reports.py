@@ -1,8 +1,7 @@
-"""``harness report``, ``compare``, ``view`` and ``show``: finished runs, read again."""
+"""``harness report``, ``compare`` and ``view``: read finished runs again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,71 +10,72 @@ import click
 
 from harness.cli.console import one_line_errors, say
 from harness.errors import UsageError
+from harness.results.columns import BY
 
 if TYPE_CHECKING:
     from harness.results.compare import Comparison
     from harness.results.dataframe import Table
+    from harness.results.tables import Tables
 
-KEYS = ("pair", "orchestrator", "coder", "tester", "task", "tag", "difficulty")
-FORMATS = ("terminal", "csv", "md", "json")
-
-
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where runs and prices are."""
-    command = click.option(
-        "--benchmarks", default="benchmarks", type=click.Path(path_type=Path), help="Folder of prices.yaml."
-    )(command)
-    return click.option(
-        "--reports", default="reports", type=click.Path(path_type=Path), help="Folder of all runs."
-    )(command)
+REPORTS = click.option(
+    "--reports", default="reports", type=click.Path(path_type=Path), help="Folder of all runs."
+)
+BENCHMARKS = click.option(
+    "--benchmarks", default="benchmarks", type=click.Path(path_type=Path), help="Folder of prices.yaml."
+)
+PRICES = click.option(
+    "--prices", "day", type=click.DateTime(["%Y-%m-%d"]), help="Price all trials as on this day."
+)
 
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option("--by", type=click.Choice(KEYS), default=None, help="One table only, with a row for each.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="terminal", show_default=True)
-@click.option("--prices", "day", type=click.DateTime(["%Y-%m-%d"]), help="Price all trials as on this day.")
-@_options
+@click.option("--by", type=click.Choice(BY), default=None, help="One table only, with a row for each.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["terminal", "csv", "md", "json"]),
+    default="terminal",
+    show_default=True,
+)
+@PRICES
+@REPORTS
+@BENCHMARKS
 @one_line_errors
-def report(run: str, by: str | None, form: str, day: datetime | None, **where: Path) -> None:
-    """Show the tables of RUN again, and write its report page and tables anew from its records.
+def report(run: str, by: str | None, output_format: str, day: datetime | None, **folders: Path) -> None:
+    """Print the tables of RUN from its records. `harness view` writes its page anew.
 
     RUN is a folder in reports/, or a path. Costs are computed from the stored tokens: by default with the
     prices of the day of recording.
     """
     from harness.results import render
-    from harness.results.report import write_report
+    from harness.results.report import PAGE
     from harness.results.run_folder import find_run
-    from harness.results.tables import tables_of
 
-    path = find_run(run, where["reports"])
-    on = day.date() if day else None
-    trials = _priced(path, where["benchmarks"], on)
-    tables = tables_of(trials, f" Prices of {on}." if on else "")
-    try:
-        write_report(path.parent, trials, tables)
-    except OSError as error:
-        say(f"not written to {error.filename or path.parent}: {error.strerror}", err=True)
-    if form == "terminal":
-        console = render.console()
-        if by is None:
-            render.print_tables(tables, console)
-        else:
-            render.print_table(console, render.results(by), tables.by[by])
-        say(f"report: {path.parent / 'report.html'}")
+    path = find_run(run, folders["reports"])
+    _, tables = _trials_and_tables(path, folders["benchmarks"], day)
+    if output_format != "terminal":
+        click.echo(_as_text(tables, by, output_format), nl=False)
         return
-    click.echo(_as_text(tables, by, form), nl=False)
+    console = render.stdout_console()
+    if by is None:
+        render.print_tables(tables, console)
+    else:
+        render.print_table(console, render.results(by), tables.by[by])
+    page = path.parent / PAGE
+    if page.is_file():
+        say(f"report: {page}")
 
 
-def _as_text(tables: Any, by: str | None, form: str) -> str:
+def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
     import json
     from dataclasses import asdict
 
     from harness.results import aggregate, render
 
-    if form == "csv":
-        return aggregate.rows_to_csv(tables.by[by or "pair"])
-    if form == "json":
+    if output_format == "csv":
+        return aggregate.to_csv(tables.by[by or "pair"])
+    if output_format == "json":
         return json.dumps(tables.by[by] if by else asdict(tables), ensure_ascii=False, indent=1) + "\n"
     return render.markdown_table(render.results(by), tables.by[by]) + "\n" if by else render.markdown(tables)
 
@@ -90,7 +90,8 @@ def _as_text(tables: Any, by: str | None, form: str) -> str:
     help="What is compared, or what is the same in both runs.",
 )
 @click.option("--run", default="latest", show_default=True, help="The run in which A and B are compared.")
-@_options
+@REPORTS
+@BENCHMARKS
 @one_line_errors
 def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks: Path) -> None:
     """Is a difference real? A and B are two runs, or two pairs (or orchestrators, or coders) of one run.
@@ -98,61 +99,69 @@ def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks
     With one run as A, or nothing, all of that run are compared with each other. Paired by task: difference
     with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment.
     """
-    from harness.results import compare as comparing
+    from harness.results.compare import best, between_runs, within_run
+    from harness.results.run_folder import find_run
 
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
-    runs = [_run(name, reports) for name in names]
-    if len(names) == 2 and all(runs):
-        first, second = (_priced(path, benchmarks) for path in runs if path)
-        found = comparing.between_runs(first, second, (names[0], names[1]), by)
-        _tell(found, [path.parent for path in runs if path])
+    if len(names) == 2 and all(_is_run(name, reports) for name in names):
+        paths = [find_run(name, reports) for name in names]
+        first, second = (_priced(path, benchmarks) for path in paths)
+        comparisons = between_runs(first, second, (names[0], names[1]), by)
+        _print_comparisons(comparisons, paths)
         return
-    if len(names) == 2:
-        path = _found(run, reports)
-        trials, only = _priced(path, benchmarks), (names[0], names[1])
-    else:
-        path, only = _found(names[0] if names else run, reports), None
-        trials = _priced(path, benchmarks)
-    found = comparing.within_run(trials, by, only)
-    _tell(found, [path.parent, path.parent])
+    only = (names[0], names[1]) if len(names) == 2 else None
+    path = find_run(names[0] if len(names) == 1 else run, reports)
+    trials = _priced(path, benchmarks)
+    comparisons = within_run(trials, by, only)
+    _print_comparisons(comparisons, [path, path])
     if only is None:
         rates = {
             str(name): float((group["outcome"] == "solved").mean())
             for name, group in trials[trials["kind"] == "model"].groupby(by, observed=True)
         }
-        best, *others = comparing.best(found, rates)
-        click.echo(f"best: {best}; not shown to be worse: {', '.join(others) or 'none'}")
+        leader, *others = best(comparisons, rates)
+        click.echo(f"best: {leader}; not shown to be worse: {', '.join(others) or 'none'}")
 
 
-def _tell(found: list[Comparison], folders: list[Path]) -> None:
-    """The comparisons as a table; the tasks that differ below it where there is one comparison."""
+def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None:
+    """Print the comparisons as tables; where there is one, also the tasks that differ."""
     from harness.results import gates, render
 
-    console = render.console()
-    render.print_table(console, render.DIFFERENCES, found)
-    render.print_table(console, render.SAVINGS, found)
-    for each in found:
-        say(gates.told(each))
-    if len(found) > 1:
-        return
-    for flip in found[0].flips:
+    console = render.stdout_console()
+    render.print_table(console, render.DIFFERENCES, comparisons)
+    render.print_table(console, render.SAVINGS, comparisons)
+    for each in comparisons:
+        say(gates.in_one_line(each))
+    for flip in comparisons[0].flips if len(comparisons) == 1 else ():
         say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
-        for folder, trial in zip(folders, (flip.first_trial, flip.second_trial), strict=True):
+        for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):
+            folder = path.parent
             say(f"    {folder / 'transcripts' / trial}.json  (harness show {trial} --run {folder})")
 
 
 @click.command()
 @click.argument("run", default="latest")
-@click.option("--reports", default="reports", type=click.Path(path_type=Path), help="Folder of all runs.")
+@PRICES
+@REPORTS
+@BENCHMARKS
 @click.option("--serve", is_flag=True, help="Serve it on loopback until Ctrl-C, for a browser elsewhere.")
 @click.option("--port", default=8299, show_default=True, help="With --serve.")
 @one_line_errors
-def view(run: str, reports: Path, serve: bool, port: int) -> None:
-    """Open the report page of RUN in a browser."""
-    page = _found(run, reports).parent.resolve() / "report.html"
+def view(run: str, day: datetime | None, serve: bool, port: int, **folders: Path) -> None:
+    """Write the report page and tables of RUN anew from its records, and open the page in a browser."""
+    from harness.results.report import PAGE, write_report
+    from harness.results.run_folder import find_run
+
+    path = find_run(run, folders["reports"])
+    folder = path.parent.resolve()
+    try:
+        write_report(folder, *_trials_and_tables(path, folders["benchmarks"], day))
+    except OSError as error:
+        say(f"not written to {error.filename or folder}: {error.strerror}", err=True)
+    page = folder / PAGE
     if not page.is_file():
-        raise UsageError(f"{page}: not there", remedy=f"harness report {run}")
+        raise UsageError(f"{page}: not there", remedy="make its folder writable")
     if serve:
         _serve(page, port)
         return
@@ -182,20 +191,14 @@ def _serve(page: Path, port: int) -> None:
         server.server_close()
 
 
-def _run(name: str, reports: Path) -> Path | None:
-    """The records of a run, or None where no run has this name."""
+def _is_run(name: str, reports: Path) -> bool:
     from harness.results.run_folder import find_run
 
     try:
-        return find_run(name, reports)
+        find_run(name, reports)
     except UsageError:
-        return None
-
-
-def _found(name: str, reports: Path) -> Path:
-    from harness.results.run_folder import find_run
-
-    return find_run(name, reports)
+        return False
+    return True
 
 
 def _priced(path: Path, benchmarks: Path, on: date | None = None) -> Table:
@@ -203,4 +206,12 @@ def _priced(path: Path, benchmarks: Path, on: date | None = None) -> Table:
     from harness.results.dataframe import read
     from harness.results.report import load_prices
 
-    return aggregate.priced(read(path), load_prices(benchmarks, str(benchmarks / "prices.yaml")), on)
+    return aggregate.add_costs(read(path), load_prices(benchmarks, str(benchmarks / "prices.yaml")), on)
+
+
+def _trials_and_tables(path: Path, benchmarks: Path, day: datetime | None) -> tuple[Table, Tables]:
+    from harness.results.tables import tables_of
+
+    on = day.date() if day else None
+    trials = _priced(path, benchmarks, on)
+    return trials, tables_of(trials, f" Prices of {on}." if on else "")

@@ -12,7 +12,8 @@ from typing import Any
 
 from harness.agents.transcript import ROLES, Usage
 from harness.errors import UsageError
-from harness.results import aggregate, gates, render, report
+from harness.results import aggregate, compare, gates, render, report
+from harness.results.columns import KINDS
 from harness.results.dataframe import frame, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
@@ -41,7 +42,7 @@ class RunSummary:
     @classmethod
     def of(cls, run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
         """The end of a run whose records are all there; its report is written, if asked for."""
-        trials = aggregate.priced(frame(run.rows), prices)
+        trials = aggregate.add_costs(frame(run.rows), prices)
         tables = tables_of(trials)
         changes: list[str] = []
         failures: list[str] = []
@@ -49,9 +50,9 @@ class RunSummary:
             failures += gates.too_few_solved(tables.pairs, wanted.fail_under)
         if wanted.records:
             try:
-                earlier = aggregate.priced(read(wanted.records), prices)
-                found = gates.against(earlier, trials, wanted.baseline)
-                changes += map(gates.told, found)
+                earlier = aggregate.add_costs(read(wanted.records), prices)
+                found = compare.between_runs(earlier, trials, (wanted.baseline, "this run"), "pair")
+                changes += map(gates.in_one_line, found)
                 failures += gates.worse(found)
             except UsageError as error:
                 failures.append(str(error))
@@ -92,7 +93,7 @@ def properties(row: Mapping[str, Any], prices: Prices) -> Iterator[tuple[str, ob
     yield "attempts", row["attempts"]
     dollars: float | None = 0.0
     for role in ROLES:
-        usage = Usage(*(row[f"{role}_{kind}"] for kind in aggregate.KINDS))
+        usage = Usage(*(row[f"{role}_{kind}"] for kind in KINDS))
         yield f"{role}_tokens_in", usage.input + usage.cache_write + usage.cache_read
         yield f"{role}_tokens_out", usage.output
         part = (

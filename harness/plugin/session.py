@@ -273,10 +273,10 @@ class BenchmarkSession:
         """Print the pair table, what the gates say, and where the run's files are."""
         if self.ending is None:
             return
-        from harness.results.render import print_tables, terminal
+        from harness.results.render import print_tables, pytest_console
 
         terminalreporter.section("pairs")
-        print_tables(self.ending.tables, terminal(terminalreporter._tw))  # noqa: SLF001
+        print_tables(self.ending.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
         for line in self.ending.changes:
             terminalreporter.write_line(visible(line))
         for line in self.ending.failures:

@@ -1,4 +1,4 @@
-"""Summaries of trials, one row for each pair, orchestrator, task, tag ..., all with the same columns.
+"""Summarise trials, one row for each pair, orchestrator, task, tag ..., all with the same columns.
 
 Rates have the measured trials in their denominator; infra errors stand beside them, never in them.
 """
@@ -12,23 +12,19 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import ROLES
+from harness.results.columns import COSTS, KINDS, SETTINGS, TOKENS
 from harness.results.pricing import Prices
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BY = ("pair", "orchestrator", "coder", "tester", "task", "tag", "difficulty")
-KINDS = ("input", "cache_write", "cache_read", "output")
 SUMS = ("attempts", "repairs", "tool_calls", "tool_errors", "transport_retries")
 GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
-NAMES = ("orchestrator", "coder", "tester", "flow", "tools", "backend")
-TOKENS = tuple(f"{role}_{kind}" for role in ROLES for kind in KINDS)
-COSTS = tuple(f"{role}_cost" for role in ROLES)
 
 
-def priced(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.DataFrame:
-    """Trials with ``<role>_cost`` and ``cost`` in US dollars, missing where tokens or a price are unknown.
+def add_costs(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.DataFrame:
+    """Add ``<role>_cost`` and ``cost`` in US dollars, missing where tokens or a price are unknown.
 
     Args:
         trials: From ``frame``.
@@ -40,7 +36,7 @@ def priced(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.D
 
 
 def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> Any:
-    """Dollars for each trial as floats; no tokens cost nothing, whatever the price."""
+    """Return dollars for each trial as floats; no tokens cost nothing, whatever the price."""
     import numpy as np
 
     tokens = trials[[f"{role}_{kind}" for kind in KINDS]].to_numpy(float, na_value=np.nan)
@@ -52,22 +48,22 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
         chosen = where == place
         first = int(np.argmax(chosen))
         model, day = models.iloc[first], on.isoformat() if on else days.iloc[first]
-        rates = prices.of(str(model), date.fromisoformat(str(day))) if isinstance(day, str) else None
-        if rates is not None:
-            dollars[chosen] = tokens[chosen] @ [getattr(rates, kind) for kind in KINDS] / 1_000_000
+        price = prices.of(str(model), date.fromisoformat(day)) if isinstance(day, str) else None
+        if price is not None:
+            dollars[chosen] = tokens[chosen] @ [getattr(price, kind) for kind in KINDS] / 1_000_000
     dollars[tokens.sum(axis=1) == 0] = 0.0
     return dollars
 
 
 def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
-    """One row for each value of a column.
+    """Return one row for each value of a column.
 
     Args:
-        trials: From ``priced``.
-        by: One of ``BY``. Under ``tag`` a trial counts in the row of each of its tags.
+        trials: From ``add_costs``.
+        by: One of ``columns.BY``. Under ``tag`` a trial counts in the row of each of its tags.
 
     Returns:
-        Columns: ``by`` itself; for pairs, their ``NAMES``; ``trials`` (measured), ``tasks``,
+        Columns: ``by`` itself; for pairs, their ``SETTINGS``; ``trials`` (measured), ``tasks``,
         ``infra_errors``; ``solved``, ``solved_at_1`` and ``solved_after_repair``; ``solved_pct`` with the
         95 % bounds ``solved_low_pct`` and ``solved_high_pct`` (``stats.rate_interval``, clustered by task,
         or by pair where the rows are tasks); ``pass_at_k_pct`` and ``pass_hat_k_pct`` for ``k`` epochs;
@@ -76,34 +72,39 @@ def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
         ``cost_per_trial`` and ``cost_per_solved`` in US dollars, missing where a price is unknown, and
         ``unpriced``, the models whose price that is; ``wall_p50_s`` and ``wall_p95_s``, seconds of recording.
     """
-    trials = _keyed(trials, by)
-    measured = _flagged(trials[trials["kind"] == "model"])
+    import pandas as pd
+
+    trials = _with_key(trials, by)
+    measured = _with_flags(trials[trials["kind"] == "model"])
     # Not only those observed: who had nothing but infra errors has a row, too.
-    group = measured.groupby(by, observed=False)
-    found = group[["solved", "solved_at_1", "solved_after_repair"]].sum()
-    found.insert(0, "trials", group.size())
-    found.insert(1, "tasks", group["task"].nunique())
-    found.insert(2, "infra_errors", trials.groupby(by, observed=False).size() - found["trials"])
-    if by == "pair":
-        for name in reversed(NAMES):
-            found.insert(0, name, trials.groupby(by, observed=False)[name].first().astype(object))
-    for name in ("solved", "solved_at_1"):
-        found[f"{name}_pct"] = _percent(found[name], found["trials"])
-    found = found.join(_estimates(measured, by))
-    found["acceptance_pct"] = (100 * group["acceptance_fraction"].mean()).round(1)
-    walls = group["recorded_wall_s"]
-    found = found.join([group[list(SUMS)].sum(), _grades(measured, by), group[list(TOKENS)].sum()])
-    found = found.join(_money(measured, by))
-    found["cost_per_trial"] = found["cost"] / found["trials"].where(found["trials"] > 0)
-    found["cost_per_solved"] = found["cost"] / found["solved"].where(found["solved"] > 0)
-    for name, share in (("wall_p50_s", 0.5), ("wall_p95_s", 0.95)):
-        found[name] = walls.quantile(share).round(1)
-    found.index = found.index.astype(object)
-    return found.reset_index()
+    every, group = (table.groupby(by, observed=False) for table in (trials, measured))
+    count, solved = group.size(), group[["solved", "solved_at_1", "solved_after_repair"]].sum()
+    costs, walls = _costs_by(measured, by), group["recorded_wall_s"]
+    parts: list[Any] = [
+        every[list(SETTINGS) if by == "pair" else []].first().astype(object),
+        count.rename("trials"),
+        group["task"].nunique().rename("tasks"),
+        (every.size() - count).rename("infra_errors"),
+        solved,
+        _percent(solved["solved"], count).rename("solved_pct"),
+        _percent(solved["solved_at_1"], count).rename("solved_at_1_pct"),
+        _estimates(measured, by),
+        (100 * group["acceptance_fraction"].mean()).round(1).rename("acceptance_pct"),
+        group[list(SUMS)].sum(),
+        _grades(measured, by),
+        group[list(TOKENS)].sum(),
+        costs,
+        (costs["cost"] / count.where(count > 0)).rename("cost_per_trial"),
+        (costs["cost"] / solved["solved"].where(solved["solved"] > 0)).rename("cost_per_solved"),
+        walls.quantile(0.5).round(1).rename("wall_p50_s"),
+        walls.quantile(0.95).round(1).rename("wall_p95_s"),
+    ]
+    table: pd.DataFrame = pd.concat(parts, axis=1)
+    return table.set_axis(table.index.astype(object)).rename_axis(by).reset_index()
 
 
-def _keyed(trials: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Trials that have a value in the column, which has no category without a trial."""
+def _with_key(trials: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the trials that have a value in the column, which has no category without a trial."""
     if by == "tag":
         trials = trials.assign(tag=trials["tags"].str.split()).explode("tag", ignore_index=True)
         trials = trials.assign(tag=trials["tag"].astype("category"))
@@ -111,7 +112,7 @@ def _keyed(trials: pd.DataFrame, by: str) -> pd.DataFrame:
     return trials.assign(**{by: trials[by].cat.remove_unused_categories()})
 
 
-def _flagged(measured: pd.DataFrame) -> pd.DataFrame:
+def _with_flags(measured: pd.DataFrame) -> pd.DataFrame:
     solved = measured["outcome"] == "solved"
     at_once = (measured["solved_at"] == 1).fillna(value=False)
     return measured.assign(
@@ -124,36 +125,31 @@ def _flagged(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _percent(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[float]:
-    """Percentages with one decimal; missing where they would be of nothing."""
+    """Return percentages with one decimal; missing where they would be of nothing."""
     return (100 * part / whole.where(whole > 0)).astype(float).round(1)
 
 
 def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Bounds of the pass rate, and pass@k and pass^k for as many epochs as every task of every pair has."""
+    """Return bounds of the pass rate, and pass@k and pass^k for the epochs that every task has."""
     import pandas as pd
 
     clusters = dict(_counts(measured, by, "pair" if by == "task" else "task"))
     units = dict(_counts(measured, by, "unit"))
-    rows: dict[str, dict[str, Any]] = {}
-    for name in measured[by].cat.categories:
+    names, rows = measured[by].cat.categories, []
+    for name in names:
         interval, counts = rate_interval(clusters.get(name, ())), units.get(name, [])
         k = min((n for n, _ in counts), default=0)
-        row: dict[str, Any] = dict.fromkeys(("solved_low_pct", "solved_high_pct"))
-        row.update(k=k, pass_at_k_pct=None, pass_hat_k_pct=None)
-        if interval:
-            row.update(solved_low_pct=100 * interval.low, solved_high_pct=100 * interval.high)
-        if k > 1:
-            row["pass_at_k_pct"] = 100 * fmean(pass_at_k(n, c, k) for n, c in counts)
-            row["pass_hat_k_pct"] = 100 * fmean(pass_hat_k(n, c, k) for n, c in counts)
-        rows[name] = row
+        low, high = (100 * interval.low, 100 * interval.high) if interval else (None, None)
+        any_of_k = 100 * fmean(pass_at_k(n, c, k) for n, c in counts) if k > 1 else None
+        all_of_k = 100 * fmean(pass_hat_k(n, c, k) for n, c in counts) if k > 1 else None
+        rows.append((low, high, k, any_of_k, all_of_k))
     columns = ["solved_low_pct", "solved_high_pct", "k", "pass_at_k_pct", "pass_hat_k_pct"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    percentages = [column for column in columns if column != "k"]
-    return table.astype(dict.fromkeys(percentages, float) | {"k": int}).round(1)
+    table = pd.DataFrame(rows, index=names, columns=columns)
+    return table.astype({name: int if name == "k" else float for name in columns}).round(1)
 
 
 def _counts(measured: pd.DataFrame, by: str, within: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """``(trials, solved)`` of each cluster of each row."""
+    """Yield ``(trials, solved)`` of each cluster of each row."""
     solved = measured.groupby([by, within], observed=True)["solved"]
     rows = zip(solved.size().index, solved.size(), solved.sum(), strict=True)
     for name, of_name in groupby(rows, key=lambda row: str(row[0][0])):
@@ -161,19 +157,19 @@ def _counts(measured: pd.DataFrame, by: str, within: str) -> Iterator[tuple[str,
 
 
 def _grades(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """What the generated tests were worth, over the trials that have a test file."""
+    """Return what the generated tests were worth, over the trials that have a test file."""
     written = measured[measured["tests_valid"].notna()]
     group = written.groupby(by, observed=False)
-    found = group[["generated_passed", "tests_valid", *GRADES]].sum()
-    found.insert(0, "test_files", group.size())
+    sums = group[["generated_passed", "tests_valid", *GRADES]].sum()
+    found = group.size().to_frame("test_files").join(sums)
     found["generated_passed_pct"] = _percent(found["generated_passed"], found["test_files"])
     found["false_alarm_pct"] = _percent(found["test_files"] - found["tests_valid"], found["test_files"])
     found["false_pass_pct"] = _percent(found["bugs_accepted"], found["bugs_total"])
     return found
 
 
-def _money(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Sums of dollars, missing where a part is unknown, and the models whose price is not known."""
+def _costs_by(measured: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return sums of dollars, missing where a part is unknown, and the models whose price is not known."""
     columns = [*COSTS, "cost"]
     group = measured.groupby(by, observed=False)
     unknown = measured[columns].isna().groupby(measured[by], observed=False).any()
@@ -188,25 +184,20 @@ def _money(measured: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
-    """``summary`` by tester, without those that wrote no test file."""
+    """Return ``summary`` by tester, without those that wrote no test file."""
     table = summary(trials, "tester")
     return table[table["test_files"] > 0].reset_index(drop=True)
 
 
-def to_csv(table: pd.DataFrame) -> str:
-    """CSV with plain figures."""
-    return str(table.to_csv(index=False, lineterminator="\n"))
-
-
-def rows_to_csv(rows: list[dict[str, Any]]) -> str:
-    """The CSV of rows that have left pandas already."""
+def to_csv(rows: list[dict[str, Any]]) -> str:
+    """Return rows as CSV with plain figures."""
     import pandas as pd
 
-    return to_csv(pd.DataFrame(rows))
+    return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as plain dictionaries, unknown figures as None."""
+    """Return the rows as plain dictionaries, unknown figures as None."""
     import pandas as pd
 
     return [

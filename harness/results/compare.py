@@ -1,4 +1,4 @@
-"""Is a difference real? Two sets of trials, paired by task.
+"""Compare two sets of trials, paired by task, and tell whether their difference is real.
 
 Each task's pass rate on one side stands against its pass rate on the other (``stats.py`` names the methods);
 tasks that only one side has, or that changed between two runs, take no part and are named.
@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.errors import UsageError
-from harness.results.aggregate import TOKENS
+from harness.results.columns import SETTINGS, TOKENS
 from harness.results.stats import (
     ALPHA,
     Interval,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 By = Literal["pair", "orchestrator", "coder"]
 BY: tuple[By, ...] = get_args(By)
-SURROUNDINGS = ("orchestrator", "coder", "tester", "flow", "tools", "backend")
 MEANS = ("solved", "cost", "tokens")
 
 
@@ -80,14 +79,14 @@ class Comparison:
 
     @property
     def verdict(self) -> Literal["better", "worse", "not shown"]:
-        """What is shown of the second side, at a level of 5 % over all comparisons."""
+        """Return what is shown of the second side, at a level of 5 % over all comparisons."""
         if self.p_holm >= ALPHA or not self.difference_pct:
             return "not shown"
         return "better" if self.difference_pct > 0 else "worse"
 
 
 def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) -> list[Comparison]:
-    """The same pairs (or orchestrators, or coders) in two runs.
+    """Compare the same pairs (or orchestrators, or coders) in two runs.
 
     Args:
         first: Priced trials of one run.
@@ -102,13 +101,11 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
     pairs = ((first[first[by] == name], second[second[by] == name], name) for name in both)
-    return _adjusted(
-        [_compared(a, b, f"{name} in {names[0]}", f"{name} in {names[1]}") for a, b, name in pairs]
-    )
+    return _adjust([_compare(a, b, f"{name} in {names[0]}", f"{name} in {names[1]}") for a, b, name in pairs])
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
-    """All pairs (or orchestrators, or coders) of a run against each other, or two of them.
+    """Compare all pairs (or orchestrators, or coders) of a run with each other, or two of them.
 
     Orchestrators and coders are compared where all else is the same: with the same other model, flow, tools
     and backend.
@@ -131,15 +128,15 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
     for first, second in [only] if only else combinations(known, 2):
         a, b = _alike(trials, by, first, second)
         if len(a) and len(b):
-            compared.append(_compared(a, b, first, second))
+            compared.append(_compare(a, b, first, second))
     if not compared:
         what = "that differ in nothing else" if by != "pair" else "with measured trials"
         raise UsageError(f"there are no two {by}s {what}")
-    return _adjusted(compared)
+    return _adjust(compared)
 
 
 def best(comparisons: list[Comparison], rates: dict[str, float]) -> list[str]:
-    """The name with the highest rate, and then all that are not shown to be worse than it.
+    """Return the name with the highest rate, and then all that are not shown to be worse than it.
 
     Args:
         comparisons: From ``within_run``.
@@ -163,7 +160,7 @@ def _names(trials: Table, by: By) -> list[str]:
 
 
 def _alike(trials: Table, by: By, first: str, second: str) -> tuple[Table, Table]:
-    """The trials of two names that have a counterpart in all that surrounds them."""
+    """Return the trials of two names that have a counterpart in all that surrounds them."""
     a, b = (trials[(trials[by] == name) & (trials["kind"] == "model")] for name in (first, second))
     if by == "pair" or not len(a) or not len(b):
         return a, b
@@ -172,29 +169,29 @@ def _alike(trials: Table, by: By, first: str, second: str) -> tuple[Table, Table
 
 
 def _surroundings(trials: Table, by: By) -> Any:
-    """All that a trial's models and settings are, but for ``by``. A coder may be its own tester."""
-    table = trials[[name for name in SURROUNDINGS if name != by]].astype(str)
+    """Return all that a trial's models and settings are, but for ``by``. A coder may be its own tester."""
+    table = trials[[name for name in SETTINGS if name != by]].astype(str)
     if by == "coder":
         table["tester"] = table["tester"].mask(table["tester"] == trials["coder"].astype(str), "itself")
     return table.agg("\x00".join, axis=1)
 
 
-def _compared(a: Table, b: Table, first: str, second: str) -> Comparison:
+def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
     mine, yours = _by_task(a), _by_task(b)
     shared = mine.index.intersection(yours.index).sort_values()
     same = mine.loc[shared, "task_digest"] == yours.loc[shared, "task_digest"]
     changed = shared[~same.to_numpy(bool)]
     tasks = shared.difference(changed)
     left_out = tuple(sorted(map(str, mine.index.symmetric_difference(yours.index))))
-    found = Comparison(first, second, len(tasks), left_out, tuple(map(str, changed)))
+    comparison = Comparison(first, second, len(tasks), left_out, tuple(map(str, changed)))
     if not len(tasks):
-        return found
+        return comparison
     mine, yours = mine.loc[tasks], yours.loc[tasks]
     differences = {name: (yours[name] - mine[name]).astype(float) for name in MEANS}
     rates = differences["solved"].tolist()
     interval, smallest = difference_interval(rates), smallest_shown(rates)
     return replace(
-        found,
+        comparison,
         first_pct=100 * float(mine["solved"].mean()),
         second_pct=100 * float(yours["solved"].mean()),
         difference_pct=100 * float(differences["solved"].mean()),
@@ -208,7 +205,7 @@ def _compared(a: Table, b: Table, first: str, second: str) -> Comparison:
 
 
 def _by_task(trials: Table) -> Table:
-    """Means of each task's measured trials, and the name of its first one."""
+    """Return means of each task's measured trials, and the name of its first one."""
     measured = trials[trials["kind"] == "model"]
     table = measured[["task_digest", "trial", "cost"]].assign(
         task=measured["task"].astype(str),
@@ -234,6 +231,6 @@ def _flips(mine: Table, yours: Table) -> Iterator[Flip]:
         yield Flip(str(task), float(a["solved"]), float(b["solved"]), str(a["trial"]), str(b["trial"]))
 
 
-def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
+def _adjust(comparisons: list[Comparison]) -> list[Comparison]:
     adjusted = holm([each.p for each in comparisons])
     return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]

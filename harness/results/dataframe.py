@@ -1,17 +1,18 @@
-"""Records as a pandas table with one dtype for each column; ``harness.load`` for notebooks.
+"""Load records as a pandas table with one dtype for each column; ``harness.load`` for notebooks.
 
-pandas is imported here and in ``table.py`` only.
+pandas is imported here and in ``aggregate.py`` only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_type_hints
 
 from harness.errors import UsageError
-from harness.results.record import TOKENS, Record, read_rows
+from harness.results.columns import TOKENS
+from harness.results.record import Record, read_rows
 from harness.results.run_folder import find_run
 from harness.tasks.task import Difficulty
 
@@ -25,7 +26,7 @@ CHUNK = 50_000
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of records as a table, sorted by pair, task and epoch.
+    """Return rows of records as a table, sorted by pair, task and epoch.
 
     A trial that stands there twice counts once, as it was last. Columns that no row has are missing values.
 
@@ -40,15 +41,15 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
     remaining, chunks = iter(rows), []
     while chunk := list(islice(remaining, CHUNK)):
-        chunks.append(_typed(pd.DataFrame.from_records(chunk)))
+        chunks.append(_with_dtypes(pd.DataFrame.from_records(chunk)))
     if not chunks:
-        return _typed(pd.DataFrame())
-    table = _joined(chunks).drop_duplicates("trial", keep="last")
+        return _with_dtypes(pd.DataFrame())
+    table = _concatenate(chunks).drop_duplicates("trial", keep="last")
     return table.sort_values(["pair", "task", "epoch"], ignore_index=True)
 
 
 def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.DataFrame:
-    """The records of a run as a table; see ``frame`` for its columns.
+    """Return the records of a run as a table; see ``frame`` for its columns.
 
     Args:
         run: A run's folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
@@ -61,7 +62,7 @@ def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.Data
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The records of a ``trials.jsonl``.
+    """Return the records of a ``trials.jsonl`` as a table.
 
     Raises:
         UsageError: It cannot be read, or a line of it is no record.
@@ -73,7 +74,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def dtypes() -> dict[str, Any]:
-    """Column -> dtype, for all columns of a record's row."""
+    """Return the dtype of each column of a record's row."""
     import pandas as pd
 
     found: dict[str, Any] = {}
@@ -96,27 +97,21 @@ def dtypes() -> dict[str, Any]:
     return found | further | dict.fromkeys(("recorded_wall_s", "notional_cost_usd"), "Float64")
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
+def _with_dtypes(table: pd.DataFrame) -> pd.DataFrame:
     kinds = dtypes()
     return table.reindex(columns=list(kinds)).astype(kinds)
 
 
-def _joined(chunks: list[pd.DataFrame]) -> pd.DataFrame:
-    """The chunks below each other, categories united."""
+def _concatenate(chunks: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the chunks below each other, categories united. Empties the chunks, to save memory."""
     import pandas as pd
     from pandas.api.types import union_categoricals
 
-    if len(chunks) == 1:
-        return chunks[0]
-    return pd.DataFrame(dict(_columns(chunks, union_categoricals)))
-
-
-def _columns(chunks: list[pd.DataFrame], unite: Any) -> Iterator[tuple[str, Any]]:
-    import pandas as pd
-
-    for name in chunks[0].columns:
+    columns: dict[str, Any] = {}
+    for name in list(chunks[0].columns):
         parts = [chunk.pop(name) for chunk in chunks]
         if parts[0].dtype == "category":
-            yield name, unite(parts, sort_categories=not parts[0].cat.ordered)
+            columns[name] = union_categoricals(parts, sort_categories=not parts[0].cat.ordered)
         else:
-            yield name, pd.concat(parts, ignore_index=True)
+            columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns)

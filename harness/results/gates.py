@@ -1,27 +1,25 @@
-"""What a run must reach to pass in CI, besides being free of infra errors. Values in, sentences out."""
+"""Check what a run must reach to pass in CI, besides being free of infra errors.
+
+Pure functions; one message for each missed gate.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.results import compare
 from harness.results.compare import Comparison
 from harness.results.dataframe import read
 from harness.results.run_folder import find_run
 from harness.results.tables import Row
 
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
-
 MOST_TASKS = 12
 
 
 def too_few_solved(pairs: Sequence[Row], percent: float) -> Iterator[str]:
-    """A sentence for each pair whose pass rate is below a percentage, or that has none."""
+    """Yield a message for each pair whose pass rate is below a percentage, or that has none."""
     for row in pairs:
         if row["solved_pct"] is None:
             yield f"{row['pair']}: nothing was measured, so it did not reach {percent:g} %"
@@ -30,38 +28,25 @@ def too_few_solved(pairs: Sequence[Row], percent: float) -> Iterator[str]:
             yield f"{row['pair']}: {row['solved_pct']:.1f} % solved ({share}), below {percent:g} %"
 
 
-def against(baseline: Table, trials: Table, name: str) -> tuple[Comparison, ...]:
-    """Each pair of a run against itself in an earlier one.
-
-    Args:
-        baseline: Priced trials of the earlier run.
-        trials: Those of this one.
-        name: Of the earlier run.
-
-    Raises:
-        UsageError: The two have no pair in common.
-    """
-    return tuple(compare.between_runs(baseline, trials, (name, "this run"), "pair"))
-
-
 def worse(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """A sentence for each comparison whose second side is shown to be worse, with the tasks that say so."""
+    """Yield a message for each comparison whose second side is shown to be worse, with the lost tasks."""
     for each in comparisons:
         if each.verdict == "worse":
             lost = [flip.task for flip in each.flips if flip.second < flip.first]
             more = f" and {len(lost) - MOST_TASKS} more" if len(lost) > MOST_TASKS else ""
-            yield f"{told(each)}; lost: {', '.join(lost[:MOST_TASKS])}{more}"
+            yield f"{in_one_line(each)}; lost: {', '.join(lost[:MOST_TASKS])}{more}"
 
 
-def told(each: Comparison) -> str:
-    """A comparison in one line."""
+def in_one_line(each: Comparison) -> str:
+    """Return a comparison in one line."""
     if each.difference_pct is None or each.interval_pct is None:
         return f"{each.second} against {each.first}: no task in common{_left_out(each)}"
     low, high = each.interval_pct.low, each.interval_pct.high
     change = f"{each.difference_pct:+.1f} points [{low:+.1f}, {high:+.1f}], p = {each.p_holm:.2g}"
-    shown: dict[str, Any] = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
-    line = f"{each.second} against {each.first}: {change}: {shown[each.verdict]}{_left_out(each)}"
-    if each.verdict == "not shown" and each.smallest_pct is not None:
+    is_shown = each.verdict != "not shown"
+    verdict = each.verdict if is_shown else "no difference shown"
+    line = f"{each.second} against {each.first}: {change}: {verdict}{_left_out(each)}"
+    if not is_shown and each.smallest_pct is not None:
         line += f"; {each.tasks} tasks would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
     return line
 
@@ -91,7 +76,7 @@ class Gates:
 
     @classmethod
     def of(cls, fail_under: float | None, baseline: str, reports: Path) -> Gates:
-        """Refuses before the first trial what could not be decided after the last.
+        """Return the gates, after refusing what could not be decided after the last trial.
 
         Raises:
             UsageError: The percentage is none, or there is no such run.

@@ -1,4 +1,4 @@
-"""Tokens into US dollars.
+"""Convert tokens to US dollars.
 
 Prices come from ``genai-prices``, which is imported here only, and from ``benchmarks/prices.yaml`` for
 models that it does not know.
@@ -13,90 +13,65 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Protocol
 
 from harness.agents.transcript import Usage
+from harness.results.columns import KINDS
+from harness.tasks.loader import Price
 
 PROBE = 1000  # tokens: small enough for the base tier of every model
-
-
-class PerMillion(Protocol):
-    """US dollars per million tokens."""
-
-    @property
-    def input(self) -> float:
-        """Tokens that no cache was involved in."""
-
-    @property
-    def cache_write(self) -> float:
-        """Tokens written to a cache."""
-
-    @property
-    def cache_read(self) -> float:
-        """Tokens read from a cache."""
-
-    @property
-    def output(self) -> float:
-        """Tokens generated, thinking included."""
-
-
-@dataclass(frozen=True)
-class Rates:
-    """US dollars per million tokens."""
-
-    input: float
-    cache_write: float
-    cache_read: float
-    output: float
 
 
 @dataclass(frozen=True)
 class Prices:
     """Where prices come from: the user's own first, then the library."""
 
-    own: Mapping[str, PerMillion] = field(default_factory=dict)
+    own: Mapping[str, Price] = field(default_factory=dict)
 
-    def of(self, model: str, on: date) -> PerMillion | None:
-        """The rates of a model on a day, or None where they are unknown.
+    def of(self, model: str, on: date) -> Price | None:
+        """Return the price of a model on a day, or None where it is unknown.
 
         Args:
             model: A Claude model, or a Letta handle such as ``openai/gpt-5-mini``.
             on: The day.
         """
-        return self.own.get(model) or _library_rates(model, on)
+        return self.own.get(model) or _library_price(model, on)
 
     def cost(self, model: str, usage: Usage, on: date) -> float | None:
-        """US dollars, or None where the price is unknown."""
-        rates = self.of(model, on)
-        if rates is None:
+        """Return US dollars, or None where the price is unknown."""
+        price = self.of(model, on)
+        if price is None:
             return None
-        dollars = (
-            usage.input * rates.input
-            + usage.cache_write * rates.cache_write
-            + usage.cache_read * rates.cache_read
-            + usage.output * rates.output
-        )
-        return dollars / 1_000_000
+        return float(sum(getattr(usage, kind) * getattr(price, kind) for kind in KINDS)) / 1_000_000
 
 
 @functools.lru_cache(maxsize=1024)
-def _library_rates(model: str, on: date) -> Rates | None:
+def _library_price(model: str, on: date) -> Price | None:
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
     provider, _, name = model.rpartition("/")
     when = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
 
-    def dollars(**tokens: int) -> float:
+    def per_million(**tokens: int) -> float:
         price = calc_price(Tokens(**tokens), name, provider_id=provider or None, genai_request_timestamp=when)
         return float(price.total_price) * 1_000_000 / PROBE
 
     try:
-        return Rates(
-            input=dollars(input_tokens=PROBE),
-            cache_write=dollars(input_tokens=PROBE, cache_write_tokens=PROBE),
-            cache_read=dollars(input_tokens=PROBE, cache_read_tokens=PROBE),
-            output=dollars(input_tokens=0, output_tokens=PROBE),
+        return Price(
+            input=per_million(input_tokens=PROBE),
+            cache_write=per_million(input_tokens=PROBE, cache_write_tokens=PROBE),
+            cache_read=per_million(input_tokens=PROBE, cache_read_tokens=PROBE),
+            output=per_million(input_tokens=0, output_tokens=PROBE),
         )
     except (LookupError, ValueError):
         return None
+
+
+def dollars(value: float | None) -> str:
+    """Return money in so many digits that something never looks like nothing."""
+    if value is None:
+        return "unknown"
+    if value == 0:
+        return "$0"
+    sign, size = "-" if value < 0 else "", abs(value)
+    return f"{sign}${size:{'.2f' if size >= 1 else '.2g' if size >= 1e-4 else '.1e'}}"

@@ -1,4 +1,4 @@
-"""One flat row for each trial, and the file in which they stand (``trials.jsonl``).
+"""Make one flat row of each trial, and read the file in which they stand (``trials.jsonl``).
 
 A row holds tokens, not dollars: money is computed when a table is made (``pricing.py``). What was
 measured when the trial was recorded and cannot be measured by a replay says so in its name.
@@ -17,15 +17,13 @@ from pydantic import Field, TypeAdapter
 from harness.agents.transcript import ROLES, Transcript
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import MODEL_OUTCOMES, Outcome, Verdict
+from harness.results.columns import TOKENS
 from harness.tasks.task import Difficulty
 from harness.tasks.trial import Trial
 from harness.text import shorten
 
 SCHEMA = 2
 ANSWER_CHARS = 200
-TOKENS = tuple(
-    f"{role}_{kind}" for role in ROLES for kind in ("input", "cache_write", "cache_read", "output")
-)
 Count = Annotated[int | None, Field(ge=0)]
 
 
@@ -95,11 +93,11 @@ class Record:
 
     @property
     def is_infra(self) -> bool:
-        """Whether it is no measurement."""
+        """Return True if it is no measurement."""
         return self.kind == "infra"
 
     def row(self) -> dict[str, Any]:
-        """The flat row: plain JSON values, always the same keys."""
+        """Return the flat row: plain JSON values, always the same keys."""
         row = {"schema": SCHEMA, **asdict(self)}
         tokens, recorded = row.pop("tokens"), row.pop("recorded")
         row.update({name: tokens.get(name) for name in TOKENS})
@@ -114,7 +112,7 @@ class Record:
 def measured(
     trial: Trial, transcript: Transcript, verdict: Verdict, *, mode: str, recorded: dict[str, Any]
 ) -> Record:
-    """The record of a trial that says something about its models."""
+    """Return the record of a trial that says something about its models."""
     accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
     tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
     return Record(
@@ -152,7 +150,7 @@ def measured(
 
 
 def broken(trial: Trial, error: BaseException, *, mode: str) -> Record:
-    """The record of a trial that the harness, or what it stands on, could not carry out."""
+    """Return the record of a trial that the harness, or a service that it uses, could not complete."""
     outcome: Outcome | str = error.outcome if isinstance(error, HarnessError) else "harness_error"
     detail = " ".join(str(error).split()) or type(error).__name__
     return Record(**_head(trial, mode), kind="infra", outcome=outcome, detail=detail[:500])
@@ -179,7 +177,7 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
 
 
 def row_schema() -> dict[str, Any]:
-    """JSON Schema of one line of ``trials.jsonl``."""
+    """Return the JSON Schema of one line of ``trials.jsonl``."""
     schema = TypeAdapter(Record).json_schema(mode="serialization")
     columns = schema["properties"]
     del columns["tokens"], columns["recorded"]
@@ -200,7 +198,7 @@ def row_schema() -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a ``trials.jsonl``, as they are read. A last line that is still being written is left out.
+    """Yield the rows of a ``trials.jsonl``, but for a last line that is still being written.
 
     Raises:
         UsageError: There is no such file, or a line of it is no record.
@@ -228,5 +226,5 @@ def _row(line: str, place: str) -> dict[str, Any]:
 
 
 def is_measurement(row: dict[str, Any]) -> bool:
-    """Whether a row counts in rates."""
+    """Return True if a row counts in rates."""
     return row["outcome"] in MODEL_OUTCOMES

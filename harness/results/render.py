@@ -1,4 +1,4 @@
-"""The tables for people: in the terminal (rich) and in Markdown. The figures come from ``table.py``."""
+"""Render tables in the terminal (rich) and in Markdown. The figures come from ``aggregate.py``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.agents.transcript import ROLES
-from harness.results.compare import Comparison
+from harness.results.columns import BY, KINDS
+from harness.results.pricing import dollars
 from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
 
 NARROWEST = 100
 WIDEST_NAME = 24
-TEXTS = (
-    "pair",
-    "orchestrator",
-    "coder",
-    "tester",
-    "task",
-    "tag",
-    "difficulty",
-    "role",
-    "model",
-    "first",
-    "second",
-)
-KINDS = ("input", "cache_write", "cache_read", "output")
+TEXTS = (*BY, "role", "model", "first", "second")
 Columns = list[tuple[str, Callable[[Any], str]]]
 
 
@@ -37,18 +25,21 @@ def _percent(key: str) -> Callable[[Row], str]:
     return lambda row: "-" if row[key] is None else f"{row[key]:.1f}"
 
 
-def dollars(value: float | None) -> str:
-    """Money in so many digits that something never looks like nothing."""
-    if value is None or value == 0:
-        return "unknown" if value is None else "$0"
-    sign, size = "-" if value < 0 else "", abs(value)
-    return (
-        f"{sign}${size:.2f}" if size >= 1 else f"{sign}${size:.2g}" if size >= 1e-4 else f"{sign}${size:.1e}"
-    )
+def _count(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[key]:,}"
+
+
+def _share(part: str, whole: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[part]} of {row[whole]}" if row[whole] else "-"
+
+
+def _of_all_roles(cell: Callable[[Row], str]) -> Callable[[Row], str]:
+    """Return a cell that is empty but in the row of all roles together, which alone has such a figure."""
+    return lambda row: cell(row) if row["role"] == "all" else ""
 
 
 def _name(by: str) -> Callable[[Row], str]:
-    """What a row is of; a pair is marked where no model wrote anything."""
+    """Return a cell that names the row; a pair is marked where no model wrote anything."""
     return lambda row: f"{row[by]} (mock)" if by == "pair" and row.get("backend") == "mock" else str(row[by])
 
 
@@ -58,7 +49,7 @@ def _bounds(row: Row) -> str:
 
 
 def results(by: str) -> Columns:
-    """The columns of a table of results, the first of which names its rows."""
+    """Return the columns of a table of results, the first of which names its rows."""
     return [
         (by, _name(by)),
         ("trials", _plain("trials")),
@@ -74,10 +65,6 @@ def results(by: str) -> Columns:
     ]
 
 
-def _share(part: str, whole: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[part]} of {row[whole]}" if row[whole] else "-"
-
-
 TESTERS: Columns = [
     ("tester", _plain("tester")),
     ("test\nfiles", _plain("test_files")),
@@ -89,15 +76,6 @@ TESTERS: Columns = [
 ]
 
 
-def _count(key: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[key]:,}"
-
-
-def _for_all(show: Callable[[Row], str]) -> Callable[[Row], str]:
-    """Shown in the row of all roles together, which alone has such a figure."""
-    return lambda row: show(row) if row["role"] == "all" else ""
-
-
 SPENDING: Columns = [
     ("pair", _plain("pair")),
     ("role", _plain("role")),
@@ -107,66 +85,42 @@ SPENDING: Columns = [
     ("cache\nread", _count("cache_read")),
     ("output", _count("output")),
     ("cost", lambda row: dollars(row["cost"])),
-    ("per\nsolved", _for_all(lambda row: dollars(row["cost_per_solved"]) if row["solved"] else "-")),
-    ("p50\ns", _for_all(_percent("wall_p50_s"))),
-    ("p95\ns", _for_all(_percent("wall_p95_s"))),
+    ("per\nsolved", _of_all_roles(lambda row: dollars(row["cost_per_solved"]) if row["solved"] else "-")),
+    ("p50\ns", _of_all_roles(_percent("wall_p50_s"))),
+    ("p95\ns", _of_all_roles(_percent("wall_p95_s"))),
 ]
 
 
-def spending_rows(rows: list[Row]) -> list[Row]:
-    """One row for each pair and role, and one for all roles of the pair; none where nothing was measured."""
-    result = []
-    for row in rows:
-        if not row["trials"]:
+def spending_rows(pairs: list[Row]) -> list[Row]:
+    """Return a row for each pair and role, and one for all its roles; none where nothing was measured."""
+    rows = []
+    for pair in pairs:
+        if not pair["trials"]:
             continue
         for role in ROLES:
-            kinds = {kind: row[f"{role}_{kind}"] for kind in KINDS}
-            model = row[role]
-            result.append(
-                {"pair": row["pair"], "role": role, "model": model, "cost": row[f"{role}_cost"], **kinds}
-            )
-        totals = {kind: sum(int(row[f"{role}_{kind}"]) for role in ROLES) for kind in KINDS}
-        own = {key: row[key] for key in ("cost", "cost_per_solved", "solved", "wall_p50_s", "wall_p95_s")}
-        result.append({"pair": row["pair"], "role": "all", "model": "", **own, **totals})
-    return result
+            kinds = {kind: pair[f"{role}_{kind}"] for kind in (*KINDS, "cost")}
+            rows.append({"pair": pair["pair"], "role": role, "model": pair[role], **kinds})
+        totals = {kind: sum(row[kind] for row in rows[-len(ROLES) :]) for kind in KINDS}
+        rows.append({**pair, "role": "all", "model": "", **totals})
+    return rows
 
 
-def _between(interval: Interval | None, show: Callable[[float], str]) -> str:
-    return f" [{show(interval.low)}, {show(interval.high)}]" if interval else ""
-
-
-def _points(value: float) -> str:
-    return f"{value:+.1f}"
+def _change(value: float | None, interval: Interval | None, number: Callable[[float], str]) -> str:
+    """Return a difference with its interval, or ``-`` where it is unknown."""
+    if value is None:
+        return "-"
+    return number(value) + (f" [{number(interval.low)}, {number(interval.high)}]" if interval else "")
 
 
 def _signed_dollars(value: float) -> str:
     return dollars(value) if value <= 0 else f"+{dollars(value)}"
 
 
-def _difference(each: Comparison) -> str:
-    if each.difference_pct is None:
-        return "-"
-    return f"{_points(each.difference_pct)}{_between(each.interval_pct, _points)}"
-
-
-def _cost_difference(each: Comparison) -> str:
-    if each.cost is None:
-        return "unknown" if each.tasks else "-"
-    return f"{_signed_dollars(each.cost)}{_between(each.cost_interval, _signed_dollars)}"
-
-
-def _token_difference(each: Comparison) -> str:
-    def whole(value: float) -> str:
-        return f"{value:+,.0f}"
-
-    return "-" if each.tokens is None else f"{whole(each.tokens)}{_between(each.tokens_interval, whole)}"
-
-
 DIFFERENCES: Columns = [
     ("first", lambda each: each.first),
     ("second", lambda each: each.second),
     ("tasks", lambda each: str(each.tasks)),
-    ("points", _difference),
+    ("points", lambda each: _change(each.difference_pct, each.interval_pct, "{:+.1f}".format)),
     ("p", lambda each: f"{each.p_holm:.2g}" if each.tasks else "-"),
     ("second is", lambda each: each.verdict),
     ("could show", lambda each: "-" if each.smallest_pct is None else f"{each.smallest_pct:.1f}"),
@@ -174,22 +128,29 @@ DIFFERENCES: Columns = [
 ]
 SAVINGS: Columns = [
     *DIFFERENCES[:2],
-    ("cost a trial", _cost_difference),
-    ("tokens a trial", _token_difference),
+    (
+        "cost a trial",
+        lambda each: (
+            "unknown"
+            if each.cost is None and each.tasks
+            else _change(each.cost, each.cost_interval, _signed_dollars)
+        ),
+    ),
+    ("tokens a trial", lambda each: _change(each.tokens, each.tokens_interval, "{:+,.0f}".format)),
 ]
 
 
 def in_short(tables: Tables) -> str:
-    """Which pair is best, and which are not shown to be worse; empty where there is but one."""
+    """Tell which pair is best, and which are not shown to be worse; empty where there is but one."""
     if len(tables.best) + len(tables.comparisons) < 2:
         return ""
     best, *others = tables.best
-    shown = f"not shown to be worse: {', '.join(others)}" if others else "all others are shown to be worse"
-    return f"best: {best}; {shown} (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
+    rest = f"not shown to be worse: {', '.join(others)}" if others else "all others are shown to be worse"
+    return f"best: {best}; {rest} (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
 
 
 def markdown(tables: Tables) -> str:
-    """All tables in Markdown."""
+    """Return all tables in Markdown."""
     parts = [markdown_table(results("pair"), tables.pairs)]
     if tables.testers:
         parts.append(markdown_table(TESTERS, tables.testers))
@@ -199,17 +160,17 @@ def markdown(tables: Tables) -> str:
 
 
 def markdown_table(columns: Columns, rows: Sequence[Any]) -> str:
-    """One table in Markdown."""
+    """Return one table in Markdown."""
     lines = [
         "| " + " | ".join(title.replace("\n", " ") for title, _ in columns) + " |",
         "|" + "|".join("---" if title in TEXTS else "---:" for title, _ in columns) + "|",
     ]
-    lines += ["| " + " | ".join(text(row).replace("|", "\\|") for _, text in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell(row).replace("|", "\\|") for _, cell in columns) + " |" for row in rows]
     return "\n".join(lines)
 
 
-def terminal(writer: Any) -> Any:
-    """A rich console on the stream that pytest itself writes to."""
+def pytest_console(writer: Any) -> Any:
+    """Return a rich console on the stream that pytest itself writes to."""
     from rich.console import Console
 
     return Console(
@@ -221,17 +182,17 @@ def terminal(writer: Any) -> Any:
     )
 
 
-def console() -> Any:
-    """A rich console on standard output, wide enough for the tables."""
+def stdout_console() -> Any:
+    """Return a rich console on standard output, wide enough for the tables."""
     from rich.console import Console
 
-    found = Console(highlight=False)
-    found.width = max(NARROWEST, found.width)
-    return found
+    console = Console(highlight=False)
+    console.width = max(NARROWEST, console.width)
+    return console
 
 
 def print_tables(tables: Tables, console: Any) -> None:
-    """All tables to a rich console."""
+    """Print all tables to a rich console."""
     print_table(console, results("pair"), tables.pairs)
     if tables.testers:
         print_table(console, TESTERS, tables.testers, "testers")
@@ -243,12 +204,7 @@ def print_tables(tables: Tables, console: Any) -> None:
 
 
 def print_table(console: Any, columns: Columns, rows: Sequence[Any], title: str = "") -> None:
-    """One table to a rich console, and an empty line."""
-    console.print(_rich(title, columns, rows))
-    console.print()
-
-
-def _rich(title: str, columns: Columns, rows: Sequence[Any]) -> Any:
+    """Print one table to a rich console, and an empty line. Under a title, a name is not repeated."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -259,12 +215,10 @@ def _rich(title: str, columns: Columns, rows: Sequence[Any]) -> Any:
     for name, _ in columns:
         least = min(longest, WIDEST_NAME) if name == first else None
         table.add_column(name, justify="left" if name in TEXTS else "right", overflow="fold", min_width=least)
-    last = None
+    previous = None
     for row in rows:
-        cells = [text(row) for _, text in columns]
-        if title and cells[0] == last:
-            cells[0] = ""
-        else:
-            last = cells[0]
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        name, *cells = (cell(row) for _, cell in columns)
+        table.add_row(*map(Text, ("" if title and name == previous else name, *cells)))
+        previous = name
+    console.print(table)
+    console.print()

@@ -1,7 +1,4 @@
-"""The folder of one run: ``reports/<run-id>/`` with its records, tables and transcripts.
-
-Only the controlling process writes here; xdist workers send what they have with their test reports.
-"""
+"""Write the tables and the page of a run into its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.files import write_whole
 from harness.results import aggregate, render
 from harness.results.pricing import Prices
-from harness.results.run_folder import conversation
+from harness.results.run_folder import load_conversation
 from harness.results.tables import Tables
 from harness.tasks import loader
 
@@ -28,7 +25,7 @@ def write_report(folder: Path, trials: Table, tables: Tables) -> None:
 
     Args:
         folder: The run's folder, with ``transcripts/``.
-        trials: From ``table.priced``.
+        trials: From ``aggregate.add_costs``.
         tables: From ``tables_of``.
 
     Raises:
@@ -37,20 +34,19 @@ def write_report(folder: Path, trials: Table, tables: Tables) -> None:
     """
     from harness.results.page.compose import page
 
-    write_whole(folder / "pairs.csv", aggregate.rows_to_csv(tables.pairs))
-    write_whole(folder / "testers.csv", aggregate.rows_to_csv(tables.testers))
+    write_whole(folder / "pairs.csv", aggregate.to_csv(tables.pairs))
+    write_whole(folder / "testers.csv", aggregate.to_csv(tables.testers))
     write_whole(folder / "pairs.md", render.markdown(tables))
     write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
     made = page(
-        f"Run {folder.name}", tables, aggregate.rows_of(trials), lambda row: conversation(folder, row)
+        f"Run {folder.name}", tables, aggregate.rows_of(trials), lambda row: load_conversation(folder, row)
     )
-    write_whole(folder / PAGE, made.html)
-    for name, html in made.trials.items():
+    for name, html in {PAGE: made.html, **made.trials}.items():
         write_whole(folder / name, html)
 
 
 def load_prices(benchmarks: Path, shown: str) -> Prices:
-    """The library's prices and the user's own.
+    """Return the library's prices and the user's own.
 
     Raises:
         SpecError: The price file is wrong.

@@ -17,37 +17,37 @@ from harness.files import write_whole
 from harness.redact import redact_json
 from harness.results.record import read_rows
 
+TRIALS = "trials.jsonl"
+LATEST = "latest"
+
 
 def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
-    """The ``trials.jsonl`` of a run.
+    """Return the ``trials.jsonl`` of a run.
 
     Raises:
         UsageError: There is no such run.
     """
     for folder in (Path(run), Path(reports) / run):
-        path = folder if folder.is_file() else folder / "trials.jsonl"
+        path = folder if folder.is_file() else folder / TRIALS
         if path.is_file():
             return path
-    known = sorted((path.parent.name for path in Path(reports).glob("*/trials.jsonl")), reverse=True)
+    known = sorted((path.parent.name for path in Path(reports).glob(f"*/{TRIALS}")), reverse=True)
     remedy = f"use one of: {', '.join(known[:6])}" if known else "run `pytest benchmarks` first"
     raise UsageError(f"no run {str(run)!r}, neither as a path nor in {reports}", remedy=remedy)
 
 
-TRIALS = "trials.jsonl"
-
-
-LATEST = "latest"
-
-
 def report_payload(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
-    """What travels with a test report, as plain values: the row and the conversation, without secrets."""
+    """Return what travels with a test report, as plain values: row and conversation, without secrets."""
     conversation = {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)}
-    carried: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
-    return carried
+    payload: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
+    return payload
 
 
 class RunFolder:
-    """Written as the run goes on; made when the first record arrives."""
+    """The folder of a run that goes on; made when the first record arrives.
+
+    Only the controlling process writes here; xdist workers send what they have with their test reports.
+    """
 
     def __init__(self, reports: Path, now: datetime) -> None:
         self.reports = reports
@@ -56,7 +56,7 @@ class RunFolder:
 
     @property
     def path(self) -> Path:
-        """The run's folder."""
+        """Return the run's folder."""
         return self.reports / self.name
 
     def add(self, payload: dict[str, Any]) -> None:
@@ -91,27 +91,24 @@ class Conversation:
     files: dict[str, str]
 
 
-def find(reports: Path, run: str, wanted: str) -> list[Conversation]:
-    """The trials of a run whose slug is ``wanted``, or whose task is, or that hold it as a part.
+def find_conversations(reports: Path, run: str, wanted: str) -> list[Conversation]:
+    """Return the trials of a run whose slug or task is ``wanted``, or else whose slug holds it as a part.
 
     Raises:
         UsageError: There is no such run or trial, or its transcript is damaged.
     """
     path = find_run(run, reports)
-    folder = path.parent
     rows = list(read_rows(path))
-    slugs = [row["trial"] for row in rows]
     exact = [row for row in rows if wanted in (row["trial"], row["task"])]
     chosen = exact or [row for row in rows if wanted in row["trial"]]
     if not chosen:
-        raise UsageError(
-            f"no trial {wanted!r} in {folder}", remedy=f"use one of: {', '.join(sorted(slugs)[:8])}"
-        )
-    return [conversation(folder, row) for row in chosen]
+        known = sorted(row["trial"] for row in rows)[:8]
+        raise UsageError(f"no trial {wanted!r} in {path.parent}", remedy=f"use one of: {', '.join(known)}")
+    return [load_conversation(path.parent, row) for row in chosen]
 
 
-def conversation(folder: Path, row: dict[str, Any]) -> Conversation:
-    """What a trial's models said and did.
+def load_conversation(folder: Path, row: dict[str, Any]) -> Conversation:
+    """Return what a trial's models said and did.
 
     Raises:
         UsageError: Its transcript is missing or damaged.

@@ -1,4 +1,4 @@
-"""Estimators and tests. Plain numbers in, plain numbers out; nothing here knows of trials or tables.
+"""Estimate rates and test differences, from plain numbers; nothing here knows of trials or tables.
 
 The unit that is drawn at random is the *task*: epochs of one task are alike, so they are not counted as if
 they were independent. ``bench/stats.py`` simulates how often the intervals cover the truth and how often
@@ -28,7 +28,7 @@ class Interval:
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Probability that one of k epochs at least is solved: unbiased, from n epochs of which c were.
+    """Return the unbiased probability that one of k epochs at least is solved, from n of which c were.
 
     Source: Chen et al., Evaluating Large Language Models Trained on Code (2021), arXiv:2107.03374, eq. 1.
 
@@ -45,7 +45,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float:
-    """Probability that all of k epochs are solved (pass^k): unbiased, from n epochs of which c were.
+    """Return the unbiased probability that all of k epochs are solved (pass^k), from n of which c were.
 
     Source: Yao et al., tau-bench (2024), arXiv:2406.12045, section 3.
 
@@ -67,7 +67,7 @@ def _check(n: int, c: int, k: int) -> None:
 
 
 def rate_interval(counts: Iterable[tuple[int, int]]) -> Interval | None:
-    """95 % interval of a pass rate.
+    """Return the 95 % interval of a pass rate.
 
     Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209), with the trials replaced by the
     effective number of them: trials divided by the design effect of the clusters (Kish 1965, Survey
@@ -90,7 +90,7 @@ def rate_interval(counts: Iterable[tuple[int, int]]) -> Interval | None:
 
 
 def _effective(clusters: list[tuple[int, int]], trials: int, rate: float) -> float:
-    """How many independent trials would tell as much as these."""
+    """Return how many independent trials would tell as much as these."""
     count = len(clusters)
     if count in (1, trials):
         return trials
@@ -110,7 +110,7 @@ def _wilson(rate: float, trials: float) -> Interval:
 
 
 def difference_interval(differences: Sequence[float]) -> Interval | None:
-    """95 % interval of the mean paired difference of two pass rates.
+    """Return the 95 % interval of the mean paired difference of two pass rates.
 
     Student's interval over the tasks, after two pseudo-tasks were added on which the two disagree half the
     time, once in each direction: with one epoch this is the adjusted interval of Agresti and Min (2005,
@@ -127,13 +127,13 @@ def difference_interval(differences: Sequence[float]) -> Interval | None:
         return None
     from scipy.special import stdtrit
 
-    mean, error = _adjusted(differences)
+    mean, error = _mean_and_error(differences)
     half = float(stdtrit(len(differences) + 1, (1 + CONFIDENCE) / 2)) * error
     return Interval(max(-1.0, mean - half), min(1.0, mean + half))
 
 
-def _adjusted(differences: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error with the two pseudo-tasks."""
+def _mean_and_error(differences: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard error with the two pseudo-tasks."""
     count = len(differences) + 2
     mean = sum(differences) / count
     variance = (sum(d * d for d in differences) + 1) / count - mean * mean
@@ -141,7 +141,7 @@ def _adjusted(differences: Sequence[float]) -> tuple[float, float]:
 
 
 def smallest_shown(differences: Sequence[float], alpha: float = ALPHA) -> float | None:
-    """The smallest true difference that this many tasks would have shown four times in five.
+    """Return the smallest true difference that this many tasks would have shown four times in five.
 
     Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis).
 
@@ -156,11 +156,11 @@ def smallest_shown(differences: Sequence[float], alpha: float = ALPHA) -> float 
         return None
     normal = NormalDist()
     factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)
-    return min(1.0, factor * _adjusted(differences)[1])
+    return min(1.0, factor * _mean_and_error(differences)[1])
 
 
 def paired_p(differences: Sequence[float]) -> float:
-    """Two-sided p value of "no difference", paired by task.
+    """Return the two-sided p value of "no difference", paired by task.
 
     With one epoch: McNemar's test (1947, Psychometrika 12, 153) in its exact form, the binomial test of
     the tasks on which the two disagree. With several, differences may be fractions: then the sign-flip
@@ -192,7 +192,7 @@ def paired_p(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values adjusted for their number, in the order given.
+    """Adjust p values for their number, in the order given.
 
     Source: Holm (1979), Scand. J. Stat. 6, 65.
     """
@@ -205,7 +205,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """95 % interval of a mean of skewed figures, such as differences of cost, one for each task.
+    """Return the 95 % interval of a mean of skewed figures, such as differences of cost, one for each task.
 
     The BCa bootstrap over tasks (Efron 1987, J. Am. Stat. Assoc. 82, 171) with a fixed seed.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.results import aggregate, compare
+from harness.results.columns import BY
 from harness.results.compare import Comparison
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ class Tables:
     """All tables of a run.
 
     Attributes:
-        by: Rows of ``table.summary``, for each of ``table.BY``.
-        testers: Rows of ``table.by_tester``.
+        by: Rows of ``aggregate.summary``, for each of ``columns.BY``.
+        testers: Rows of ``aggregate.by_tester``.
         comparisons: Of all pairs with each other.
         best: The pair with the highest rate, and those that are not shown to be worse.
         note: A line on what the figures are.
@@ -35,18 +36,18 @@ class Tables:
 
     @property
     def pairs(self) -> list[Row]:
-        """One row for each pair."""
+        """Return a row for each pair."""
         return self.by["pair"]
 
 
 def tables_of(trials: Table, further: str = "") -> Tables:
-    """All tables of a run.
+    """Return all tables of a run.
 
     Args:
-        trials: From ``table.priced``.
+        trials: From ``aggregate.add_costs``.
         further: What the note has to say besides.
     """
-    by = {name: aggregate.rows_of(aggregate.summary(trials, name)) for name in aggregate.BY}
+    by = {name: aggregate.rows_of(aggregate.summary(trials, name)) for name in BY}
     rates = {row["pair"]: row["solved_pct"] for row in by["pair"] if row["trials"]}
     comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
     return Tables(
@@ -59,7 +60,7 @@ def tables_of(trials: Table, further: str = "") -> Tables:
 
 
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
-    """A line on what the figures are: replayed or live, of how many epochs, and what stands in for what.
+    """Return a line on the figures: replayed or live, of how many epochs, and what stands in for what.
 
     Args:
         rows: Of the trials.

@@ -1,4 +1,4 @@
-"""harness/reading.py: harness report, compare and view."""
+"""harness/cli/reports.py: harness report, compare and view."""
 
 import json
 import threading
@@ -28,13 +28,15 @@ def harness(*words):
     return CliRunner().invoke(main, words)
 
 
-def test_report_prints_and_writes_the_tables_anew(runs):
-    """From the records alone."""
+def test_report_prints_the_tables_and_writes_nothing(runs):
+    """From the records alone; the page is named where there is one."""
+    before = sorted(runs.rglob("*"))
     result = harness("report", "old")
     assert result.exit_code == 0, result.output
     assert ["a", "20", "100.0", "83.9-100.0"] in [line.split()[:4] for line in result.output.splitlines()]
-    assert "report: reports/old/report.html" in result.output
-    assert (runs / "reports/old/report.html").is_file()
+    assert sorted(runs.rglob("*")) == before
+    (runs / "reports/old/report.html").write_text("")
+    assert "report: reports/old/report.html" in harness("report", "old").output
 
 
 @pytest.mark.parametrize("by", ["task", "difficulty", "tag", "coder"])
@@ -99,7 +101,7 @@ def test_comparing_all_of_a_run(runs):
             "no run 'nothing', neither as a path nor in reports -> use one of: old, new",
         ),
         (["report", "nothing"], "no run 'nothing'"),
-        (["view", "old"], "report.html: not there -> harness report old"),
+        (["view", "nothing"], "no run 'nothing'"),
         (["compare", "old", "--by", "coder"], "there are no two coders that differ in nothing else"),
     ],
 )
@@ -113,7 +115,8 @@ def test_wrong_input(words, said, runs):
 
 def test_the_page_is_served_on_loopback(runs, monkeypatch):
     """The page and nothing above its folder."""
-    harness("report", "old")
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    harness("view", "old")
     said = []
     told = threading.Event()
     monkeypatch.setattr(reports, "say", lambda line, **_: (said.append(line), told.set()))
@@ -128,10 +131,13 @@ def test_the_page_is_served_on_loopback(runs, monkeypatch):
         urllib.request.urlopen(address.rsplit("/", 1)[0] + "/../new/trials.jsonl")
 
 
-def test_the_page_is_opened(runs, monkeypatch):
-    """In the default browser, as a file."""
-    harness("report", "old")
+def test_the_page_and_the_tables_are_written_anew_and_opened(runs, monkeypatch):
+    """From the records alone, at the prices of another day if asked for; in the browser, as a file."""
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
-    assert harness("view", "old").exit_code == 0
-    assert opened == [(runs / "reports/old/report.html").as_uri()]
+    page = runs / "reports/old/report.html"
+    page.write_text("")
+    assert harness("view", "old", "--prices", "2026-06-01").exit_code == 0
+    assert opened == [page.as_uri()]
+    assert "Prices of 2026-06-01." in page.read_text()
+    assert "Prices of 2026-06-01." in page.with_name("pairs.md").read_text()

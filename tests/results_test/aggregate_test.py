@@ -1,4 +1,4 @@
-"""harness/table.py: the pair table, against figures computed by hand."""
+"""harness/results/aggregate.py: the pair table, against figures computed by hand."""
 
 import csv
 import io
@@ -8,25 +8,26 @@ import pytest
 from rows import a_row, an_infra_row
 
 from harness.results import aggregate
+from harness.results.columns import BY
 from harness.results.dataframe import frame
-from harness.results.pricing import Prices, Rates
+from harness.results.pricing import Prices
 from harness.tasks.loader import Price
 
 OWN = Prices(
     {
-        "orch": Rates(input=1, cache_write=2, cache_read=0.5, output=10),
-        "code": Rates(input=3, cache_write=4, cache_read=0.25, output=15),
+        "orch": Price(input=1, cache_write=2, cache_read=0.5, output=10),
+        "code": Price(input=3, cache_write=4, cache_read=0.25, output=15),
         "free": Price(input=0, output=0),
     }
 )
 
 
 def pairs_of(*rows, prices=OWN, on=None):
-    return aggregate.rows_of(aggregate.summary(aggregate.priced(frame(rows), prices, on), "pair"))
+    return aggregate.rows_of(aggregate.summary(aggregate.add_costs(frame(rows), prices, on), "pair"))
 
 
 def graded(*rows):
-    return aggregate.rows_of(aggregate.by_tester(aggregate.priced(frame(rows), OWN)))
+    return aggregate.rows_of(aggregate.by_tester(aggregate.add_costs(frame(rows), OWN)))
 
 
 def test_testers_are_graded_over_all_pairs_by_what_they_wrote():
@@ -229,7 +230,7 @@ def test_the_day_of_the_prices_can_be_chosen():
     class Dated:
         def of(self, model, on):
             asked.append(on.isoformat())
-            return Rates(on.year - 2025, 0, 0, 0)
+            return Price(input=on.year - 2025, cache_write=0, cache_read=0, output=0)
 
     rows = [
         a_row(coder_input=1_000_000, recorded_at="2026-01-01"),
@@ -253,8 +254,8 @@ def test_rows_are_plain_python_values():
 
 def test_the_csv_holds_the_same_figures():
     """A cell of the file is the row's value, and empty where that is unknown."""
-    pairs = aggregate.summary(aggregate.priced(frame([*ROWS, an_infra_row('q,"x"')]), OWN), "pair")
-    text = aggregate.to_csv(pairs)
+    pairs = aggregate.summary(aggregate.add_costs(frame([*ROWS, an_infra_row('q,"x"')]), OWN), "pair")
+    text = aggregate.to_csv(aggregate.rows_of(pairs))
     assert "\r" not in text
     read = list(csv.DictReader(io.StringIO(text)))
     for got, row in zip(read, aggregate.rows_of(pairs), strict=True):
@@ -274,8 +275,8 @@ def test_percentages_are_of_the_measured_trials(count):
 def test_every_grouping_counts_the_same_trials():
     """Models, tasks and difficulties divide the trials; a tag takes each that has it."""
     rows = [*ROWS, a_row("q", task="z", difficulty="hard", tags="x", orchestrator="o2", coder="c2")]
-    trials = aggregate.priced(frame(rows), OWN)
-    for by in aggregate.BY:
+    trials = aggregate.add_costs(frame(rows), OWN)
+    for by in BY:
         found = aggregate.rows_of(aggregate.summary(trials, by))
         wanted = {"x": 5, "y": 4} if by == "tag" else None
         if wanted:
@@ -308,7 +309,7 @@ def test_bounds_are_those_of_the_statistics():
         for epoch, letter in enumerate(outcomes, start=1)
         for outcome in [{"s": "solved", "w": "wrong"}[letter]]
     ]
-    trials = aggregate.priced(frame(rows), OWN)
+    trials = aggregate.add_costs(frame(rows), OWN)
     for by, counts in (("pair", [(2, 2), (2, 1), (2, 0)]), ("coder", [(4, 4), (4, 2), (4, 0)])):
         expected = rate_interval(counts)
         row = aggregate.rows_of(aggregate.summary(trials, by))[0]

@@ -1,4 +1,4 @@
-"""harness/compare.py: two sets of trials, paired by task."""
+"""harness/results/compare.py: two sets of trials, paired by task."""
 
 import pytest
 from rows import a_row, an_infra_row, many
@@ -7,13 +7,20 @@ from harness.errors import UsageError
 from harness.results import aggregate
 from harness.results.compare import best, between_runs, within_run
 from harness.results.dataframe import frame
-from harness.results.pricing import Prices, Rates
+from harness.results.pricing import Prices
+from harness.tasks.loader import Price
 
-PRICES = Prices({"orch": Rates(1, 1, 1, 1), "code": Rates(2, 2, 2, 2), "dear": Rates(20, 20, 20, 20)})
+PRICES = Prices(
+    {
+        "orch": Price(input=1, output=1),
+        "code": Price(input=2, output=2),
+        "dear": Price(input=20, output=20),
+    }
+)
 
 
 def trials(*rows):
-    return aggregate.priced(frame(rows), PRICES)
+    return aggregate.add_costs(frame(rows), PRICES)
 
 
 def test_a_difference_is_shown():

@@ -1,4 +1,4 @@
-"""harness/frame.py: records as a table."""
+"""harness/results/dataframe.py: records as a table."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""harness/gates.py and harness/ending.py: what a run must reach, and who is told."""
+"""harness/results/gates.py and harness/plugin/finish.py: what a run must reach, and who is told."""
 
 from datetime import UTC, datetime
 
@@ -8,18 +8,24 @@ from rows import a_row, a_run, an_infra_row, many
 from harness.errors import UsageError
 from harness.plugin.finish import RunSummary, properties
 from harness.results import aggregate, gates
+from harness.results.compare import between_runs
 from harness.results.dataframe import frame
 from harness.results.gates import Gates
-from harness.results.pricing import Prices, Rates
+from harness.results.pricing import Prices
 from harness.results.render import in_short
 from harness.results.run_folder import RunFolder
 from harness.results.tables import tables_of
+from harness.tasks.loader import Price
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def trials(*rows):
-    return aggregate.priced(frame(rows), Prices())
+    return aggregate.add_costs(frame(rows), Prices())
+
+
+def against(old, new):
+    return between_runs(old, new, ("old", "this run"), "pair")
 
 
 def pairs(*rows):
@@ -44,12 +50,12 @@ def test_a_rate_is_not_rounded_up_to_the_gate():
 def test_a_pair_that_is_shown_to_be_worse_is_told_with_its_tasks():
     """Ten tasks lost of twenty: told; two lost: not enough."""
     old = trials(*many("a", 20))
-    (line,) = gates.worse(gates.against(old, trials(*many("a", 10)), "old"))
+    (line,) = gates.worse(against(old, trials(*many("a", 10))))
     assert "a in this run against a in old: -50.0 points" in line
     assert "lost: t10, t11" in line
-    found = gates.against(old, trials(*many("a", 18)), "old")
+    found = against(old, trials(*many("a", 18)))
     assert not list(gates.worse(found))
-    assert "no difference shown; 20 tasks would have shown one of" in gates.told(found[0])
+    assert "no difference shown; 20 tasks would have shown one of" in gates.in_one_line(found[0])
 
 
 def test_gates_are_checked_before_the_first_trial(tmp_path):
@@ -86,7 +92,7 @@ def test_a_job_summary_is_appended(tmp_path, monkeypatch):
 
 def test_the_properties_of_a_trial():
     """Tokens by role and dollars, for JUnit; an unknown price is unknown, an infra error has no figures."""
-    prices = Prices({"code": Rates(2, 4, 1, 10)})
+    prices = Prices({"code": Price(input=2, cache_write=4, cache_read=1, output=10)})
     row = a_row(coder_input=500_000, coder_cache_read=1_000_000, coder_output=100_000)
     found = dict(properties(row, prices))
     assert (found["outcome"], found["coder_tokens_in"], found["coder_tokens_out"]) == (

@@ -1,4 +1,4 @@
-"""harness/pricing.py: tokens into dollars, from the library's prices and the user's own."""
+"""harness/results/pricing.py: tokens into dollars, from the library's prices and the user's own."""
 
 import datetime as dt
 
@@ -7,7 +7,7 @@ from genai_prices import Usage as Tokens
 from genai_prices import calc_price
 
 from harness.agents.transcript import Usage
-from harness.results.pricing import Prices, Rates
+from harness.results.pricing import Prices
 from harness.tasks.loader import Price
 
 DAY = dt.date(2026, 1, 15)
@@ -82,7 +82,7 @@ def test_own_prices_win_over_the_librarys():
 
 def test_the_arithmetic_of_a_cost():
     """Dollars are tokens times rate over a million, kind by kind."""
-    prices = Prices({"m": Rates(input=1, cache_write=2, cache_read=0.5, output=10)})
+    prices = Prices({"m": Price(input=1, cache_write=2, cache_read=0.5, output=10)})
     usage = Usage(input=1_000_000, cache_write=500_000, cache_read=2_000_000, output=100_000)
     assert prices.cost("m", usage, DAY) == pytest.approx(1 + 1 + 1 + 1)
     assert prices.cost("m", Usage(), DAY) == 0

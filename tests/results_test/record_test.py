@@ -1,4 +1,4 @@
-"""harness/record.py: one flat row for each trial, and the file in which they stand."""
+"""harness/results/record.py: one flat row for each trial, and the file in which they stand."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""harness/layout.py: the tables for people."""
+"""harness/results/render.py: the tables for people."""
 
 import io
 
@@ -87,7 +87,7 @@ def printed(rows, testers=(), *, note="n", width=80):
     stream = io.StringIO()
     writer = TerminalWriter(stream)
     writer.fullwidth = width
-    render.print_tables(tables(rows, testers, note), render.terminal(writer))
+    render.print_tables(tables(rows, testers, note), render.pytest_console(writer))
     return stream.getvalue()
 
 

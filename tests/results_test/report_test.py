@@ -16,19 +16,20 @@ from harness.agents.transcript import Transcript
 from harness.errors import UsageError
 from harness.results import aggregate, render
 from harness.results.dataframe import frame, read
-from harness.results.pricing import Prices, Rates
+from harness.results.pricing import Prices
 from harness.results.record import read_rows
 from harness.results.report import write_report
-from harness.results.run_folder import RunFolder, find, report_payload
+from harness.results.run_folder import RunFolder, find_conversations, report_payload
 from harness.results.tables import Tables, tables_of
 from harness.runner import run_trial
+from harness.tasks.loader import Price
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def written(run: RunFolder) -> Tables:
     """The tables of a run, and its report in its folder."""
-    trials = aggregate.priced(frame(run.rows), Prices())
+    trials = aggregate.add_costs(frame(run.rows), Prices())
     tables = tables_of(trials)
     write_report(run.path, trials, tables)
     return tables
@@ -82,7 +83,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
     written(run)
-    (found,) = find(tmp_path, run.name, "add")
+    (found,) = find_conversations(tmp_path, run.name, "add")
     assert found.row == carried["record"]
     assert report_payload(found.row, found.transcript, found.files) == carried
 
@@ -97,7 +98,7 @@ def test_a_damaged_transcript_is_named(damage, carried, tmp_path) -> None:
     path = run.path / "transcripts" / "gpt+haiku/add/1.json"
     path.write_text(damage)
     with pytest.raises(UsageError, match="not a transcript"):
-        find(tmp_path, run.name, "add")
+        find_conversations(tmp_path, run.name, "add")
 
 
 def test_no_half_written_files(carried, tmp_path: Path) -> None:
@@ -144,8 +145,13 @@ def test_every_figure_is_the_same_everywhere(tmp_path) -> None:
         an_infra_row("b", task="t99"),
     ]
     folder = a_run(tmp_path / "r", rows)
-    prices = Prices({"code": Rates(1, 1, 1, 1), "orch": Rates(0, 0, 0, 0)})
-    trials = aggregate.priced(read(folder / "trials.jsonl"), prices)
+    prices = Prices(
+        {
+            "code": Price(input=1, output=1),
+            "orch": Price(input=0, output=0),
+        }
+    )
+    trials = aggregate.add_costs(read(folder / "trials.jsonl"), prices)
     tables = tables_of(trials)
     write_report(folder, trials, tables)
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""harness/show.py: a conversation for people, in which models may try anything with a terminal."""
+"""harness/results/show.py: a conversation for people, in which models may try anything with a terminal."""
 
 import io
 import re
@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from harness.agents.transcript import Called, Fault, Returned, Said, Spent, Tested, Transcript, Usage, Wrote
-from harness.results.show import show, show_event
+from harness.results.conversation import part_of
+from harness.results.show import print_parts, print_transcript
 from harness.terminal import visible
 
 ATTACKS = {
@@ -42,44 +43,41 @@ EVENTS = [
 UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
-def shown(*events, terminal=False):
+def displayed(*events, terminal=False):
     """What a console gets."""
     stream = io.StringIO()
     console = Console(
         file=stream, width=200, force_terminal=terminal, color_system="truecolor" if terminal else None
     )
-    for event in events:
-        show_event(console, event)
+    print_parts(console, map(part_of, events))
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("event", EVENTS)
-def test_control_characters_of_a_model_are_made_visible(event, attack):
+def test_control_characters_of_a_model_are_made_visible(event):
     """No event lets through what moves a cursor, changes a colour or turns the direction of writing."""
-    text = shown(event(ATTACKS[attack]))
-    assert UNSEEN.findall(text) == []
+    for name, attack in ATTACKS.items():
+        assert UNSEEN.findall(displayed(event(attack))) == [], name
 
 
-@pytest.mark.parametrize("attack", ["colour", "clear", "title", "link", "c1"])
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_coloured_terminal_gets_only_the_harness_own_colours(event, attack):
+def test_a_coloured_terminal_gets_only_the_harness_own_colours(event):
     """In a terminal each escape is one that sets a style, none is the model's."""
-    text = shown(event(ATTACKS[attack]), terminal=True)
-    assert "\x9b" not in text
-    assert "\x07" not in text
-    assert "owned\x07" not in text
-    assert re.sub(r"\x1b\[[0-9;]*m", "", text).count("\x1b") == 0
-    assert "\x1b[31mred" not in text
+    for name in ("colour", "clear", "title", "link", "c1"):
+        text = displayed(event(ATTACKS[name]), terminal=True)
+        assert "\x9b" not in text, name
+        assert "\x07" not in text, name
+        assert re.sub(r"\x1b\[[0-9;]*m", "", text).count("\x1b") == 0, name
+        assert "\x1b[31mred" not in text, name
 
 
-@pytest.mark.parametrize("event", EVENTS[:3] + EVENTS[7:])
 @pytest.mark.parametrize(
     "text", ["[red]x[/red]", "[/]", "[link=http://x]y[/link]", "a[0]", ":smile:", "[bold"]
 )
-def test_markup_is_shown_as_it_was_written(event, text):
+def test_markup_is_shown_as_it_was_written(text):
     """What looks like markup, or like an emoji's name, is a model's text and stays it."""
-    assert text in shown(event(text))
+    for event in EVENTS[:3] + EVENTS[7:]:
+        assert text in displayed(event(text))
 
 
 @pytest.mark.parametrize(
@@ -97,12 +95,10 @@ def test_ordinary_text_is_untouched(text, same):
     assert (visible(text) == text) is same
 
 
-@pytest.mark.parametrize(
-    "mark", ["\u200e", "\u200f", "\u061c", "\u202a", "\u202e", "\u2066", "\u2069"], ids=ascii
-)
-def test_what_turns_the_direction_of_writing_is_made_visible(mark):
+def test_what_turns_the_direction_of_writing_is_made_visible():
     """Marks and overrides can make a line read as another one (Unicode TR 9, table 2.7)."""
-    assert mark not in visible(f"a{mark}b")
+    for mark in "\u200e\u200f\u061c\u202a\u202e\u2066\u2069":
+        assert mark not in visible(f"a{mark}b"), ascii(mark)
 
 
 def test_line_ends_of_other_systems_are_line_ends():
@@ -116,30 +112,30 @@ def test_a_broken_character_can_be_printed(event):
     """Half a surrogate pair, which JSON can carry, does not end the printing with an exception."""
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding="utf-8") as stream:
-        show_event(Console(file=stream, width=80), event("smile \ud83d end"))
+        print_parts(Console(file=stream, width=80), [part_of(event("smile \ud83d end"))])
         stream.flush()
         assert b"end" in raw.getvalue()
 
 
 def test_tokens_are_shown_with_their_role():
     """Usage is one dim line, with the cache where it was used."""
-    assert "[coder: 10 tokens in, 5 out]" in shown(Spent(1, "coder", "m", Usage(10, 0, 0, 5)))
-    assert "cache 2 written 3 read" in shown(Spent(1, "coder", "m", Usage(10, 2, 3, 5)))
+    assert "[coder (m): 10 tokens in, 5 out]" in displayed(Spent(1, "coder", "m", Usage(10, 0, 0, 5)))
+    assert "cache 2 written 3 read" in displayed(Spent(1, "coder", "m", Usage(10, 2, 3, 5)))
 
 
 def test_arguments_are_shown_one_by_one():
     """A JSON object is shown by its keys; anything else as the model wrote it."""
-    assert "spec: Add." in shown(Called(1, "c", "t", '{"spec": "Add.", "n": [1]}'))
-    assert "n: [1]" in shown(Called(1, "c", "t", '{"spec": "Add.", "n": [1]}'))
+    assert "spec: Add." in displayed(Called(1, "c", "t", '{"spec": "Add.", "n": [1]}'))
+    assert "n: [1]" in displayed(Called(1, "c", "t", '{"spec": "Add.", "n": [1]}'))
     for text in ("{broken", "[1, 2]", "5", "[" * 5000):
-        assert text[:100] in shown(Called(1, "c", "t", text))
+        assert text[:100] in displayed(Called(1, "c", "t", text))
 
 
 def test_a_whole_conversation_is_shown_by_attempts():
     """Each attempt has its rule, and a limit is told at the end."""
     stream = io.StringIO()
     events = (Said(1, "user", "first"), Tested(1, True, ""), Said(2, "user", "second"))
-    show(Console(file=stream, width=80), Transcript(events, "tool_call_limit"))
+    print_transcript(Console(file=stream, width=80), Transcript(events, "tool_call_limit"))
     text = stream.getvalue()
     places = [
         text.index(part) for part in ("attempt 1", "first", "generated tests pass", "attempt 2", "second")
@@ -151,5 +147,5 @@ def test_a_whole_conversation_is_shown_by_attempts():
 def test_a_conversation_without_events_is_shown_as_nothing():
     """A trial that never began prints nothing."""
     stream = io.StringIO()
-    show(Console(file=stream), Transcript(()))
+    print_transcript(Console(file=stream), Transcript(()))
     assert stream.getvalue() == ""

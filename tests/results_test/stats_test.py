@@ -1,4 +1,4 @@
-"""harness/stats.py: against enumeration, values worked by hand, published examples and statsmodels."""
+"""harness/results/stats.py: against enumeration, values by hand, published examples and statsmodels."""
 
 from itertools import combinations, product
 from math import sqrt
@@ -17,16 +17,14 @@ from harness.results.stats import (
     smallest_shown,
 )
 
-CASES = [(n, c, k) for n in range(1, 7) for c in range(n + 1) for k in range(1, n + 1)]
 
-
-@pytest.mark.parametrize(("n", "c", "k"), CASES)
-def test_both_are_the_mean_over_all_choices_of_epochs(n, c, k):
-    """What every choice of k of the n epochs shows, on average: that is what makes them unbiased."""
-    epochs = [i < c for i in range(n)]
-    choices = list(combinations(epochs, k))
-    assert pass_at_k(n, c, k) == pytest.approx(mean(any(choice) for choice in choices))
-    assert pass_hat_k(n, c, k) == pytest.approx(mean(all(choice) for choice in choices))
+def test_both_are_the_mean_over_all_choices_of_epochs():
+    """What every choice of k of up to six epochs shows, on average: that is what makes them unbiased."""
+    cases = [(n, c, k) for n in range(1, 7) for c in range(n + 1) for k in range(1, n + 1)]
+    for n, c, k in cases:
+        choices = list(combinations([i < c for i in range(n)], k))
+        assert pass_at_k(n, c, k) == pytest.approx(mean(any(choice) for choice in choices))
+        assert pass_hat_k(n, c, k) == pytest.approx(mean(all(choice) for choice in choices))
 
 
 def test_values_worked_by_hand():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.agents.transcript import Usage
-from harness.cassette.audit.describe import total
+from harness.cassette.audit.usage import total
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
 from harness.cassette.json_diff import comparable, first_difference

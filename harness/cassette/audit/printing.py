@@ -1,34 +1,29 @@
-"""Cassettes on a terminal: the table of all, and the conversation of one, both without secrets."""
+"""Print the table of all cassettes."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.cassette.audit.describe import Part, conversation
-from harness.cassette.file import Cassette
-from harness.terminal import one_line, printable, printable_line
+from harness.terminal import one_line
 
 WIDTH = 100
-STYLES = {"title": "bold", "exchange": "bold cyan", "sent": "magenta", "got": "green", "note": "dim"}
-MARKS = {"title": "", "exchange": "", "sent": "> ", "got": "< ", "note": "  "}
 
 
-def as_table(rows: list[dict[str, Any]]) -> None:
-    """Print the rows of ``Entry.row``, at most 100 columns wide, and count their states."""
-    console = _console()
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the rows of ``Entry.row``, at most 100 columns wide, and how many are in which state."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "outcome", "recorded", "kB", "exch.", "letta", "format", "state"):
-        is_number = name in ("kB", "exch.", "format")
-        fold = "fold" if name in ("trial", "state") else "ellipsis"
-        table.add_column(name, justify="right" if is_number else "left", overflow=fold)  # type: ignore[arg-type]
+    for name in ("trial", "outcome", "recorded"):
+        table.add_column(name, overflow="fold" if name == "trial" else "ellipsis")
+    for name in ("kB", "exch."):
+        table.add_column(name, justify="right")
+    table.add_column("letta")
+    table.add_column("format", justify="right")
+    table.add_column("state", overflow="fold")
     for row in rows:
-        state = Text(row["state"], style="green" if row["state"] == "ok" else "red")
         cells = [
             row["trial"],
             row["outcome"],
@@ -38,31 +33,18 @@ def as_table(rows: list[dict[str, Any]]) -> None:
             row["versions"].get("letta"),
             row["format"],
         ]
+        state = Text(row["state"], style="green" if row["state"] == "ok" else "red")
         table.add_row(*(Text(one_line("-" if cell is None else str(cell))) for cell in cells), state)
-    console.print(table)
+    out = console()
+    out.print(table)
     states = [row["state"] for row in rows]
-    counted = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
-    console.print(Text(f"{len(rows)} cassettes" + (f": {', '.join(counted)}" if counted else "")))
+    counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    out.print(Text(f"{len(rows)} cassettes" + (f": {counted}" if counted else "")))
 
 
-def as_text(tape: Cassette) -> None:
-    """Print a recorded conversation."""
-    console = _console()
-    for part in conversation(tape):
-        head = printable_line(part.head, os.environ)
-        _print(console, Part(head, printable(part.text, os.environ), part.kind))
-
-
-def _print(console: Console, part: Part) -> None:
-    if part.kind == "exchange":
-        console.print()
-    console.print(Text(MARKS[part.kind] + part.head, style=STYLES[part.kind]))
-    if part.text:
-        console.print(Padding(Text(part.text.rstrip()), (0, 0, 0, 6), expand=False))
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal or console.width > WIDTH:
-        console.width = WIDTH
-    return console
+def console() -> Console:
+    """Return a console on standard output, at most 100 columns wide."""
+    found = Console(highlight=False)
+    if not found.is_terminal or found.width > WIDTH:
+        found.width = WIDTH
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.agents.transcript import ROLES, Transcript
 from harness.cli.run.delivery import Delivered
-from harness.results.pricing import Prices
+from harness.results.pricing import Prices, dollars
 from harness.sandbox import TestRun
 from harness.tasks.trial import Pair
 
@@ -54,13 +54,7 @@ def spending(pair: Pair, transcript: Transcript, prices: Prices, day: date) -> I
         cached = f", cache {usage.cache_write:,} written {usage.cache_read:,} read"
         yield (
             f"tokens {role} ({models[role]}): {usage.input:,} in, {usage.output:,} out"
-            f"{cached * bool(usage.cache_write or usage.cache_read)}; cost {_dollars(costs[-1])}"
+            f"{cached * bool(usage.cache_write or usage.cache_read)}; cost {dollars(costs[-1])}"
         )
     known = [cost for cost in costs if cost is not None]
-    yield f"cost   {_dollars(sum(known) if len(known) == len(costs) else None)}"
-
-
-def _dollars(cost: float | None) -> str:
-    if cost is None:
-        return "unknown"
-    return f"${cost:.4f}" if cost else "$0"
+    yield f"cost   {dollars(sum(known) if len(known) == len(costs) else None)}"

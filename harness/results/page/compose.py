@@ -1,24 +1,26 @@
-"""A run's tables and conversations into one page. Jinja, imported here only, escapes every text."""
+"""Compose the page of a run. Jinja, imported here only, escapes every text that is not marked ``safe``."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
 from harness.results import render
-from harness.results.aggregate import BY, TOKENS
-from harness.results.page import conversation
+from harness.results.columns import BY, TOKENS
+from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
 from harness.results.page.figure import rate_against_cost
-from harness.results.render import Columns, dollars
+from harness.results.pricing import dollars
+from harness.results.render import Columns
 from harness.results.run_folder import Conversation
 from harness.results.tables import Row, Tables
+from harness.tasks.task import Difficulty
 from harness.terminal import visible
 
 if TYPE_CHECKING:
@@ -39,16 +41,16 @@ class Page:
     trials: Mapping[str, str]
 
 
-def page(title: str, tables: Tables, trials: Sequence[Row], talk: Callable[[Row], Conversation]) -> Page:
-    """The page of a run.
+def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]) -> Page:
+    """Return the page of a run.
 
     Args:
         title: Its heading.
         tables: The run's tables.
         trials: Rows of its trials, each with its ``cost``.
-        talk: Gives the conversation of a row.
+        load: Returns the conversation of a row.
     """
-    bodies = {row["trial"]: _body(talk(row)) for row in trials}
+    bodies = {row["trial"]: _body(load(row)) for row in trials}
     split = sum(map(len, bodies.values())) > ONE_FILE_BYTES
     apart = {f"trials/{name}.html": _alone(name, body) for name, body in bodies.items()} if split else {}
     rows = [{**row, "href": _href(row["trial"], split=split)} for row in trials]
@@ -56,8 +58,8 @@ def page(title: str, tables: Tables, trials: Sequence[Row], talk: Callable[[Row]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     html = _template("page.html.j2").render(
         title=title,
-        style=_safe(_text("style.css")),
-        script=_safe(script),
+        style=_text("style.css"),
+        script=script,
         script_hash=f"sha256-{digest}",
         tables=tables,
         answer=list(_answer(tables, rows)),
@@ -76,16 +78,15 @@ def page(title: str, tables: Tables, trials: Sequence[Row], talk: Callable[[Row]
         trials=[_trial_row(row) for row in rows],
         trial_titles=TRIAL_TITLES,
         split=split,
-        sections=[] if split else [(f"trial/{name}", name, _safe(body)) for name, body in bodies.items()],
-        safe=_safe,
+        sections={} if split else bodies,
     )
     return Page(html, apart)
 
 
 def _columns(columns: Columns) -> list[dict[str, Any]]:
     return [
-        {"title": title.replace("\n", " "), "show": show, "text": title in render.TEXTS}
-        for title, show in columns
+        {"title": title.replace("\n", " "), "cell": cell, "text": title in render.TEXTS}
+        for title, cell in columns
     ]
 
 
@@ -94,37 +95,33 @@ def _href(trial: str, *, split: bool) -> str:
 
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
-    """What a reader wants to know first, as sentences."""
+    """Yield sentences on what a reader wants to know first."""
     if short := render.in_short(tables):
         yield short[:1].upper() + short[1:] + "."
-    for row in tables.pairs:
-        if row["trials"] and row["pair"] in tables.best[:1]:
+    measured = [row for row in tables.pairs if row["trials"]]
+    for row in measured:
+        if row["pair"] in tables.best[:1]:
             low, high = row["solved_low_pct"], row["solved_high_pct"]
             yield (
                 f"{row['pair']} solved {row['solved']} of {row['trials']} trials of {row['tasks']} tasks: "
                 f"{row['solved_pct']:.1f} % (95 % interval {low:.1f} to {high:.1f})."
             )
-    for row in tables.pairs:
-        if row["trials"]:
-            price = dollars(row["cost_per_trial"])
-            unknown = f" (no price is known for {row['unpriced']})" if row["unpriced"] else ""
-            yield f"{row['pair']} costs {price} a trial{unknown}."
-    why: dict[str, int] = defaultdict(int)
-    for row in rows:
-        why[row["outcome"].replace("_", " ")] += 1
-    yield "Outcomes: " + ", ".join(f"{count} {name}" for name, count in sorted(why.items())) + "."
+    for row in measured:
+        unknown = f" (no price is known for {row['unpriced']})" if row["unpriced"] else ""
+        yield f"{row['pair']} costs {dollars(row['cost_per_trial'])} a trial{unknown}."
+    outcomes = Counter(row["outcome"].replace("_", " ") for row in rows)
+    yield "Outcomes: " + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) + "."
 
 
 def _heat(rows: Iterable[Row]) -> dict[str, Any]:
-    """Task by pair; each cell leads to the first trial that was not solved, or else the first."""
+    """Return cells of task by pair; each leads to the first trial that was not solved, or else the first."""
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
     difficulty: dict[str, str] = {}
     for row in rows:
         cells[row["task"], row["pair"]].append(row)
         difficulty[row["task"]] = row["difficulty"]
     pairs = sorted({pair for _, pair in cells})
-    order = {name: place for place, name in enumerate(("trivial", "easy", "medium", "hard"))}
-    tasks = sorted(difficulty, key=lambda task: (order.get(difficulty[task], 9), task))
+    order = [*get_args(Difficulty), None]
     return {
         "pairs": pairs,
         "rows": [
@@ -133,7 +130,7 @@ def _heat(rows: Iterable[Row]) -> dict[str, Any]:
                 "difficulty": difficulty[task],
                 "cells": [_cell(cells[task, pair]) if (task, pair) in cells else None for pair in pairs],
             }
-            for task in tasks
+            for task in sorted(difficulty, key=lambda task: (order.index(difficulty[task]), task))
         ],
     }
 
@@ -156,48 +153,36 @@ def _filters(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
 
 
 def _trial_row(row: Row) -> Row:
-    """A row with its figures as texts; what is unknown is ``-``."""
-
-    def shown(value: object) -> str:
-        return "-" if value is None else str(value)
-
+    """Return a row with its figures as texts; what is unknown is ``-``."""
     known = [row[name] for name in TOKENS if row[name] is not None]
+    texts = {
+        name: "-" if row[name] is None else str(row[name])
+        for name in ("attempts", "tool_errors", "recorded_wall_s")
+    }
     return {
-        **{name: row[name] for name in ("trial", "href", "pair", "outcome", "kind", "difficulty", "tags")},
-        "detail": visible(row["detail"]),
-        "attempts": shown(row["attempts"]),
-        "tool_errors": shown(row["tool_errors"]),
+        **row,
+        **texts,
         "tokens": f"{sum(known):,}" if known else "-",
         "cost": dollars(row["cost"]) if row["kind"] == "model" else "-",
-        "wall": shown(row["recorded_wall_s"]),
     }
 
 
-def _body(talk: Conversation) -> str:
+def _body(conversation: Conversation) -> str:
+    events = conversation.transcript.events
     return str(
         _template("trial.html.j2").render(
-            row=conversation.figures(talk.row),
-            events=conversation.pieces(talk.transcript.events),
-            stop=talk.transcript.stop,
-            files=conversation.files(talk.files, talk.transcript.events),
-            safe=_safe,
+            row=figures(conversation.row),
+            parts=parts_for_page(events),
+            stop=conversation.transcript.stop,
+            files=unseen_files(conversation.files, events),
         )
     )
 
 
 def _alone(name: str, body: str) -> str:
-    """A conversation as a file of its own."""
-    up = "../" * (name.count("/") + 1)
-    style = _safe(_text("style.css"))
-    back = f"{up}report.html#trials"
-    return str(_template("alone.html.j2").render(title=name, style=style, body=_safe(body), back=back))
-
-
-def _safe(markup: str) -> Any:
-    """Text that is markup already: of this package, of the highlighter or of the plotting library."""
-    from markupsafe import Markup
-
-    return Markup(markup)  # noqa: S704  (its callers pass nothing of a model's that was not escaped)
+    """Return a conversation as a file of its own."""
+    back = f"{'../' * (name.count('/') + 1)}report.html#trials"
+    return str(_template("alone.html.j2").render(title=name, style=_text("style.css"), body=body, back=back))
 
 
 def _text(name: str) -> str:
@@ -212,6 +197,8 @@ def _template(name: str) -> Any:
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_text), trim_blocks=True
     )
+    environment.filters |= {"visible": visible, "python": python}
+    return environment

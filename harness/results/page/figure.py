@@ -1,4 +1,4 @@
-"""Pass rate against cost as an SVG picture, by matplotlib, which is imported here only.
+"""Draw pass rate against cost as an SVG picture with matplotlib, which is imported here only.
 
 Its colours are those of the page: each is drawn in a colour that stands for a CSS variable.
 """
@@ -9,7 +9,9 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-Row = dict[str, Any]
+from harness.results.columns import TOKENS
+from harness.results.tables import Row
+
 VARIABLES = {"#010203": "var(--ink)", "#040506": "var(--line)", "#070809": "var(--point)"}
 INK, LINE, POINT = VARIABLES
 
@@ -29,12 +31,12 @@ class Figure:
 
 
 def rate_against_cost(pairs: list[Row]) -> Figure:
-    """Each pair's pass rate with its interval, against dollars a trial.
+    """Draw each pair's pass rate with its interval, against dollars a trial.
 
     Where a pair's cost is unknown, or nothing cost anything, tokens a trial take the place of dollars.
 
     Args:
-        pairs: Rows of ``table.summary`` by pair.
+        pairs: Rows of ``aggregate.summary`` by pair.
     """
     measured = [row for row in pairs if row["trials"]]
     in_dollars = all(row["cost"] is not None for row in measured) and any(row["cost"] for row in measured)
@@ -42,16 +44,14 @@ def rate_against_cost(pairs: list[Row]) -> Figure:
     marks = tuple((number, row["pair"]) for number, row in enumerate(measured, start=1))
     if not measured:
         return Figure(axis, "", ())
-    across = [row["cost_per_trial"] if in_dollars else _tokens(row) for row in measured]
-    return Figure(axis, _drawn(measured, across, "US dollars" if in_dollars else "tokens"), marks)
+    across = [
+        row["cost_per_trial"] if in_dollars else sum(row[name] for name in TOKENS) / row["trials"]
+        for row in measured
+    ]
+    return Figure(axis, _draw(measured, across, "US dollars" if in_dollars else "tokens"), marks)
 
 
-def _tokens(row: Row) -> float:
-    roles, kinds = ("orchestrator", "coder", "tester"), ("input", "cache_write", "cache_read", "output")
-    return float(sum(row[f"{role}_{kind}"] for role in roles for kind in kinds)) / int(row["trials"])
-
-
-def _drawn(pairs: list[Row], across: list[float], unit: str) -> str:
+def _draw(pairs: list[Row], across: list[float], unit: str) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
@@ -85,7 +85,7 @@ def _drawn(pairs: list[Row], across: list[float], unit: str) -> str:
 
 
 def _for_the_page(svg: str) -> str:
-    """The drawing itself, with the page's colours and a name for those who do not see it."""
+    """Return the drawing itself, with the page's colours and a name for those who do not see it."""
     svg = svg[svg.index("<svg") :]
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, variable)

@@ -34,7 +34,7 @@ def page(tmp_path_factory):
     (folder / "transcripts/a/t00/1.json").write_text(
         json.dumps(a_talk("<script>document.title = 'hacked'</script>"))
     )
-    trials = aggregate.priced(read(folder / "trials.jsonl"), Prices())
+    trials = aggregate.add_costs(read(folder / "trials.jsonl"), Prices())
     write_report(folder, trials, tables_of(trials))
     return (folder / "report.html").as_uri()
 

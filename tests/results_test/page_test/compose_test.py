@@ -1,4 +1,4 @@
-"""harness/page: the report page as text."""
+"""harness/results/page: the report page as text."""
 
 import json
 import re
@@ -19,7 +19,7 @@ HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m"
 
 def report_of(folder):
     """The page of a run's folder, written anew."""
-    trials = aggregate.priced(read(folder / "trials.jsonl"), Prices())
+    trials = aggregate.add_costs(read(folder / "trials.jsonl"), Prices())
     write_report(folder, trials, tables_of(trials))
     return (folder / "report.html").read_text()
 

@@ -1,0 +1,120 @@
+"""Convert what happened in a trial to the parts that are displayed of it.
+
+The terminal (``show.py``) and the page (``page/``) render the same parts. A part's texts are as models wrote
+them: making them safe is the renderer's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Tested, Usage, Wrote
+
+Speaker = Literal["user", "orchestrator", "coder", "tester", "claude"]
+Style = Literal[Speaker, "tool", "passed", "fault", "tokens", "attempt", "exchange", "note"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One entry of a displayed conversation.
+
+    Attributes:
+        style: Who speaks or what it is, which decides its colour.
+        title: A short heading.
+        text: What was said, written or returned; may be empty.
+        note: A remark beside the title, such as "thinking".
+        is_code: Tells that the text is Python.
+    """
+
+    style: Style
+    title: str
+    text: str = ""
+    note: str = ""
+    is_code: bool = False
+
+
+def parts(events: Iterable[Event]) -> Iterator[Part]:
+    """Yield a part for each event, and one where each attempt begins."""
+    attempt = 0
+    for event in events:
+        if event.attempt != attempt:
+            attempt = event.attempt
+            yield attempt_part(attempt)
+        yield part_of(event)
+
+
+def attempt_part(attempt: int) -> Part:
+    """Return the part that separates attempts."""
+    return Part("attempt", f"attempt {attempt}")
+
+
+def part_of(event: Event) -> Part:
+    """Return what is displayed of an event."""
+    match event:
+        case Said():
+            return Part(event.speaker, event.speaker, event.text, "thinking" if event.thinking else "")
+        case Called():
+            return called("orchestrator", event.tool, event.arguments)
+        case Wrote():
+            return Part(event.role, f"{event.role} writes {event.path}", event.text, is_code=True)
+        case Returned():
+            return returned(event.text, ok=event.ok)
+        case Spent():
+            return Part("tokens", f"{event.role} ({event.model})", note=tokens(event.usage))
+        case Tested():
+            style: Style = "passed" if event.passed else "fault"
+            return Part(style, f"generated tests {'' if event.passed else 'do not '}pass", event.text)
+        case Fault():
+            return Part("fault", "fault (not the models')", event.text)
+
+
+def style_of(speaker: str) -> Style:
+    """Return the style of who speaks."""
+    match speaker:
+        case "user" | "orchestrator":
+            return speaker
+        case "Claude" | "Claude Code" | "assistant":
+            return "claude"
+        case _:
+            return "tool"
+
+
+def called(speaker: str, tool: str, arguments: Any) -> Part:
+    """Return the part of a tool call, with a line for each argument.
+
+    Args:
+        speaker: The model that calls.
+        tool: The tool's name.
+        arguments: A JSON value or its text. What is no JSON object is displayed as the model wrote it.
+    """
+    values = arguments
+    if isinstance(arguments, str):
+        try:
+            values = json.loads(arguments)
+        except (ValueError, RecursionError):
+            values = None
+    if isinstance(values, dict):
+        text = "\n".join(f"{key}: {_plain(value)}" for key, value in values.items())
+    else:
+        text = _plain(arguments)
+    return Part(style_of(speaker), f"{speaker} calls {tool}", text)
+
+
+def returned(text: str, *, ok: bool = True) -> Part:
+    """Return the part of what a tool returned."""
+    return Part("tool", "tool returns", text) if ok else Part("fault", "tool returns an error", text)
+
+
+def tokens(usage: Usage) -> str:
+    """Return numbers of tokens in words; those of the cache only where it was used."""
+    cached = f", cache {usage.cache_write:,} written {usage.cache_read:,} read"
+    return f"{usage.input:,} tokens in, {usage.output:,} out" + (
+        cached if usage.cache_write or usage.cache_read else ""
+    )
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
