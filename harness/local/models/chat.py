@@ -1,6 +1,6 @@
-"""The values that the endpoints and the models of the local model server exchange.
+"""The values that the HTTP APIs and the models of the local model server exchange.
 
-Both HTTP dialects (OpenAI, Anthropic) are parsed into these, and both models answer in them.
+Requests of both APIs (OpenAI, Anthropic) are parsed into these, and both models answer in them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's wish to call one tool. ``id`` is empty until an endpoint assigns one."""
+    """A tool call of a model. ``id`` is empty until an API assigns one."""
 
     name: str
     arguments: Mapping[str, Any]
     id: str = ""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A model's final text: it ends its turn."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a text model generated, in tokens as the model itself counts them.
+    """The text that a model generated, and its usage in tokens as the model itself counts them.
 
     Attributes:
         prompt_tokens: All prompt tokens, cached ones included.
@@ -77,7 +70,23 @@ class Completion:
     stop_sequence: str | None = None
 
 
-class PromptTooLong(Exception):
+# Where an answer needs no language model its usage is truly zero.
+NO_MODEL = Completion("", 0, 0, 0, "stop")
+
+
+class RequestError(Exception):
+    """A request that cannot be answered. Each API puts it into its own error format."""
+
+    status = 400
+
+
+class UnknownModel(RequestError):
+    """The requested model is not served here; the text is its name."""
+
+    status = 404
+
+
+class PromptTooLong(RequestError):
     """The prompt leaves no room in the model's context."""
 
     def __init__(self, tokens: int, maximum: int) -> None:
@@ -90,7 +99,7 @@ class TextModel(Protocol):
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """Continues the conversation; with ``schema`` the text is JSON that satisfies it.
+        """Continue the conversation; with ``schema`` the text is JSON that satisfies it.
 
         Raises:
             PromptTooLong: The conversation does not fit into the model's context.

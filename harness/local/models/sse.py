@@ -1,4 +1,4 @@
-"""An answer of the Messages API as the server-sent events in which it is streamed, all at once."""
+"""The server-sent events of a streamed message, all made at once from the whole answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 
 def stream(message: Mapping[str, Any]) -> bytes:
-    """The body of a streamed answer, from the answer that would be sent whole."""
-    return b"".join(_event(kind, value) for kind, value in _events(message))
+    """Return the body of a streamed answer, made from the answer that would be sent whole."""
+    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in _events(message))
+    return "".join(events).encode()
 
 
-def _events(message: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _events(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     usage = message["usage"]
-    begun = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
-    yield "message_start", {"message": {**begun, "usage": {**usage, "output_tokens": 1}}}
+    started = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    yield {"type": "message_start", "message": {**started, "usage": {**usage, "output_tokens": 1}}}
     for index, block in enumerate(message["content"]):
         if block["type"] == "tool_use":
             empty = {**block, "input": {}}
@@ -23,13 +24,10 @@ def _events(message: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         else:
             empty = {"type": "text", "text": ""}
             delta = {"type": "text_delta", "text": block["text"]}
-        yield "content_block_start", {"index": index, "content_block": empty}
-        yield "content_block_delta", {"index": index, "delta": delta}
-        yield "content_block_stop", {"index": index}
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
     stopped = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
-    yield "message_delta", {"delta": stopped, "usage": {"output_tokens": usage["output_tokens"]}}
-    yield "message_stop", {}
-
-
-def _event(kind: str, value: Mapping[str, Any]) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **value})}\n\n".encode()
+    output = {"output_tokens": usage["output_tokens"]}
+    yield {"type": "message_delta", "delta": stopped, "usage": output}
+    yield {"type": "message_stop"}

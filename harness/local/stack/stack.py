@@ -184,7 +184,7 @@ class _Starter:
         port = self._options.model_port
         log = self._home.log("model-server")
         with self._timed(f"starting the model server on port {port}"):
-            command = [sys.executable, "-m", "harness.local.models.model_server", "--port", str(port)]
+            command = [sys.executable, "-m", "harness.local.models.server", "--port", str(port)]
             identity = spawn(command, log=log, env=_model_server_environment(), cwd=self._home.root)
             self._remember(MODEL_SERVER, identity, port)
             wait_until_ready(
