@@ -119,7 +119,7 @@ def replayed(pair: Pair) -> Endpoints:
 
 def _embedded(name: str) -> str:
     """An address of the embedded stack; empty if it does not run."""
-    from harness.local.stack.stack import status
+    from harness.local.stack.status import status
 
     return str(getattr(status(), name))
 

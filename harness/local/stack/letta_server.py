@@ -1,4 +1,4 @@
-"""The Letta server: its environment variables, its migrations, the stored address of the model server.
+"""The process of the Letta server: its environment, database migrations, start and health.
 
 Letta gets a home folder of its own and only the variables named here. The local model server is made known
 to it as a vLLM server, so its models' handles read ``local/...``. The user's own provider keys are passed on,
@@ -19,7 +19,7 @@ from harness.local.stack.letta_install import VERSION, LettaInstall
 from harness.local.stack.ports import HOST, get_json
 from harness.local.stack.processes import Identity, run, spawn
 
-# What a server needs from the user's environment to run and to reach Anthropic.
+# The variables of the user's that a server needs to run and to reach Anthropic.
 _INHERITED = (
     "PATH",
     "LANG",
@@ -45,27 +45,27 @@ UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}'
 
 
 class LettaDatabase(Protocol):
-    """Where Letta keeps what it knows: the embedded PostgreSQL, or one of the user's."""
+    """The database of Letta: the embedded PostgreSQL, or one of the user's."""
 
     @property
     def server_uri(self) -> str:
-        """For Letta itself, which uses asyncpg."""
+        """The address for Letta itself, which uses asyncpg."""
 
     @property
     def migration_uri(self) -> str:
-        """For Letta's migrations, which use pg8000."""
+        """The address for Letta's migrations, which use pg8000."""
 
     def sql(self, statements: str) -> list[str]:
-        """Runs SQL and gives its output, one line per row."""
+        """Run SQL and return its output, one line per row."""
 
 
 def forget_migrations(home: Home) -> None:
-    """Lets the next start look at the database anew."""
+    """Make the next start check the database again."""
     _migration_record(home).unlink(missing_ok=True)
 
 
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
-    """Gives the environment of Letta and of its migrations.
+    """Return the environment of Letta and of its migrations.
 
     Args:
         home: The stack's home.
@@ -95,12 +95,12 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
 
 
 def base_url(model_port: int) -> str:
-    """The model server's address as Letta's vLLM provider wants it."""
+    """Return the model server's address as Letta's vLLM provider expects it."""
     return f"http://{HOST}:{model_port}/v1"
 
 
 def needs_migration(home: Home, database: LettaDatabase) -> bool:
-    """Whether the database is not known to be at this Letta version's last migration."""
+    """Return True unless the database is known to be at this Letta version's last migration."""
     try:
         known = json.loads(_migration_record(home).read_text())
     except (FileNotFoundError, ValueError):
@@ -109,7 +109,7 @@ def needs_migration(home: Home, database: LettaDatabase) -> bool:
 
 
 def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
-    """Brings the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
+    """Migrate the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
 
     Raises:
         StackError: A migration failed; holds the end of its output.
@@ -117,19 +117,14 @@ def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
     _letta_folder(home)
     command = [str(install.program("alembic")), "upgrade", "head"]
     env = environment(home, database.migration_uri, 0, os.environ)
-    run(
-        command,
-        log=home.log("letta-migrations"),
-        env=env,
-        cwd=install.folder,
-        what="Letta's database migration",
-    )
+    log = home.log("letta-migrations")
+    run(command, log=log, env=env, cwd=install.folder, what="Letta's database migration")
     record = {"letta": VERSION, "revisions": _revisions(database)}
     _migration_record(home).write_text(json.dumps(record) + "\n")
 
 
 def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
-    """Updates the stored address of the model server.
+    """Update the stored address of the model server.
 
     Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
     never looks at the variable again. Does nothing at the first start, when nothing is stored.
@@ -139,25 +134,25 @@ def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
 
 
 def start(home: Home, install: LettaInstall, database: LettaDatabase, port: int, model_port: int) -> Identity:
-    """Starts the server; it outlives this process and answers after 10 to 30 s."""
+    """Start the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)
     return spawn(command, log=log_path(home), env=env, cwd=_letta_folder(home))
 
 
 def answers(port: int) -> bool:
-    """Whether a Letta server answers on a port."""
+    """Return True if a Letta server answers on a port."""
     health = get_json(port, "/v1/health/")
     return isinstance(health, dict) and health.get("status") == "ok"
 
 
 def log_path(home: Home) -> Path:
-    """The server's log."""
+    """Return the server's log."""
     return home.log("letta-server")
 
 
 def _letta_folder(home: Home) -> Path:
-    """Letta's working folder: not the user's, whose ``.env`` and ``conf.yaml`` it would read."""
+    """Make and return Letta's working folder: in the user's it would read ``.env`` and ``conf.yaml``."""
     folder = home.letta_home / ".letta"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
