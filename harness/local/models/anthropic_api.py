@@ -40,7 +40,7 @@ class ToolUse(Part):
 
 
 class ToolResult(Part):
-    """What the client's tool returned; only its success matters here."""
+    """The result of the client's tool; only its success matters here."""
 
     type: Literal["tool_result"]
     is_error: bool | None = None

@@ -40,6 +40,16 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
 
+    @property
+    def properties(self) -> Mapping[str, Mapping[str, Any]]:
+        """The schemas of the parameters, by name."""
+        return self.parameters.get("properties") or {}
+
+    @property
+    def required(self) -> list[str]:
+        """The names of the parameters that every call must have."""
+        return [name for name in self.parameters.get("required", []) if name in self.properties]
+
 
 @dataclass(frozen=True)
 class Sampling:

@@ -33,11 +33,14 @@ CONTEXT_WINDOW = 8192
 MAX_ANSWER = 1024
 
 
+FunctionName = Annotated[str, Field(validation_alias=AliasPath("function", "name"))]
+
+
 class InputCall(Part):
     """A tool call of an earlier answer; its arguments are a JSON object as text."""
 
     id: str | None = None
-    name: str = Field(validation_alias=AliasPath("function", "name"))
+    name: FunctionName
     arguments: Annotated[Json[dict[str, Any]], BeforeValidator(lambda text: text or "{}")] = Field(
         default={}, validation_alias=AliasPath("function", "arguments")
     )
@@ -61,7 +64,7 @@ class InputMessage(Part):
 class ToolOffer(Part):
     """A tool on offer; ``parameters`` is a JSON Schema of type object."""
 
-    name: str = Field(validation_alias=AliasPath("function", "name"))
+    name: FunctionName
     description: str | None = Field(default=None, validation_alias=AliasPath("function", "description"))
     parameters: dict[str, Any] | None = Field(
         default=None, validation_alias=AliasPath("function", "parameters")
@@ -71,7 +74,7 @@ class ToolOffer(Part):
 class NamedChoice(Part):
     """The choice of one tool, which must be called."""
 
-    name: str = Field(validation_alias=AliasPath("function", "name"))
+    name: FunctionName
 
 
 class ChatRequest(RequestBody):
@@ -81,9 +84,7 @@ class ChatRequest(RequestBody):
     tools: list[ToolOffer] | None = None
     tool_choice: ToolChoice | NamedChoice | None = None
     seed: int | None = None
-    stop: (
-        Annotated[list[str], BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop)] | None
-    ) = None
+    stop: str | list[str] | None = None
     max_tokens: NonNegativeInt | None = None
     max_completion_tokens: NonNegativeInt | None = None
     stream: Literal[False] | None = None
@@ -126,7 +127,8 @@ def answer(body: Any, model: TextModel) -> dict[str, Any]:
         reply, made = scripted.reply(messages, tools, choice), NO_MODEL
     elif request.model == SMOLLM:
         limit = request.max_completion_tokens or request.max_tokens or MAX_ANSWER
-        sampling = request.sampling(min(limit, MAX_ANSWER), request.stop, request.seed)
+        stop = [request.stop] if isinstance(request.stop, str) else request.stop
+        sampling = request.sampling(min(limit, MAX_ANSWER), stop, request.seed)
         text_allowed = choice != "required"
         instructions = tool_calls.describe(tools, text_allowed=text_allowed) if tools else ""
         schema = tool_calls.answer_schema(tools, text_allowed=text_allowed) if tools else None

@@ -1,4 +1,4 @@
-"""What both HTTP APIs share: strictly typed request bodies, sampling, and ids made from the request."""
+"""The common parts of both HTTP APIs: strictly typed request bodies, sampling, ids made from the request."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CONTEXT = 8192
 BATCH = 128
 THREADS = 2
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-# What the model was tuned with when no system message is given.
+# The system message with which the model was tuned where none was given.
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 

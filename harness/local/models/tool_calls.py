@@ -1,6 +1,6 @@
 """Tool calling for a model that was not trained for it: a prompt, a grammar, and reading back the answer.
 
-The model is told of the tools in a few lines, and a JSON schema holds its answer to one of
+The prompt lists the tools in a few lines, and a JSON schema restricts the answer to one of
 ``{"tool": NAME, "arguments": {...}}`` and ``{"answer": TEXT}``.
 """
 
@@ -19,7 +19,11 @@ MAX_STRING = 800
 
 def describe(tools: Sequence[Tool], *, text_allowed: bool) -> str:
     """Describe the tools and the answer format for the system prompt."""
-    lines = ["You can call these tools:", *(_signature(tool) for tool in tools)]
+    lines = ["You can call these tools:"]
+    for tool in tools:
+        parameters = ", ".join(name if name in tool.required else f"{name}?" for name in tool.properties)
+        first_line = tool.description.strip().partition("\n")[0]
+        lines.append(f"- {tool.name}({parameters}): {first_line}")
     lines.append('To call a tool answer {"tool": "<name>", "arguments": {...}}.')
     if text_allowed:
         lines.append('When all is done answer {"answer": "<text>"}.')
@@ -51,8 +55,8 @@ def parse_answer(text: str) -> ToolCall | str:
 def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Message]:
     """Rewrite a conversation with tool calls in the roles and the format that the model knows.
 
-    What Letta adds and what changes from agent to agent is taken off: it tells a model of this size nothing,
-    and without it the same task gets the same answer at temperature 0.
+    Without Letta's additions, which differ from agent to agent, the same task gets the same answer at
+    temperature 0.
     """
     system = [without_metadata(message.text) for message in messages if message.role == "system"]
     parts = [part for part in (*system, instructions) if part]
@@ -70,9 +74,8 @@ def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Messag
 
 
 def _call_schema(tool: Tool) -> dict[str, Any]:
-    properties = {name: _bounded(schema) for name, schema in _properties(tool).items()}
-    required = [name for name in tool.parameters.get("required", []) if name in properties]
-    arguments = _object(properties, required)
+    properties = {name: _bounded(schema) for name, schema in tool.properties.items()}
+    arguments = _object(properties, tool.required)
     return _object({"tool": {"const": tool.name}, "arguments": arguments}, ["tool", "arguments"])
 
 
@@ -87,15 +90,3 @@ def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _properties(tool: Tool) -> Mapping[str, Mapping[str, Any]]:
-    properties: Mapping[str, Mapping[str, Any]] = tool.parameters.get("properties") or {}
-    return properties
-
-
-def _signature(tool: Tool) -> str:
-    required = tool.parameters.get("required", [])
-    parameters = ", ".join(name if name in required else f"{name}?" for name in _properties(tool))
-    first_line = tool.description.strip().partition("\n")[0]
-    return f"- {tool.name}({parameters}): {first_line}"

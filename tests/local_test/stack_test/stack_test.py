@@ -13,8 +13,9 @@ from harness.errors import StackError
 from harness.local.stack import home as home_module
 from harness.local.stack import stack, state
 from harness.local.stack.components import StackOptions, Starter
-from harness.local.stack.external_postgres import ExternalDatabase, parse
+from harness.local.stack.external_postgres import parse
 from harness.local.stack.home import Home
+from harness.local.stack.postgres import Database
 from harness.local.stack.processes import Identity, is_alive
 from harness.local.stack.state import LETTA, StartedServer
 from harness.local.stack.status import StackState, status
@@ -180,7 +181,7 @@ def test_up_with_reset_erases_before_it_starts(
 def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that cannot be used ends it before anything is installed or stopped."""
 
-    def unusable(database: ExternalDatabase) -> None:
+    def unusable(database: Database) -> None:
         raise StackError(f"{database.place}: no")
 
     monkeypatch.setattr(stack, "require_usable", unusable)
