@@ -9,98 +9,77 @@ tools, images, thinking, prompt caching (the token counts of which are 0).
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
 
 from harness.agents.code_blocks import extract_code
+from harness.local.models import requests
 from harness.local.models.chat import NO_MODEL, Completion, Message, RequestError, TextModel, UnknownModel
-from harness.local.models.requests import (
-    SMOLLM,
-    Part,
-    RequestBody,
-    TextBlock,
-    TextBlocks,
-    as_blocks,
-    digest,
-    joined,
-    parse,
-)
+from harness.local.models.requests import SMOLLM, TextBlock
 
 WRITE = "Write"
 REQUESTED_FILE = re.compile(r"Write the (?:test )?file ([\w./-]*\w\.py)\b")
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
 
 
-class ToolUse(Part):
-    """A tool call of an earlier answer."""
+class ToolBlock(requests.Part):
+    """A tool call of an earlier answer, or its result, of which only the success matters here."""
 
-    type: Literal["tool_use"]
-
-
-class ToolResult(Part):
-    """The result of the client's tool; only its success matters here."""
-
-    type: Literal["tool_result"]
+    type: Literal["tool_use", "tool_result"]
     is_error: bool | None = None
 
 
-Block = Annotated[TextBlock | ToolUse | ToolResult, Field(discriminator="type")]
+Block = Annotated[TextBlock | ToolBlock, Field(discriminator="type")]
 
 
-class InputMessage(Part):
+class InputMessage(requests.Part):
     """One message of the conversation. Role ``system`` is for an agent's notes about its environment."""
 
     role: Literal["user", "assistant", "system"]
-    content: Annotated[list[Block], BeforeValidator(as_blocks)]
+    content: Annotated[list[Block], BeforeValidator(requests.as_blocks)]
 
     @property
     def text(self) -> str:
         """The text blocks, without tool calls and results."""
-        return joined([block for block in self.content if isinstance(block, TextBlock)])
-
-    @property
-    def has_tool_blocks(self) -> bool:
-        """True if a tool call or a result is among the blocks."""
-        return not all(isinstance(block, TextBlock) for block in self.content)
+        return requests.joined([block for block in self.content if isinstance(block, TextBlock)])
 
 
-class ToolOffer(Part):
+class ToolOffer(requests.Part):
     """A tool on offer; of its definition only the name is used."""
 
     name: str
 
 
-class MessagesRequest(RequestBody):
+class MessagesRequest(requests.RequestBody):
     """The body of ``POST /v1/messages``."""
 
     max_tokens: PositiveInt
     messages: Annotated[list[InputMessage], Field(min_length=1)]
-    system: TextBlocks | None = None
+    system: requests.TextBlocks | None = None
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
     stream: bool | None = None
     tools: list[ToolOffer] | None = None
 
 
 def answer(body: Any, model: TextModel) -> dict[str, Any]:
-    """Answer one request.
-
-    Raises:
-        RequestError: It is malformed, not covered, too long or for another model.
-    """
-    request = parse(MessagesRequest, body)
+    """Answer one request; raise RequestError if it is malformed, not covered, too long or for another model."""
+    request = requests.parse(MessagesRequest, body)
     prompt = _prompt(request)
     if request.model != SMOLLM:
         raise UnknownModel(request.model)
-    results = [each for message in request.messages for each in message.content if each.type == "tool_result"]
+    blocks = [block for message in request.messages for block in message.content]
+    results = [block for block in blocks if block.type == "tool_result"]
     if results:
         text = "It could not be written." if results[-1].is_error else "It is written."
         return _message(body, NO_MODEL, {"type": "text", "text": text})
     made = model.complete(prompt, request.sampling(request.max_tokens, request.stop_sequences))
     call = _write_call(request, made) if request.tools else None
     if call:
-        return _message(body, made, {"type": "tool_use", "id": f"toolu_{digest(body)}", **call})
+        return _message(body, made, {"type": "tool_use", "id": f"toolu_{requests.digest(body)}", **call})
     return _message(body, made, {"type": "text", "text": made.text})
 
 
@@ -119,10 +98,11 @@ def _prompt(request: MessagesRequest) -> list[Message]:
     if request.tools and not agent:
         raise RequestError("tools: only Write is supported by this local server")
     # An agent's system blocks are about the agent, except the last, which its user wrote.
-    system = joined((request.system or [])[-1:] if agent else request.system)
+    system = requests.joined((request.system or [])[-1:] if agent else request.system)
     prompt = [Message("system", system)] if system else []
     for number, message in enumerate(request.messages):
-        if message.role != "system" and not message.has_tool_blocks:
+        only_text = all(isinstance(block, TextBlock) for block in message.content)
+        if message.role != "system" and only_text:
             prompt.append(Message(message.role, message.text))
         elif not agent and message.role == "system":
             raise RequestError(f"messages.{number}.role: Input should be 'user' or 'assistant'")
@@ -141,7 +121,7 @@ def _write_call(request: MessagesRequest, made: Completion) -> dict[str, Any] | 
 
 def _message(body: Any, made: Completion, block: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": f"msg_{digest(body)}",
+        "id": f"msg_{requests.digest(body)}",
         "type": "message",
         "role": "assistant",
         "model": SMOLLM,
@@ -155,3 +135,29 @@ def _message(body: Any, made: Completion, block: dict[str, Any]) -> dict[str, An
             "output_tokens": made.completion_tokens,
         },
     }
+
+
+def stream(message: Mapping[str, Any]) -> bytes:
+    """Return the body of a streamed answer, made from the answer that would be sent whole."""
+    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in _events(message))
+    return "".join(events).encode()
+
+
+def _events(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    usage = message["usage"]
+    started = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    yield {"type": "message_start", "message": {**started, "usage": {**usage, "output_tokens": 1}}}
+    for index, block in enumerate(message["content"]):
+        if block["type"] == "tool_use":
+            empty = {**block, "input": {}}
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        else:
+            empty = {"type": "text", "text": ""}
+            delta = {"type": "text_delta", "text": block["text"]}
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    stopped = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
+    output = {"output_tokens": usage["output_tokens"]}
+    yield {"type": "message_delta", "delta": stopped, "usage": output}
+    yield {"type": "message_stop"}

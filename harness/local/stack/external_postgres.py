@@ -24,11 +24,7 @@ _OF_OTHERS = _ANY.format(table="pg_tables", what="schemaname = 'public'")
 
 
 def parse(url: str) -> Database:
-    """Parse the address of a database, without connecting to it.
-
-    Raises:
-        UsageError: It is no such address. Never repeats it: it may hold a password.
-    """
+    """Parse an address, without connecting. A UsageError never repeats it: it may hold a password."""
     url = url.strip()
     malformed = UsageError("--postgres: this is no address of a database", remedy=f"write it as {EXPECTED}")
     try:
@@ -53,8 +49,7 @@ def parse(url: str) -> Database:
 def require_usable(database: Database) -> None:
     """Check that Letta can work in it: it answers, is empty or Letta's, and has the vector extension.
 
-    Raises:
-        StackError: Letta cannot; holds the remedy. Nothing was changed then.
+    Raise StackError with the remedy if it cannot. Nothing was changed then.
     """
     if not _is_true(database, _OF_LETTA) and _is_true(database, _OF_OTHERS):
         raise StackError(

@@ -55,11 +55,7 @@ class Home:
 
 
 def find_home() -> Home:
-    """Return the home of the stack; it need not exist yet.
-
-    Raises:
-        StackError: The extra ``live`` is not installed.
-    """
+    """Return the home of the stack, which need not exist yet; raise StackError without the extra ``live``."""
     require_live_extra()
     named = os.environ.get("HARNESS_HOME")
     if named:
@@ -70,11 +66,7 @@ def find_home() -> Home:
 
 
 def require_live_extra() -> None:
-    """Check that the packages of the extra ``live`` can be imported, without importing them.
-
-    Raises:
-        StackError: One or more are missing.
-    """
+    """Raise StackError if packages of the extra ``live`` are missing. None is imported."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise StackError(f"the live stack is not installed: no {', '.join(missing)}", remedy=REMEDY)

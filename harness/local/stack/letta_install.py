@@ -57,11 +57,7 @@ def locate(home: Home) -> LettaInstall:
 
 
 def ensure(home: Home, report: Report) -> LettaInstall:
-    """Install Letta unless that was done before.
-
-    Raises:
-        StackError: A download or installation step failed; holds the end of its output.
-    """
+    """Install Letta unless that was done before; raise StackError with the output of a step that fails."""
     install = locate(home)
     if install.complete:
         return install
@@ -69,24 +65,28 @@ def ensure(home: Home, report: Report) -> LettaInstall:
         report("an unfinished installation of Letta is removed")
         shutil.rmtree(install.folder)
     home.root.mkdir(parents=True, exist_ok=True)
+    env = _installer_env()
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
+        command = [*_pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
+        log = home.log("letta-download")
         with timed(f"downloading the source of Letta {VERSION} (8 MB)", report):
-            _download(home, scratch)
+            run([*command, f"letta=={VERSION}"], log=log, env=env, cwd=home.root, what="downloading Letta")
         unpack(Path(scratch) / f"letta-{VERSION}.tar.gz", SHA256, Path(scratch) / "source")
         # Moved before the environment is built: an environment cannot be moved.
         os.replace(Path(scratch) / "source" / f"letta-{VERSION}", install.folder)
-    with timed("installing Letta's dependencies (800 MB on disk)", report):
-        _sync(home, install)
+    # It names one patch release of Python, which need not be here.
+    (install.folder / ".python-version").unlink(missing_ok=True)
+    command = [_uv(), "sync", "--frozen", "--no-dev", "--extra", "postgres", "--extra", "server", "--python"]
+    command.append(interpreter(sys.version_info[:2], sys.executable))
+    what, log = "installing Letta's dependencies", home.log("letta-install")
+    with timed(f"{what} (800 MB on disk)", report):
+        run(command, log=log, env=env, cwd=install.folder, what=what)
     install.marker.write_text(f"{VERSION}\n")
     return install
 
 
 def unpack(archive: Path, sha256: str, target: Path) -> None:
-    """Unpack a source archive after checking it. Members cannot escape ``target``.
-
-    Raises:
-        StackError: The checksum differs, so nothing was unpacked; or a member was unsafe.
-    """
+    """Unpack an archive; raise StackError if its checksum differs or a member would escape ``target``."""
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != sha256:
         raise StackError(
@@ -103,23 +103,6 @@ def unpack(archive: Path, sha256: str, target: Path) -> None:
 def interpreter(version: tuple[int, int], executable: str) -> str:
     """Return the Python for uv: the running one where Letta allows it, else one that uv finds or fetches."""
     return executable if _PYTHONS[0] <= version <= _PYTHONS[1] else "3.11"
-
-
-def _download(home: Home, folder: str) -> None:
-    source_only = ["--no-deps", "--no-binary", ":all:"]
-    command = [*_pip(), "download", *source_only, "--dest", folder, f"letta=={VERSION}"]
-    log = home.log("letta-download")
-    run(command, log=log, env=_installer_env(), cwd=home.root, what="downloading Letta")
-
-
-def _sync(home: Home, install: LettaInstall) -> None:
-    # It names one patch release of Python, which need not be here.
-    (install.folder / ".python-version").unlink(missing_ok=True)
-    python = interpreter(sys.version_info[:2], sys.executable)
-    extras = ["--extra", "postgres", "--extra", "server"]
-    command = [_uv(), "sync", "--frozen", "--no-dev", *extras, "--python", python]
-    log = home.log("letta-install")
-    run(command, log=log, env=_installer_env(), cwd=install.folder, what="installing Letta's dependencies")
 
 
 def _pip() -> list[str]:

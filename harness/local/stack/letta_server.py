@@ -17,22 +17,11 @@ from harness.local.stack.home import Home
 from harness.local.stack.letta_install import VERSION, LettaInstall
 from harness.local.stack.ports import HOST, get_json
 from harness.local.stack.postgres import Database
-from harness.local.stack.processes import Identity, run, spawn
+from harness.local.stack.processes import INHERITED, Identity, run, spawn
 
-# The variables of the user's that a server needs to run and to reach Anthropic.
-_INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-)
+_INHERITED = (*INHERITED, "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY")
 _PROVIDERS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GEMINI_API_KEY")
-HANDLES = "local"
+LOG = "letta-server"
 # Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
 _MODEL_TIMEOUT_S = 600
 _POINT_AT = """
@@ -50,14 +39,7 @@ def forget_migrations(home: Home) -> None:
 
 
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of Letta and of its migrations.
-
-    Args:
-        home: The stack's home.
-        database_uri: One of the two URIs of the database.
-        model_port: The port of the local model server.
-        user: The user's environment, of which very little is taken.
-    """
+    """Return the environment of Letta and of its migrations; of the user's environment it has very little."""
     env = {name: user[name] for name in _INHERITED if name in user}
     env |= {
         "HOME": str(home.letta_home),
@@ -68,7 +50,7 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
         # Server tools wait for the same model: not the 180 s that Letta gives them.
         "TOOL_SANDBOX_TIMEOUT": str(_MODEL_TIMEOUT_S),
         "VLLM_API_BASE": base_url(model_port),
-        "VLLM_HANDLE_BASE": HANDLES,
+        "VLLM_HANDLE_BASE": "local",
         "NO_PROXY": f"{HOST},localhost",
     }
     env |= {name: user[name].strip() for name in _PROVIDERS if user.get(name, "").strip()}
@@ -87,16 +69,16 @@ def base_url(model_port: int) -> str:
 def needs_migration(home: Home, database: Database) -> bool:
     """Return True unless the database is known to be at this Letta version's last migration."""
     try:
-        return bool(json.loads(_migration_record(home).read_text()) != _migrated(database))
+        known = json.loads(_migration_record(home).read_text())
     except (FileNotFoundError, ValueError):
         return True
+    return bool(known != _migrated(database))
 
 
 def migrate(home: Home, install: LettaInstall, database: Database) -> None:
-    """Migrate the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
+    """Migrate the database's tables to this Letta version; raise StackError with the output if that fails.
 
-    Raises:
-        StackError: A migration failed; holds the end of its output.
+    Takes about 12 s, also when nothing is to be done.
     """
     _letta_folder(home)
     command = [str(install.program("alembic")), "upgrade", "head"]
@@ -120,18 +102,13 @@ def start(home: Home, install: LettaInstall, database: Database, port: int, mode
     """Start the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)
-    return spawn(command, log=log_path(home), env=env, cwd=_letta_folder(home))
+    return spawn(command, log=home.log(LOG), env=env, cwd=_letta_folder(home))
 
 
 def answers(port: int) -> bool:
     """Return True if a Letta server answers on a port."""
     health = get_json(port, "/v1/health/")
     return isinstance(health, dict) and health.get("status") == "ok"
-
-
-def log_path(home: Home) -> Path:
-    """Return the server's log."""
-    return home.log("letta-server")
 
 
 def _letta_folder(home: Home) -> Path:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from harness.local.stack.home import Home
 from harness.local.stack.ports import get_json
-from harness.local.stack.processes import Identity, spawn
+from harness.local.stack.processes import INHERITED, Identity, spawn
 
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+LOG = "model-server"
 
 
 def start(home: Home, port: int) -> Identity:
     """Start the server; it outlives this process and answers once both models are loaded."""
     command = [sys.executable, "-m", "harness.local.models.server", "--port", str(port)]
-    return spawn(command, log=log_path(home), env=_environment(), cwd=home.root)
+    return spawn(command, log=home.log(LOG), env=_environment(), cwd=home.root)
 
 
 def answers(port: int) -> bool:
@@ -24,14 +24,9 @@ def answers(port: int) -> bool:
     return bool(get_json(port, "/health") == {"status": "ok"})
 
 
-def log_path(home: Home) -> Path:
-    """Return the server's log."""
-    return home.log("model-server")
-
-
 def _environment() -> dict[str, str]:
     """Return an environment with none of the user's keys, in which this very package is found."""
-    env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    env = {name: os.environ[name] for name in (*INHERITED, "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     package_root = str(Path(__file__).resolve().parents[3])
     env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
     # Two threads that wait for each other by spinning stand still where something else wants a core: measured

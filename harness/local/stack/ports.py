@@ -16,15 +16,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def require_free(port: int, *, option: str) -> None:
-    """Check that nobody listens on a loopback port.
-
-    Args:
-        port: The port.
-        option: The command line option that chooses another one.
-
-    Raises:
-        StackError: It is taken; names the process where the system tells.
-    """
+    """Raise StackError if a loopback port is taken. ``option`` is the command line's for another port."""
     if problem := _why_not_free(port):
         raise StackError(
             f"port {port} is taken by {_owner(port)} ({problem})",

@@ -11,6 +11,7 @@ import shutil
 import signal
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,7 @@ class Database:
     password: str = field(default="", repr=False)
 
     def sql(self, statements: str) -> list[str]:
-        """Run SQL and return its output, one line per row.
-
-        Raises:
-            StackError: The database cannot be reached, or a statement failed.
-        """
+        """Run SQL and return its output, one line per row; raise StackError if that fails."""
         command = [*psql(), *self.connection]
         if not self.place:
             return query(command, text=statements, what="a database statement").splitlines()
@@ -92,20 +89,22 @@ class Postmaster:
 
 def find(home: Home) -> Postmaster | None:
     """Return the running PostgreSQL of this home, whoever started it; None if there is none."""
+    import psutil
+
     lines = _postmaster_lines(home)
     if len(lines) <= _SOCKET_LINE:
         return None
     identity = identify(int(lines[0]))
-    if identity is None or not _is_postmaster(identity, home.pgdata):
-        return None
-    return Postmaster(identity, Path(lines[_SOCKET_LINE]))
+    with suppress(psutil.NoSuchProcess):
+        if identity and str(home.pgdata.resolve()) in psutil.Process(identity.pid).cmdline():
+            return Postmaster(identity, Path(lines[_SOCKET_LINE]))
+    return None
 
 
 def start(home: Home) -> Database:
     """Start PostgreSQL and return Letta's database, made at the first start. It outlives this process.
 
-    Raises:
-        StackError: It could not be started; holds the end of its log.
+    Raise StackError with the end of its log if it cannot be started.
     """
     home.root.mkdir(parents=True, exist_ok=True)
     _clear_up_after_crash(home)
@@ -124,9 +123,13 @@ def start(home: Home) -> Database:
     return running.database()
 
 
-def halt(identity: Identity) -> None:
-    """Stop PostgreSQL. SIGINT is its fast shutdown; with SIGTERM it waits for every client to leave."""
-    stop(identity, polite=signal.SIGINT)
+def halt(home: Home) -> bool:
+    """Stop PostgreSQL and return True if it ran."""
+    running = find(home)
+    if running is not None:
+        # Its fast shutdown; with SIGTERM it waits for every client to leave.
+        stop(running.identity, polite=signal.SIGINT)
+    return running is not None
 
 
 def erase(home: Home) -> None:
@@ -174,15 +177,6 @@ def _postmaster_lines(home: Home) -> list[str]:
         return []
 
 
-def _is_postmaster(identity: Identity, pgdata: Path) -> bool:
-    import psutil
-
-    try:
-        return str(pgdata.resolve()) in psutil.Process(identity.pid).cmdline()
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _clear_up_after_crash(home: Home) -> None:
     """Remove what a killed server left behind: its children, then its lock files.
 
@@ -190,20 +184,15 @@ def _clear_up_after_crash(home: Home) -> None:
     killed server that its parent has not collected yet, would keep the database from starting. The children
     go first: two generations of them must never write to the same files.
     """
+    import psutil
+
     lines = _postmaster_lines(home)
     if not lines or find(home) is not None:
         return
-    for orphan in _orphans(home.pgdata):
-        stop(orphan, polite=signal.SIGQUIT)
+    child = {"name": "postgres", "cwd": str(home.pgdata.resolve())}
+    for process in list(psutil.process_iter(["name", "cwd"])):
+        if process.info == child and (orphan := identify(process.pid)):
+            stop(orphan, polite=signal.SIGQUIT)
     if len(lines) > _SOCKET_LINE:
         (Path(lines[_SOCKET_LINE]) / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
     (home.pgdata / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _orphans(pgdata: Path) -> list[Identity]:
-    """Return the PostgreSQL processes that work in this data folder."""
-    import psutil
-
-    wanted = {"name": "postgres", "cwd": str(pgdata.resolve())}
-    found = [process.pid for process in psutil.process_iter(["name", "cwd"]) if process.info == wanted]
-    return [identity for pid in found if (identity := identify(pid)) is not None]

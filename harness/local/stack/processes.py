@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Takes one line of progress.
 Report = Callable[[str], None]
 LOG_LINES = 8
+# Variables that every server gets from the user's environment.
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 GRACE_S = 15.0
 KILL_S = 5.0
 POLL_S = 0.05
@@ -57,10 +59,8 @@ def is_alive(identity: Identity) -> bool:
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> Identity:
     """Start a server in its own session, so that it outlives this process and its terminal.
 
-    The log begins anew; that of the last start is kept beside it as ``*.previous``.
-
-    Raises:
-        StackError: The command cannot be started, or ended at once.
+    The log begins anew; that of the last start is kept beside it as ``*.previous``. Raise StackError if the
+    command cannot be started, or ends at once.
     """
     if log.exists():
         os.replace(log, log.with_suffix(".previous"))
@@ -76,8 +76,7 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
 def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, what: str) -> None:
     """Run a step to its end, its output in ``log``. When interrupted, the step is stopped too.
 
-    Raises:
-        StackError: The step failed; holds the end of its output.
+    Raise StackError with the end of the output if the step fails.
     """
     process = _popen(command, log, env, cwd)
     identity = identify(process.pid)
@@ -120,23 +119,12 @@ def timed(step: str, report: Report) -> Iterator[None]:
 def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str] | None = None) -> str:
     """Run a short command with ``text`` as its input and return its output.
 
-    Args:
-        command: The command.
-        text: Its input.
-        what: Its name in messages.
-        env: Further variables for it: unlike its arguments, other users of the machine cannot see them.
-
-    Raises:
-        StackError: It failed; holds its error output.
+    Raise StackError with its error output if it fails. Secrets belong in ``env``, which is added to this
+    process's: unlike arguments, other users of the machine cannot see it.
     """
+    whole = {**os.environ, **(env or {})}
     done = subprocess.run(
-        command,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **(env or {})},
+        command, input=text, capture_output=True, text=True, timeout=60, check=False, env=whole
     )
     if done.returncode != 0:
         raise StackError(f"{what} failed: {done.stderr.strip()}")
@@ -163,9 +151,8 @@ def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_s
 def _wait_gone(identities: list[Identity], timeout_s: float) -> list[Identity]:
     """Wait for processes to end, and return those that have not.
 
-    A process that has ended but was not yet collected by its parent counts as gone (psutil.wait_procs would
-    wait for it): after `harness up` that parent is the system's first process, which in a container may take
-    its time or never do it.
+    One that has ended but was not yet collected by its parent counts as gone, unlike with psutil.wait_procs:
+    after `harness up` that parent is the system's first process, which in a container may never do it.
     """
     deadline = time.monotonic() + timeout_s
     while (alive := [each for each in identities if is_alive(each)]) and time.monotonic() < deadline:
@@ -188,11 +175,7 @@ def _group(leader: int) -> list[psutil.Process]:
 def wait_until_ready(
     identity: Identity, probe: Callable[[], bool], *, what: str, log: Path, timeout_s: float
 ) -> None:
-    """Wait until ``probe`` returns True, that is until the server answers.
-
-    Raises:
-        StackError: The process ended, or it did not answer in time; holds the end of its log.
-    """
+    """Wait until ``probe`` returns True; raise StackError if the process ends or time is up before that."""
     deadline = time.monotonic() + timeout_s
     while not probe():
         if not is_alive(identity):

@@ -17,11 +17,7 @@ from harness.local.stack.status import StackState, status
 
 
 def up(options: StackOptions, report: Report) -> StackState:
-    """Start what does not run yet, and wait until all answers.
-
-    Args:
-        options: A server that runs with other ports or another database is restarted.
-        report: Takes one line of progress.
+    """Start what does not run yet or runs with other options, and wait until all answers.
 
     Raises:
         StackError: Something could not be started, or the user interrupted. What this call started is
@@ -56,11 +52,7 @@ def up(options: StackOptions, report: Report) -> StackState:
 
 
 def down(report: Report) -> None:
-    """Stop the whole stack; do nothing if nothing runs.
-
-    Raises:
-        StackError: The extra ``live`` is not installed.
-    """
+    """Stop the whole stack, if it runs; raise StackError without the extra ``live``."""
     home = find_home()
     with _locked(home, report):
         for name in reversed(state.COMPONENTS):
@@ -72,9 +64,8 @@ def down(report: Report) -> None:
 def erase_database(home: Home, options: StackOptions, report: Report) -> None:
     """Delete the embedded database; the installation stays.
 
-    Raises:
-        StackError: Something of the stack runs, and somebody may be using it, or a port is taken, so that no
-            new one could start. Nothing was deleted then.
+    Raise StackError before anything is deleted if something of the stack runs, which somebody may be using, or
+    if a port is taken, so that no new one could start.
     """
     running = [name for name in (LETTA, MODEL_SERVER) if state.living(home, name)]
     if postgres.find(home) is not None:

@@ -60,19 +60,15 @@ class StackState:
 
 
 def status() -> StackState:
-    """Return the state of the whole stack.
-
-    Raises:
-        StackError: The extra ``live`` is not installed.
-    """
+    """Return the state of the whole stack; raise StackError without the extra ``live``."""
     home = find_home()
     model, letta = living(home, MODEL_SERVER), living(home, LETTA)
     llama_cpp = f"llama-cpp-python {_version('llama-cpp-python')}"
     return StackState(
         components=(
             _external_postgres(home, letta) if letta and letta.database else _embedded_postgres(home),
-            _server(MODEL_SERVER, model, model_server.answers, model_server.log_path(home), llama_cpp),
-            _server(LETTA, letta, letta_server.answers, letta_server.log_path(home), letta_install.VERSION),
+            _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp),
+            _server(LETTA, letta, letta_server.answers, home.log(letta_server.LOG), letta_install.VERSION),
         ),
         letta_base_url=f"http://{HOST}:{letta.address}" if letta else "",
         anthropic_base_url=f"http://{HOST}:{model.address}" if model else "",
@@ -93,7 +89,7 @@ def _embedded_postgres(home: Home) -> ComponentState:
 
 def _external_postgres(home: Home, letta: StartedServer) -> ComponentState:
     healthy = letta_server.answers(int(letta.address))
-    log = letta_server.log_path(home)
+    log = home.log(letta_server.LOG)
     return ComponentState(POSTGRES, None, healthy, letta.database, log, version="", external=True)
 
 

@@ -21,7 +21,7 @@ def external(host: str = "db.example") -> StackOptions:
 def test_letta_with_an_external_database(home: Home, sleeper: Identity) -> None:
     """The state file holds the place and no password; status shows it as somebody else's."""
     starter = Starter(home, external(), lambda line: None)
-    starter._await(LETTA, sleeper, lambda port: True, home.log("letta"))
+    starter._await(LETTA, sleeper, lambda port: True, letta_server.LOG)
     expected = StartedServer(sleeper.pid, sleeper.created, "8283", 8284, "db.example:5432/letta")
     assert state.load(home.state_file) == {LETTA: expected}
     assert "hunter2" not in home.state_file.read_text()

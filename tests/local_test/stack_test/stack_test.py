@@ -90,7 +90,7 @@ def test_what_a_failed_up_has_started_is_stopped(
     """When a later component fails, the earlier ones of this call do not stay behind."""
 
     def fail_after_letta(self: Starter) -> None:
-        self._await(LETTA, sleeper, lambda port: True, home.log("letta"))
+        self._await(LETTA, sleeper, lambda port: True, "letta-server")
         raise StackError("no room")
 
     monkeypatch.setattr(Starter, "start_all", fail_after_letta)
