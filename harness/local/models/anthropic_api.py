@@ -66,7 +66,7 @@ class MessagesRequest(requests.RequestBody):
 
 
 def answer(body: Any, model: TextModel) -> dict[str, Any]:
-    """Answer one request; raise RequestError if it is malformed, not covered, too long or for another model."""
+    """Answer one request; raise RequestError if it is malformed, not covered, too long or names no model."""
     request = requests.parse(MessagesRequest, body)
     prompt = _prompt(request)
     if request.model != SMOLLM:

@@ -109,5 +109,5 @@ class TextModel(Protocol):
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """Continue the conversation, or raise PromptTooLong; with ``schema`` the text is JSON that fits it."""
+        """Continue the conversation or raise PromptTooLong; with ``schema`` the text is JSON that fits it."""
         ...

