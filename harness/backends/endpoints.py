@@ -125,7 +125,7 @@ def _check(url: str, url_name: str, key: str, key_name: str) -> None:
 
 def _embedded(name: str) -> str:
     """Return an address of the embedded stack; empty if it does not run."""
-    from harness.local.stack.stack import status
+    from harness.local.stack.status import status
 
     return str(getattr(status(), name))
 

@@ -10,7 +10,7 @@ import click
 from harness.cli.console import one_line_errors, say
 
 if TYPE_CHECKING:
-    from harness.local.stack.state import StackState
+    from harness.local.stack.status import StackState
 
 SURE = "This deletes {path}, the embedded Letta's database: all its agents, tools and conversations. Go on?"
 
@@ -34,9 +34,9 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
 def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
     """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
     from harness.errors import UsageError
+    from harness.local.stack.components import StackOptions
     from harness.local.stack.external_postgres import parse
     from harness.local.stack.home import find_home
-    from harness.local.stack.stack import StackOptions
     from harness.local.stack.stack import up as start
 
     if url and reset:
@@ -54,7 +54,7 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
 @one_line_errors
 def status() -> None:
     """Show what of the embedded stack runs."""
-    from harness.local.stack.stack import status as look
+    from harness.local.stack.status import status as look
 
     state = look()
     _tell_state(state)

@@ -123,7 +123,7 @@ def _stack() -> Iterator[Finding]:
         yield Finding("embedded stack", "ok", f"{error.message}; needed for `harness up` only", error.remedy)
         yield from (port(*each, ours=False) for each in PORTS)
         return
-    from harness.local.stack.stack import status
+    from harness.local.stack.status import status
 
     components = {each.name: each for each in status().components}
     for name, each in components.items():

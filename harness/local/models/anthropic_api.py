@@ -1,112 +1,132 @@
-"""The Anthropic dialect: messages, whole or streamed.
+"""The Anthropic-compatible API: messages, whole or streamed.
 
-Covered: ``system`` and message content as a string or text blocks, a prefilled last assistant message, stop
-sequences, max tokens, temperature, streaming (at once, when the answer is whole), and of tools as much as
-Claude Code's ``Write`` needs (``tool_use.py``). Not covered: other tools, images, thinking, prompt caching
-(the token counts of which are 0).
+Covered: system and message content as a string or text blocks, a prefilled last assistant message, stop
+sequences, max tokens, temperature, streaming (at once, when the answer is whole), and one tool, Claude
+Code's ``Write``. The model is too small to call it, so a fixed policy does: the code in the model's answer to
+``Write the file NAME.`` becomes one call, and after the tool's result the turn ends. Not covered: other
+tools, images, thinking, prompt caching (the token counts of which are 0).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from harness.local.models import tool_use
-from harness.local.models.bodies import BadBody, number, text_of, want
-from harness.local.models.chat import Completion, Message, PromptTooLong, Sampling, TextModel
+from pydantic import BeforeValidator, Field, PositiveInt
 
-SMOLLM = "smollm2-135m-instruct"
+from harness.agents.code_blocks import extract_code
+from harness.local.models import requests
+from harness.local.models.chat import NO_MODEL, Completion, Message, RequestError, TextModel, UnknownModel
+from harness.local.models.requests import SMOLLM, TextBlock
 
-
-def answer(body: Any, model: TextModel) -> tuple[int, dict[str, Any]]:
-    """Answers one request: an HTTP status and a body, both for success and for failure."""
-    try:
-        messages, sampling = parse(body)
-        if body["model"] != SMOLLM:
-            return 404, error(f"model: {body['model']}", kind="not_found_error")
-        if tool_use.offers_write(body):
-            made = tool_use.blocks(body, _digest(body), lambda: model.complete(messages, sampling))
-            return 200, _message(body, *made)
-        completion = model.complete(messages, sampling)
-        return 200, _message(body, [{"type": "text", "text": completion.text}], completion)
-    except (BadBody, PromptTooLong) as problem:
-        return 400, error(str(problem), kind="invalid_request_error")
+WRITE = "Write"
+REQUESTED_FILE = re.compile(r"Write the (?:test )?file ([\w./-]*\w\.py)\b")
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
 
 
-def error(message: str, *, kind: str) -> dict[str, Any]:
-    """An error body as Anthropic shapes it."""
-    return {"type": "error", "error": {"type": kind, "message": message}}
+class ToolBlock(requests.Part):
+    """A tool call of an earlier answer, or its result, of which only the success matters here."""
+
+    type: Literal["tool_use", "tool_result"]
+    is_error: bool | None = None
 
 
-def request_id(body: Any) -> str:
-    """An id that depends on the request alone, so that a recording of it is stable."""
-    return f"req_{_digest(body)}"
+Block = Annotated[TextBlock | ToolBlock, Field(discriminator="type")]
 
 
-def parse(body: Any) -> tuple[list[Message], Sampling]:
-    """Parses a request body.
+class InputMessage(requests.Part):
+    """One message of the conversation. Role ``system`` is for an agent's notes about its environment."""
 
-    Raises:
-        BadBody: A field is missing, has the wrong type or asks for what is not covered.
-    """
-    want(isinstance(body, dict), "the body must be a JSON object")
-    want(isinstance(body.get("model"), str), "model: Field required")
-    want("max_tokens" in body, "max_tokens: Field required")
-    want(
-        isinstance(body.get("messages"), list) and body["messages"],
-        "messages: at least one message is required",
-    )
-    writes = tool_use.offers_write(body)
-    want(writes or not body.get("tools"), "tools: only Write is supported by this local server")
-    system = text_of(_own_words(body.get("system")) if writes else body.get("system") or "", "system")
-    messages = [Message("system", system)] if system else []
-    for i, item in enumerate(body["messages"]):
-        want(isinstance(item, dict), f"messages.{i}: Input should be an object")
-        if writes and (item.get("role") == "system" or _is_tool_traffic(item)):
-            continue  # what an agent says of its surroundings, and what the policy answers by itself
-        want(
-            item.get("role") in ("user", "assistant"),
-            f"messages.{i}.role: Input should be 'user' or 'assistant'",
-        )
-        messages.append(Message(item["role"], text_of(item.get("content"), f"messages.{i}.content")))
-    return messages, Sampling(
-        max_tokens=int(number(body["max_tokens"], "max_tokens", low=1)),
-        temperature=number(body.get("temperature") or 0, "temperature", low=0),
-        top_p=number(body.get("top_p") or 1, "top_p", low=0),
-        stop=_stops(body.get("stop_sequences") or []),
-    )
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[list[Block], BeforeValidator(requests.as_blocks)]
+
+    @property
+    def text(self) -> str:
+        """The text blocks, without tool calls and results."""
+        return requests.joined([block for block in self.content if isinstance(block, TextBlock)])
 
 
-def _own_words(system: Any) -> Any:
-    """Of an agent's system blocks the last, which its user wrote: the others are about the agent."""
-    return system[-1:] if isinstance(system, list) else system or ""
+class ToolOffer(requests.Part):
+    """A tool on offer; of its definition only the name is used."""
+
+    name: str
 
 
-def _is_tool_traffic(item: dict[str, Any]) -> bool:
-    content = item.get("content")
-    kinds = [b.get("type") for b in content if isinstance(b, dict)] if isinstance(content, list) else []
-    return bool({"tool_use", "tool_result"} & set(kinds))
+class MessagesRequest(requests.RequestBody):
+    """The body of ``POST /v1/messages``."""
+
+    max_tokens: PositiveInt
+    messages: Annotated[list[InputMessage], Field(min_length=1)]
+    system: requests.TextBlocks | None = None
+    stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
+    stream: bool | None = None
+    tools: list[ToolOffer] | None = None
 
 
-def _stops(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(stop, str) and stop for stop in value):
-        raise BadBody("stop_sequences: a list of non-empty strings is required")
-    return tuple(value)
+def answer(body: Any, model: TextModel) -> dict[str, Any]:
+    """Answer one request; raise RequestError if it is malformed, not covered, too long or names no model."""
+    request = requests.parse(MessagesRequest, body)
+    prompt = _prompt(request)
+    if request.model != SMOLLM:
+        raise UnknownModel(request.model)
+    blocks = [block for message in request.messages for block in message.content]
+    results = [block for block in blocks if block.type == "tool_result"]
+    if results:
+        text = "It could not be written." if results[-1].is_error else "It is written."
+        return _message(body, NO_MODEL, {"type": "text", "text": text})
+    made = model.complete(prompt, request.sampling(request.max_tokens, request.stop_sequences))
+    call = _write_call(request, made) if request.tools else None
+    if call:
+        return _message(body, made, {"type": "tool_use", "id": f"toolu_{requests.digest(body)}", **call})
+    return _message(body, made, {"type": "text", "text": made.text})
 
 
-def _message(body: Any, content: list[dict[str, Any]], made: Completion | None) -> dict[str, Any]:
-    """The answer's body. Without a completion the policy spoke: it costs nothing."""
-    made = made or Completion("", 0, 0, 0, "stop")
-    reasons = {"stop": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
-    calls = any(block["type"] == "tool_use" for block in content)
+def error(problem: RequestError) -> dict[str, Any]:
+    """Return an error body in Anthropic's format."""
+    if isinstance(problem, UnknownModel):
+        details = {"type": "not_found_error", "message": f"model: {problem}"}
+    else:
+        details = {"type": "invalid_request_error", "message": str(problem)}
+    return {"type": "error", "error": details}
+
+
+def _prompt(request: MessagesRequest) -> list[Message]:
+    """Return the conversation for the model; of an agent's own additions it gets none."""
+    agent = any(tool.name == WRITE for tool in request.tools or ())
+    if request.tools and not agent:
+        raise RequestError("tools: only Write is supported by this local server")
+    # An agent's system blocks are about the agent, except the last, which its user wrote.
+    system = requests.joined((request.system or [])[-1:] if agent else request.system)
+    prompt = [Message("system", system)] if system else []
+    for number, message in enumerate(request.messages):
+        only_text = all(isinstance(block, TextBlock) for block in message.content)
+        if message.role != "system" and only_text:
+            prompt.append(Message(message.role, message.text))
+        elif not agent and message.role == "system":
+            raise RequestError(f"messages.{number}.role: Input should be 'user' or 'assistant'")
+        elif not agent:
+            raise RequestError(f"messages.{number}.content: only text is supported without the tool Write")
+    return prompt
+
+
+def _write_call(request: MessagesRequest, made: Completion) -> dict[str, Any] | None:
+    """Return the call that writes the code in the model's answer to the requested file; None without code."""
+    users = "\n".join(message.text for message in request.messages if message.role == "user")
+    files = REQUESTED_FILE.findall(users)
+    code = extract_code(made.text, files[-1], cut_off=made.finish == "length") if files else None
+    return {"name": WRITE, "input": {"file_path": files[-1], "content": code}} if code is not None else None
+
+
+def _message(body: Any, made: Completion, block: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": f"msg_{_digest(body)}",
+        "id": f"msg_{requests.digest(body)}",
         "type": "message",
         "role": "assistant",
-        "model": body["model"],
-        "content": content,
-        "stop_reason": "tool_use" if calls else reasons[made.finish],
+        "model": SMOLLM,
+        "content": [block],
+        "stop_reason": "tool_use" if block["type"] == "tool_use" else STOP_REASONS[made.finish],
         "stop_sequence": made.stop_sequence,
         "usage": {
             "input_tokens": made.prompt_tokens,
@@ -117,5 +137,27 @@ def _message(body: Any, content: list[dict[str, Any]], made: Completion | None) 
     }
 
 
-def _digest(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
+def stream(message: Mapping[str, Any]) -> bytes:
+    """Return the body of a streamed answer, made from the answer that would be sent whole."""
+    events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in _events(message))
+    return "".join(events).encode()
+
+
+def _events(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    usage = message["usage"]
+    started = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    yield {"type": "message_start", "message": {**started, "usage": {**usage, "output_tokens": 1}}}
+    for index, block in enumerate(message["content"]):
+        if block["type"] == "tool_use":
+            empty = {**block, "input": {}}
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        else:
+            empty = {"type": "text", "text": ""}
+            delta = {"type": "text_delta", "text": block["text"]}
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    stopped = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
+    output = {"output_tokens": usage["output_tokens"]}
+    yield {"type": "message_delta", "delta": stopped, "usage": output}
+    yield {"type": "message_stop"}

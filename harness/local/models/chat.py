@@ -1,6 +1,6 @@
-"""The values that the endpoints and the models of the local model server exchange.
+"""The values that the HTTP APIs and the models of the local model server exchange.
 
-Both HTTP dialects (OpenAI, Anthropic) are parsed into these, and both models answer in them.
+Requests of both APIs (OpenAI, Anthropic) are parsed into these, and both models answer in them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's wish to call one tool. ``id`` is empty until an endpoint assigns one."""
+    """A tool call of a model. ``id`` is empty until an API assigns one."""
 
     name: str
     arguments: Mapping[str, Any]
     id: str = ""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A model's final text: it ends its turn."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,16 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
 
+    @property
+    def properties(self) -> Mapping[str, Mapping[str, Any]]:
+        """The schemas of the parameters, by name."""
+        return self.parameters.get("properties") or {}
+
+    @property
+    def required(self) -> list[str]:
+        """The names of the parameters that every call must have."""
+        return [name for name in self.parameters.get("required", []) if name in self.properties]
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -61,7 +64,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a text model generated, in tokens as the model itself counts them.
+    """The text that a model generated, and its usage in tokens as the model itself counts them.
 
     Attributes:
         prompt_tokens: All prompt tokens, cached ones included.
@@ -77,7 +80,23 @@ class Completion:
     stop_sequence: str | None = None
 
 
-class PromptTooLong(Exception):
+# Where an answer needs no language model its usage is truly zero.
+NO_MODEL = Completion("", 0, 0, 0, "stop")
+
+
+class RequestError(Exception):
+    """A request that cannot be answered. Each API puts it into its own error format."""
+
+    status = 400
+
+
+class UnknownModel(RequestError):
+    """The requested model is not served here; the text is its name."""
+
+    status = 404
+
+
+class PromptTooLong(RequestError):
     """The prompt leaves no room in the model's context."""
 
     def __init__(self, tokens: int, maximum: int) -> None:
@@ -90,9 +109,5 @@ class TextModel(Protocol):
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """Continues the conversation; with ``schema`` the text is JSON that satisfies it.
-
-        Raises:
-            PromptTooLong: The conversation does not fit into the model's context.
-        """
+        """Continue the conversation or raise PromptTooLong; with ``schema`` the text is JSON that fits it."""
         ...

@@ -1,4 +1,4 @@
-"""What Letta adds to a conversation before it reaches a model, and how to take it off again.
+"""Remove from a conversation what Letta adds to it before it reaches a model.
 
 Seen with Letta 0.16.8 and an agent of type ``letta_v1_agent``: a person's message comes through as it is;
 a tool's return comes as ``{"status": "OK"|"Failed", "message": ..., "time": ...}``; Letta's own notices
@@ -16,31 +16,32 @@ _METADATA = re.compile(r"\s*<memory_metadata>.*?</memory_metadata>", re.DOTALL)
 
 
 def user_text(text: str) -> str | None:
-    """Gives what a person wrote, or None where Letta itself speaks."""
+    """Return what a person wrote, or None for a notice of Letta's own."""
     wrapped = _json_object(text)
-    if wrapped is None or not isinstance(wrapped.get("type"), str) or "time" not in wrapped:
+    if not isinstance(wrapped.get("type"), str) or "time" not in wrapped:
         return text
     inner = wrapped.get("message")
     return inner if wrapped["type"] == "user_message" and isinstance(inner, str) else None
 
 
 def tool_return(text: str) -> tuple[bool, str]:
-    """Gives whether the tool succeeded, and what it returned."""
+    """Return True if the tool succeeded, and what it returned."""
     wrapped = _json_object(text)
-    if wrapped is None or wrapped.get("status") not in ("OK", "Failed") or "message" not in wrapped:
+    if wrapped.get("status") not in ("OK", "Failed") or "message" not in wrapped:
         return True, text
     inner = wrapped["message"]
     return wrapped["status"] == "OK", inner if isinstance(inner, str) else json.dumps(inner)
 
 
 def without_metadata(system_prompt: str) -> str:
-    """Drops the part of the system prompt that differs between two agents made alike."""
+    """Remove the part of the system prompt that differs between two agents made alike."""
     return _METADATA.sub("", system_prompt)
 
 
-def _json_object(text: str) -> dict[str, object] | None:
+def _json_object(text: str) -> dict[str, object]:
+    """Parse a JSON object; any other text is like an empty one."""
     try:
         value = json.loads(text)
     except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}

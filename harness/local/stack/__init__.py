@@ -1,1 +1,4 @@
-"""Start, stop and inspect the embedded PostgreSQL, Letta and model server."""
+"""The embedded live stack: `stack` has up and down, `status` looks and changes nothing.
+
+`components` starts and stops `postgres` (or `external_postgres`), `model_server` and `letta_server`.
+"""

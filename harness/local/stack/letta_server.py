@@ -1,4 +1,4 @@
-"""The Letta server: its environment variables, its migrations, the stored address of the model server.
+"""The process of the Letta server: its environment, database migrations, start and health.
 
 Letta gets a home folder of its own and only the variables named here. The local model server is made known
 to it as a vLLM server, so its models' handles read ``local/...``. The user's own provider keys are passed on,
@@ -12,27 +12,16 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from harness.local.stack.home import Home
 from harness.local.stack.letta_install import VERSION, LettaInstall
 from harness.local.stack.ports import HOST, get_json
-from harness.local.stack.processes import Identity, run, spawn
+from harness.local.stack.postgres import Database
+from harness.local.stack.processes import INHERITED, Identity, run, spawn
 
-# What a server needs from the user's environment to run and to reach Anthropic.
-_INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-)
+_INHERITED = (*INHERITED, "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY")
 _PROVIDERS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "GEMINI_API_KEY")
-HANDLES = "local"
+LOG = "letta-server"
 # Letta gives up on a model after 60 s, less than a small model on a busy machine may need.
 _MODEL_TIMEOUT_S = 600
 _POINT_AT = """
@@ -44,35 +33,13 @@ UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}'
 """
 
 
-class LettaDatabase(Protocol):
-    """Where Letta keeps what it knows: the embedded PostgreSQL, or one of the user's."""
-
-    @property
-    def server_uri(self) -> str:
-        """For Letta itself, which uses asyncpg."""
-
-    @property
-    def migration_uri(self) -> str:
-        """For Letta's migrations, which use pg8000."""
-
-    def sql(self, statements: str) -> list[str]:
-        """Runs SQL and gives its output, one line per row."""
-
-
 def forget_migrations(home: Home) -> None:
-    """Lets the next start look at the database anew."""
+    """Make the next start check the database again."""
     _migration_record(home).unlink(missing_ok=True)
 
 
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
-    """Gives the environment of Letta and of its migrations.
-
-    Args:
-        home: The stack's home.
-        database_uri: One of the two URIs of the database.
-        model_port: The port of the local model server.
-        user: The user's environment, of which very little is taken.
-    """
+    """Return the environment of Letta and of its migrations; of the user's environment it has very little."""
     env = {name: user[name] for name in _INHERITED if name in user}
     env |= {
         "HOME": str(home.letta_home),
@@ -83,7 +50,7 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
         # Server tools wait for the same model: not the 180 s that Letta gives them.
         "TOOL_SANDBOX_TIMEOUT": str(_MODEL_TIMEOUT_S),
         "VLLM_API_BASE": base_url(model_port),
-        "VLLM_HANDLE_BASE": HANDLES,
+        "VLLM_HANDLE_BASE": "local",
         "NO_PROXY": f"{HOST},localhost",
     }
     env |= {name: user[name].strip() for name in _PROVIDERS if user.get(name, "").strip()}
@@ -95,41 +62,34 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
 
 
 def base_url(model_port: int) -> str:
-    """The model server's address as Letta's vLLM provider wants it."""
+    """Return the model server's address as Letta's vLLM provider expects it."""
     return f"http://{HOST}:{model_port}/v1"
 
 
-def needs_migration(home: Home, database: LettaDatabase) -> bool:
-    """Whether the database is not known to be at this Letta version's last migration."""
+def needs_migration(home: Home, database: Database) -> bool:
+    """Return True unless the database is known to be at this Letta version's last migration."""
     try:
         known = json.loads(_migration_record(home).read_text())
     except (FileNotFoundError, ValueError):
         return True
-    return bool(known != {"letta": VERSION, "revisions": _revisions(database)})
+    return bool(known != _migrated(database))
 
 
-def migrate(home: Home, install: LettaInstall, database: LettaDatabase) -> None:
-    """Brings the database's tables to this Letta version. Takes about 12 s, also when nothing is to be done.
+def migrate(home: Home, install: LettaInstall, database: Database) -> None:
+    """Migrate the database's tables to this Letta version; raise StackError with the output if that fails.
 
-    Raises:
-        StackError: A migration failed; holds the end of its output.
+    Takes about 12 s, also when nothing is to be done.
     """
     _letta_folder(home)
     command = [str(install.program("alembic")), "upgrade", "head"]
     env = environment(home, database.migration_uri, 0, os.environ)
-    run(
-        command,
-        log=home.log("letta-migrations"),
-        env=env,
-        cwd=install.folder,
-        what="Letta's database migration",
-    )
-    record = {"letta": VERSION, "revisions": _revisions(database)}
-    _migration_record(home).write_text(json.dumps(record) + "\n")
+    log = home.log("letta-migrations")
+    run(command, log=log, env=env, cwd=install.folder, what="Letta's database migration")
+    _migration_record(home).write_text(json.dumps(_migrated(database)) + "\n")
 
 
-def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
-    """Updates the stored address of the model server.
+def point_at_model_server(database: Database, model_port: int) -> None:
+    """Update the stored address of the model server.
 
     Letta stores a provider's base URL at its first start and an agent's endpoint when the agent is made, and
     never looks at the variable again. Does nothing at the first start, when nothing is stored.
@@ -138,26 +98,21 @@ def point_at_model_server(database: LettaDatabase, model_port: int) -> None:
     database.sql(_POINT_AT.format(url=base_url(model_port)))
 
 
-def start(home: Home, install: LettaInstall, database: LettaDatabase, port: int, model_port: int) -> Identity:
-    """Starts the server; it outlives this process and answers after 10 to 30 s."""
+def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:
+    """Start the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)
-    return spawn(command, log=log_path(home), env=env, cwd=_letta_folder(home))
+    return spawn(command, log=home.log(LOG), env=env, cwd=_letta_folder(home))
 
 
 def answers(port: int) -> bool:
-    """Whether a Letta server answers on a port."""
+    """Return True if a Letta server answers on a port."""
     health = get_json(port, "/v1/health/")
     return isinstance(health, dict) and health.get("status") == "ok"
 
 
-def log_path(home: Home) -> Path:
-    """The server's log."""
-    return home.log("letta-server")
-
-
 def _letta_folder(home: Home) -> Path:
-    """Letta's working folder: not the user's, whose ``.env`` and ``conf.yaml`` it would read."""
+    """Make and return Letta's working folder: in the user's it would read ``.env`` and ``conf.yaml``."""
     folder = home.letta_home / ".letta"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -167,6 +122,8 @@ def _migration_record(home: Home) -> Path:
     return home.root / "migrated.json"
 
 
-def _revisions(database: LettaDatabase) -> list[str]:
+def _migrated(database: Database) -> dict[str, object]:
+    """Return the Letta version and the database's migrations, as they are recorded."""
     exists = database.sql("SELECT to_regclass('alembic_version') IS NOT NULL") == ["t"]
-    return database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []
+    revisions = database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []
+    return {"letta": VERSION, "revisions": revisions}

