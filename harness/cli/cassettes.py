@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 
 @click.group()
@@ -38,7 +38,6 @@ BENCHMARKS = click.option(
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmarks: Path) -> None:
     """One line for each cassette: trial, outcome, date, size, exchanges, versions, state.
 
@@ -60,7 +59,6 @@ def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmar
 @cassettes.command("show")
 @click.argument("name")
 @CASSETTES
-@one_line_errors
 def cassettes_show(name: str, folder: Path) -> None:
     """Show what was recorded: for each exchange what is new in the request, and the answer.
 
@@ -76,7 +74,6 @@ def cassettes_show(name: str, folder: Path) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> None:
     """Find what is wrong with cassettes, without playing them. For CI.
 
@@ -100,7 +97,6 @@ def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> N
 @click.argument("one")
 @click.argument("other")
 @CASSETTES
-@one_line_errors
 def cassettes_diff(one: str, other: str, folder: Path) -> None:
     """Compare two recorded conversations, exchange by exchange.
 
@@ -130,7 +126,6 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
 @click.option("--delete", is_flag=True, help="Really remove them. Default: only tell.")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     """Remove cassettes that no trial of the suite has, files that are no cassettes, and empty folders.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.backends.letta.cleanup import Leftover
@@ -36,7 +36,6 @@ def letta() -> None:
 @letta.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @OLDER_THAN
-@one_line_errors
 def letta_list(as_json: bool, minutes: int) -> None:
     """List agents, memory blocks and tools that the harness has made, and nothing else."""
     server = _server()
@@ -62,7 +61,6 @@ def letta_list(as_json: bool, minutes: int) -> None:
 @letta.command("clean")
 @click.option("--delete", is_flag=True, help="Really remove them. Default: only tell.")
 @OLDER_THAN
-@one_line_errors
 def letta_clean(delete: bool, minutes: int) -> None:
     """Remove agents, memory blocks and tools that the harness has made and no run uses; nothing else.
 
@@ -97,7 +95,6 @@ def letta_clean(delete: bool, minutes: int) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
-@one_line_errors
 def models(as_json: bool) -> None:
     """List the orchestrator models that Letta offers, and Claude's models if ANTHROPIC_API_KEY is set.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.local.stack.state import StackState
@@ -30,7 +30,6 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
     "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
 )
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
-@one_line_errors
 def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
     """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
     from harness.errors import UsageError
@@ -51,7 +50,6 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
 
 
 @click.command()
-@one_line_errors
 def status() -> None:
     """Show what of the embedded stack runs."""
     from harness.local.stack.stack import status as look
@@ -62,7 +60,6 @@ def status() -> None:
 
 
 @click.command()
-@one_line_errors
 def down() -> None:
     """Stop the embedded stack; its data stay."""
     from harness.local.stack.stack import down as stop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--format", "form", type=click.Choice(FORMATS), default="terminal", show_default=True)
 @click.option("--prices", "day", type=click.DateTime(["%Y-%m-%d"]), help="Price all trials as on this day.")
 @_options
-@one_line_errors
 def report(run: str, by: str | None, form: str, day: datetime | None, **where: Path) -> None:
     """Show the tables of RUN again, and write its report page and tables anew from its records.
 
@@ -91,7 +90,6 @@ def _as_text(tables: Any, by: str | None, form: str) -> str:
 )
 @click.option("--run", default="latest", show_default=True, help="The run in which A and B are compared.")
 @_options
-@one_line_errors
 def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks: Path) -> None:
     """Is a difference real? A and B are two runs, or two pairs (or orchestrators, or coders) of one run.
 
@@ -147,7 +145,6 @@ def _tell(found: list[Comparison], folders: list[Path]) -> None:
 @click.option("--reports", default="reports", type=click.Path(path_type=Path), help="Folder of all runs.")
 @click.option("--serve", is_flag=True, help="Serve it on loopback until Ctrl-C, for a browser elsewhere.")
 @click.option("--port", default=8299, show_default=True, help="With --serve.")
-@one_line_errors
 def view(run: str, reports: Path, serve: bool, port: int) -> None:
     """Open the report page of RUN in a browser."""
     page = _found(run, reports).parent.resolve() / "report.html"
