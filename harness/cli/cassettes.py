@@ -1,4 +1,4 @@
-"""``harness cassettes``: what it offers, and nothing of how it is done."""
+"""``harness cassettes``: list, show, check, compare and prune recordings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def cassettes_show(name: str, folder: Path) -> None:
     """
     from harness.cassette.audit.printing import as_text
 
-    as_text(_recorded(name, folder))
+    as_text(load_named(name, folder))
 
 
 @cassettes.command("check")
@@ -110,7 +110,7 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
     from harness.errors import CassetteError, UsageError
 
     try:
-        a, b = _recorded(one, folder), _recorded(other, folder)
+        a, b = load_named(one, folder), load_named(other, folder)
     except CassetteError as error:
         raise UsageError(error.message, remedy=error.remedy) from None
     differ = False
@@ -146,8 +146,8 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     click.echo(f"{len(files)} files {'removed' if delete else 'to remove'}{more}")
 
 
-def _recorded(name: str, folder: Path) -> Any:
-    """The cassette that a name means."""
+def load_named(name: str, folder: Path) -> Any:
+    """Return the cassette that a name means."""
     from harness.cassette.audit.check import one
     from harness.cassette.audit.folder import shown
     from harness.cassette.file import load

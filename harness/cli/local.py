@@ -1,4 +1,4 @@
-"""``harness up``, ``status`` and ``down``: what they offer, and nothing of how it is done."""
+"""``harness up``, ``status`` and ``down``: the embedded live stack."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
     options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
     if reset and not yes:
         click.confirm(SURE.format(path=find_home().pgdata), abort=True)
-    _tell_state(start(options, say))
+    print_state(start(options, say))
 
 
 @click.command()
@@ -55,7 +55,7 @@ def status() -> None:
     from harness.local.stack.stack import status as look
 
     state = look()
-    _tell_state(state)
+    print_state(state)
     sys.exit(0 if state.running else 3)
 
 
@@ -67,6 +67,7 @@ def down() -> None:
     stop(say)
 
 
-def _tell_state(state: StackState) -> None:
+def print_state(state: StackState) -> None:
+    """Print a line for each part of the stack."""
     for line in state.lines():
         say(line)
