@@ -1,4 +1,4 @@
-"""``harness cassettes``: what it offers, and nothing of how it is done."""
+"""``harness cassettes``: list, show, check, compare and prune recordings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 
 @click.group()
@@ -38,7 +38,6 @@ BENCHMARKS = click.option(
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmarks: Path) -> None:
     """One line for each cassette: trial, outcome, date, size, exchanges, versions, state.
 
@@ -60,7 +59,6 @@ def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmar
 @cassettes.command("show")
 @click.argument("name")
 @CASSETTES
-@one_line_errors
 def cassettes_show(name: str, folder: Path) -> None:
     """Show what was recorded: for each exchange what is new in the request, and the answer.
 
@@ -71,7 +69,7 @@ def cassettes_show(name: str, folder: Path) -> None:
     from harness.results.exchanges import exchange_parts, facts
     from harness.results.show import print_parts
 
-    cassette = _recorded(name, folder)
+    cassette = load_named(name, folder)
     for line in facts(cassette):
         say(line)
     print_parts(console(), exchange_parts(cassette))
@@ -81,7 +79,6 @@ def cassettes_show(name: str, folder: Path) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> None:
     """Find what is wrong with cassettes, without playing them. For CI.
 
@@ -105,7 +102,6 @@ def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> N
 @click.argument("one")
 @click.argument("other")
 @CASSETTES
-@one_line_errors
 def cassettes_diff(one: str, other: str, folder: Path) -> None:
     """Compare two recorded conversations, exchange by exchange.
 
@@ -119,7 +115,7 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
     from harness.errors import CassetteError, UsageError
 
     try:
-        a, b = _recorded(one, folder), _recorded(other, folder)
+        a, b = load_named(one, folder), load_named(other, folder)
     except CassetteError as error:
         raise UsageError(error.message, remedy=error.remedy) from None
     differ = False
@@ -135,7 +131,6 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
 @click.option("--delete", is_flag=True, help="Really remove them. Default: only tell.")
 @CASSETTES
 @BENCHMARKS
-@one_line_errors
 def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     """Remove cassettes that no trial of the suite has, files that are no cassettes, and empty folders.
 
@@ -156,8 +151,8 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     click.echo(f"{len(files)} files {'removed' if delete else 'to remove'}{more}")
 
 
-def _recorded(name: str, folder: Path) -> Any:
-    """The cassette that a name means."""
+def load_named(name: str, folder: Path) -> Any:
+    """Return the cassette that a name means."""
     from harness.cassette.audit.check import find_one
     from harness.cassette.audit.folder import display_path
     from harness.cassette.file import load

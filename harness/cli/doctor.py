@@ -1,4 +1,8 @@
-"""``harness doctor``: what it offers, and nothing of how it is done."""
+"""``harness doctor``: check that all is there that a live run needs, and if not, say what to do.
+
+Not covered: whether an account will last for the whole run, and the login that the Claude CLI keeps for
+itself, which nobody but the CLI reads.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.backends.checks.finding import Finding
-    from harness.tasks.trial import Pair
-
-BENCHMARKS = Path("benchmarks")
 
 
 @click.command()
 @click.option("--live", is_flag=True, help="Also make the cheapest real calls: Letta, Claude, OpenAI.")
 @click.option("--pair", "names", multiple=True, metavar="NAME", help="What this pair needs; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
-@one_line_errors
 def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     """Check this machine, its keys and, with --live, the services. Each line: ok, warning or error.
 
@@ -39,7 +39,7 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     from harness.redact import redact_json
 
     found = []
-    for each in _findings(names, live=live):
+    for each in findings(names, live=live):
         found.append(each)
         if not as_json:
             say(f"{each.level:<8}{each}")
@@ -51,24 +51,27 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     sys.exit(1 if worst(found) == "error" else 0)
 
 
-def _findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
-    from harness.backends.checks.environment import variables
-    from harness.cli.machine import machine
+def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
+    """Yield what is found on this computer, in the environment and, if ``live``, at the services.
 
-    pairs = _pairs(names)
-    yield from machine(Path.cwd())
-    yield from variables(os.environ, pairs)
-    if live:
-        yield from _live(pairs)
-
-
-def _live(pairs: list[Pair]) -> Iterator[Finding]:
+    Raises:
+        UsageError: There is no pair of one of the names.
+        SpecError: The pairs file is wrong.
+    """
     from harness.backends.checks import services
+    from harness.backends.checks.environment import variables
     from harness.backends.checks.finding import Finding
     from harness.backends.endpoints import anywhere
+    from harness.cli.machine import machine
     from harness.errors import ApiError
+    from harness.tasks.suite import Selection, Suite
     from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, default_models
 
+    pairs = Suite(Path("benchmarks"), Path(), Selection(pairs=names), {}).pairs if names else []
+    yield from machine(Path.cwd())
+    yield from variables(os.environ, pairs)
+    if not live:
+        return
     if pairs:
         yield from services.of_pairs(pairs, os.environ)
     else:
@@ -77,21 +80,10 @@ def _live(pairs: list[Pair]) -> Iterator[Finding]:
         except ApiError as error:
             yield Finding("letta", "error", error.message, error.remedy)
             return
-        handle, model = default_models(os.environ) or (ORCH_MODEL, CLAUDE_MODEL)
-        yield from services.letta(where, [handle] if default_models(os.environ) else [])
+        named = default_models(os.environ)
+        orchestrator, coder = named or (ORCH_MODEL, CLAUDE_MODEL)
+        yield from services.letta(where, [orchestrator] if named else [])
         if os.environ.get("ANTHROPIC_API_KEY", "").strip():
-            yield services.claude_model(where, model, "ANTHROPIC_API_KEY")
+            yield services.claude_model(where, coder, "ANTHROPIC_API_KEY")
     if os.environ.get("OPENAI_API_KEY", "").strip():
         yield services.openai(os.environ)
-
-
-def _pairs(names: tuple[str, ...]) -> list[Pair]:
-    """The pairs of these names.
-
-    Raises:
-        UsageError: There is no such pair.
-        SpecError: The pairs file is wrong.
-    """
-    from harness.tasks.suite import Selection, Suite
-
-    return Suite(BENCHMARKS, Path(), Selection(pairs=names), {}).pairs if names else []

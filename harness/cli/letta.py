@@ -1,4 +1,4 @@
-"""``harness letta`` and ``harness models``: what they offer, and nothing of how it is done."""
+"""``harness letta`` and ``harness models``: look after a Letta server, and list the models on offer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.backends.letta.cleanup import Leftover
     from harness.backends.letta.client import Server
 
-IN_USE_MINUTES = 60
 OLDER_THAN = click.option(
     "--older-than",
     "minutes",
     type=click.IntRange(min=0),
-    default=IN_USE_MINUTES,
+    default=60,
     show_default=True,
     metavar="MINUTES",
     help="An agent used since then counts as in use; while there is one, so do tools and blocks.",
@@ -36,33 +35,26 @@ def letta() -> None:
 @letta.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for scripts.")
 @OLDER_THAN
-@one_line_errors
 def letta_list(as_json: bool, minutes: int) -> None:
     """List agents, memory blocks and tools that the harness has made, and nothing else."""
-    server = _server()
-    found, now = _found(server, minutes)
+    server = connect()
+    found, now = find_leftovers(server, minutes)
     if as_json:
-        rows = [
-            {
-                "kind": each.kind,
-                "id": each.thing_id,
-                "name": each.name,
-                "last_used": each.last_used.isoformat() if each.last_used else None,
-                "in_use": each.in_use,
-            }
-            for each in found
-        ]
+        rows = []
+        for each in found:
+            last_used = each.last_used.isoformat() if each.last_used else None
+            named = {"kind": each.kind, "id": each.thing_id, "name": each.name}
+            rows.append({**named, "last_used": last_used, "in_use": each.in_use})
         click.echo(json.dumps(rows, indent=2))
         return
     for each in found:
-        say(_line(each, now))
-    say(f"{_counts(found)} at {server.base_url}")
+        say(describe(each, now))
+    say(f"{counts(found)} at {server.base_url}")
 
 
 @letta.command("clean")
 @click.option("--delete", is_flag=True, help="Really remove them. Default: only tell.")
 @OLDER_THAN
-@one_line_errors
 def letta_clean(delete: bool, minutes: int) -> None:
     """Remove agents, memory blocks and tools that the harness has made and no run uses; nothing else.
 
@@ -71,33 +63,31 @@ def letta_clean(delete: bool, minutes: int) -> None:
     """
     from harness.backends.letta.cleanup import remove
 
-    server = _server()
-    found, now = _found(server, minutes)
-    gone: list[Leftover] = []
+    server = connect()
+    found, now = find_leftovers(server, minutes)
+    idle = [each for each in found if not each.in_use]
     if delete:
+        removed: list[Leftover] = []
 
-        def tell(each: Leftover) -> None:
-            gone.append(each)
-            say(f"removed {_line(each, now)}")
+        def note(each: Leftover) -> None:
+            removed.append(each)
+            say(f"removed {describe(each, now)}")
 
-        remove(server, [each for each in found if each.kind == "agent"], tell)
-        rest, _ = _found(server, minutes)
-        remove(server, [each for each in rest if each.kind != "agent"], tell)
-        say(f"{_counts(gone)} removed at {server.base_url}")
+        remove(server, [each for each in found if each.kind == "agent"], note)
+        rest, _ = find_leftovers(server, minutes)
+        remove(server, [each for each in rest if each.kind != "agent"], note)
+        say(f"{counts(removed)} removed at {server.base_url}")
     else:
-        idle = [each for each in found if not each.in_use]
         for each in idle:
-            say(f"would remove {_line(each, now)}")
+            say(f"would remove {describe(each, now)}")
         more = "; --delete removes them, and the blocks of these agents" if idle else ""
-        say(f"{_counts(idle)} to remove at {server.base_url}{more}")
-    kept = [each for each in found if each.in_use]
-    if kept:
-        say(f"{_counts(kept)} left alone: in use, or used in the last {minutes} minutes")
+        say(f"{counts(idle)} to remove at {server.base_url}{more}")
+    if kept := [each for each in found if each.in_use]:
+        say(f"{counts(kept)} left alone: in use, or used in the last {minutes} minutes")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
-@one_line_errors
 def models(as_json: bool) -> None:
     """List the orchestrator models that Letta offers, and Claude's models if ANTHROPIC_API_KEY is set.
 
@@ -109,28 +99,27 @@ def models(as_json: bool) -> None:
     from harness.redact import unlogged, without_password
 
     where = anywhere(os.environ)
-    shown: dict[str, list[str]] = {}
+    offers: dict[str, list[str]] = {}
     problems = []
     with unlogged():
         try:
-            server = _server()
-            shown[f"orchestrators, of Letta at {server.base_url}"] = server.models()
+            server = connect()
+            offers[f"orchestrators, of Letta at {server.base_url}"] = server.models()
         except ApiError as error:
             problems.append(error)
         if where.claude_key:
             try:
-                offered = messages_api.offered(where.claude_url, where.claude_key)
-                shown[f"coders and testers, at {without_password(where.claude_url)}"] = [
+                offers[f"coders and testers, at {without_password(where.claude_url)}"] = [
                     each.name + (f" (until {each.retires})" if each.retires and not as_json else "")
-                    for each in offered
+                    for each in messages_api.offered(where.claude_url, where.claude_key)
                 ]
             except ApiError as error:
                 problems.append(error)
     if as_json:
-        names = [key.partition(",")[0].replace(" ", "_") for key in shown]
-        click.echo(json.dumps(dict(zip(names, shown.values(), strict=True)), indent=2))
+        by_role = {head.partition(",")[0].replace(" ", "_"): names for head, names in offers.items()}
+        click.echo(json.dumps(by_role, indent=2))
     else:
-        for head, names in shown.items():
+        for head, names in offers.items():
             say(f"{head}:")
             for name in names:
                 say(f"    {name}")
@@ -139,7 +128,8 @@ def models(as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
-def _server() -> Server:
+def connect() -> Server:
+    """Return the Letta server that the environment names, or the embedded stack's."""
     from harness.backends.endpoints import anywhere
     from harness.backends.letta.client import Server
     from harness.backends.retries import Transport
@@ -148,7 +138,8 @@ def _server() -> Server:
     return Server(where.letta_url, where.letta_key, Transport(attempts=2), timeout_s=60)
 
 
-def _found(server: Server, minutes: int) -> tuple[list[Leftover], datetime]:
+def find_leftovers(server: Server, minutes: int) -> tuple[list[Leftover], datetime]:
+    """Return what the harness has left there, and when that was seen."""
     from harness.backends.letta.cleanup import find
     from harness.redact import unlogged
 
@@ -157,7 +148,8 @@ def _found(server: Server, minutes: int) -> tuple[list[Leftover], datetime]:
         return find(server, now, timedelta(minutes=minutes)), now
 
 
-def _line(each: Leftover, now: datetime) -> str:
+def describe(each: Leftover, now: datetime) -> str:
+    """Return a line on one thing: kind, id, name, age, use."""
     age = ""
     if each.last_used is not None:
         minutes = max(0, int((now - each.last_used).total_seconds() // 60))
@@ -165,7 +157,8 @@ def _line(each: Leftover, now: datetime) -> str:
     return f"{each.kind:<6}{each.thing_id}  {each.name}{age}{'  in use' if each.in_use else ''}"
 
 
-def _counts(leftovers: list[Leftover]) -> str:
+def counts(leftovers: list[Leftover]) -> str:
+    """Return how many there are of each kind, in words."""
     kinds = [each.kind for each in leftovers]
     numbers = [(kind, kinds.count(kind)) for kind in ("agent", "block", "tool")]
     return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in numbers)

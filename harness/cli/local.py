@@ -1,4 +1,4 @@
-"""``harness up``, ``status`` and ``down``: what they offer, and nothing of how it is done."""
+"""``harness up``, ``status`` and ``down``: the embedded live stack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.local.stack.status import StackState
@@ -30,7 +30,6 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
     "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
 )
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
-@one_line_errors
 def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
     """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
     from harness.errors import UsageError
@@ -47,22 +46,20 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
     options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
     if reset and not yes:
         click.confirm(SURE.format(path=find_home().pgdata), abort=True)
-    _tell_state(start(options, say))
+    print_state(start(options, say))
 
 
 @click.command()
-@one_line_errors
 def status() -> None:
     """Show what of the embedded stack runs."""
     from harness.local.stack.status import status as look
 
     state = look()
-    _tell_state(state)
+    print_state(state)
     sys.exit(0 if state.running else 3)
 
 
 @click.command()
-@one_line_errors
 def down() -> None:
     """Stop the embedded stack; its data stay."""
     from harness.local.stack.stack import down as stop
@@ -70,6 +67,7 @@ def down() -> None:
     stop(say)
 
 
-def _tell_state(state: StackState) -> None:
+def print_state(state: StackState) -> None:
+    """Print a line for each part of the stack."""
     for line in state.lines():
         say(line)

@@ -1,4 +1,7 @@
-"""What this computer gives: Python, packages, sandbox, disk, ports, the embedded stack. Asks no network."""
+"""Check this computer for ``harness doctor``: Python, packages, sandbox, disk, ports, the embedded stack.
+
+No network is asked. What the environment names and the services offer is checked in ``backends/checks/``.
+"""
 
 from __future__ import annotations
 
@@ -26,66 +29,55 @@ PORTS = (
 
 
 def machine(root: Path) -> Iterator[Finding]:
-    """All findings on this computer.
-
-    Args:
-        root: Where cassettes and reports are written.
-    """
+    """Yield all findings on this computer. Cassettes and reports are written below ``root``."""
     yield python(sys.version_info[:2], sys.executable)
     yield Finding("harness", "ok", f"{__version__}, in {Path(__file__).parents[1]}")
-    yield packages(_installed())
-    yield vcrpy(_version("vcrpy"))
+    yield packages(installed())
+    yield vcrpy(installed_version("vcrpy"))
     yield sandbox()
     yield disk("disk", root, FEW_MB, "cassettes and reports are written there")
-    yield from _stack()
+    yield from stack()
 
 
 def python(running: tuple[int, ...], executable: str) -> Finding:
-    """Whether this Python will do."""
+    """Check that this Python is one of those the harness is tested with."""
     seen = f"{running[0]}.{running[1]} at {executable}"
     if PYTHONS[0] <= tuple(running) <= PYTHONS[1]:
         return Finding("python", "ok", seen)
     return Finding("python", "error", seen, "use 3.11, 3.12 or 3.13: make env PYTHON=python3.12")
 
 
-def packages(installed: Mapping[str, str | None]) -> Finding:
-    """Whether what the harness requires is installed, in versions that it was written for.
-
-    Args:
-        installed: Requirement, such as ``click>=8.2`` -> the version that is there, or None.
-    """
+def packages(found: Mapping[str, str | None]) -> Finding:
+    """Check each requirement, such as ``click>=8.2``, against the version that is installed, or None."""
     from packaging.requirements import Requirement
 
     wrong = [
-        f"{requirement} (here: {found or 'none'})"
-        for requirement, found in installed.items()
-        if found is None or not Requirement(requirement).specifier.contains(found, prereleases=True)
+        f"{requirement} (here: {here or 'none'})"
+        for requirement, here in found.items()
+        if here is None or not Requirement(requirement).specifier.contains(here, prereleases=True)
     ]
     if wrong:
         return Finding("packages", "error", f"required: {', '.join(wrong)}", AGAIN)
-    shown = ("anthropic", "letta-client", "pytest")
-    versions = ", ".join(f"{name} {_version(name)}" for name in shown)
-    return Finding("packages", "ok", f"all {len(installed)} required are there; {versions}")
+    versions = ", ".join(
+        f"{name} {installed_version(name)}" for name in ("anthropic", "letta-client", "pytest")
+    )
+    return Finding("packages", "ok", f"all {len(found)} required are there; {versions}")
 
 
 def vcrpy(found: str | None) -> Finding:
-    """Older ones do not know httpx2, through which Claude's SDK speaks: its requests pass the cassette by."""
+    """Refuse versions without httpx2, on which Claude's SDK sends: a cassette would miss its requests."""
     from packaging.version import Version
 
     if found is None:
         return Finding("vcrpy", "error", "not installed", AGAIN)
     if Version(found) < Version(OLDEST_VCRPY):
-        return Finding(
-            "vcrpy",
-            "error",
-            f"{found} is too old: it lets requests of Claude's SDK past the cassette",
-            f"pip install 'vcrpy>={OLDEST_VCRPY}'",
-        )
+        seen = f"{found} is too old: it lets requests of Claude's SDK past the cassette"
+        return Finding("vcrpy", "error", seen, f"pip install 'vcrpy>={OLDEST_VCRPY}'")
     return Finding("vcrpy", "ok", f"{found} (>= {OLDEST_VCRPY})")
 
 
 def sandbox() -> Finding:
-    """What holds back model-written code."""
+    """Name what this machine does not enforce to hold back model-written code."""
     from harness.sandbox import fork_server
 
     try:
@@ -93,17 +85,13 @@ def sandbox() -> Finding:
     except HarnessError as error:
         return Finding("sandbox", "error", error.message, error.remedy)
     if missing := [name for name, holds in held.items() if not holds]:
-        return Finding(
-            "sandbox",
-            "warning",
-            f"this machine does not enforce: {', '.join(missing)}",
-            "allow user namespaces (Linux 5.14 or newer), install bubblewrap, or use a virtual machine",
-        )
+        remedy = "allow user namespaces (Linux 5.14 or newer), install bubblewrap, or use a virtual machine"
+        return Finding("sandbox", "warning", f"this machine does not enforce: {', '.join(missing)}", remedy)
     return Finding("sandbox", "ok", f"enforced: {', '.join(held)}")
 
 
 def disk(check: str, folder: Path, needed_mb: int, purpose: str) -> Finding:
-    """Whether there is room below a folder, which need not exist yet."""
+    """Check that there is room below a folder, which need not exist yet."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free // MB
     seen = f"{free:,} MB free at {place}; {purpose}"
@@ -112,8 +100,8 @@ def disk(check: str, folder: Path, needed_mb: int, purpose: str) -> Finding:
     return Finding(check, "error" if free < FEW_MB else "warning", seen, f"make room: {needed_mb:,} MB")
 
 
-def _stack() -> Iterator[Finding]:
-    """The embedded stack, which nobody needs for a replay, nor where a Letta server runs elsewhere."""
+def stack() -> Iterator[Finding]:
+    """Check the embedded stack, which no replay needs, nor who runs a Letta server elsewhere."""
     from harness.local.stack import letta_install, state
     from harness.local.stack.home import find_home
 
@@ -130,15 +118,13 @@ def _stack() -> Iterator[Finding]:
         if each.external:
             yield Finding(name, "ok", f"external: {each.address}, as Letta was started")
         elif each.pid is None:
-            yield Finding(
-                name, "ok", f"not running, as part of the embedded stack ({each.version})", "harness up"
-            )
+            seen = f"not running, as part of the embedded stack ({each.version})"
+            yield Finding(name, "ok", seen, "harness up")
         elif each.healthy:
             yield Finding(name, "ok", f"runs, {each.address} ({each.version})")
         else:
-            yield Finding(
-                name, "error", f"runs and does not answer (log: {each.log})", "harness down; harness up"
-            )
+            seen = f"runs and does not answer (log: {each.log})"
+            yield Finding(name, "error", seen, "harness down; harness up")
     install = letta_install.locate(home)
     if not install.complete:
         yield disk("disk of the stack", home.root, STACK_MB, "`harness up` installs Letta there")
@@ -150,7 +136,7 @@ def _stack() -> Iterator[Finding]:
 
 
 def port(number: int, owner: str, option: str, health: str, *, ours: bool) -> Finding:
-    """Whether a port that `harness up` takes by default is free."""
+    """Check that a port that `harness up` takes by default is free, or taken by what should be there."""
     from harness.local.stack.ports import get_json, is_free
 
     check = f"port {number}"
@@ -160,26 +146,24 @@ def port(number: int, owner: str, option: str, health: str, *, ours: bool) -> Fi
         return Finding(check, "ok", f"free, for {owner}")
     if isinstance(get_json(number, health), dict):
         return Finding(check, "ok", f"{owner} listens there, started by somebody else than this stack")
-    return Finding(
-        check,
-        "warning",
-        f"something else than {owner} listens there",
-        f"stop it, or choose another port: harness up {option} N",
-    )
+    remedy = f"stop it, or choose another port: harness up {option} N"
+    return Finding(check, "warning", f"something else than {owner} listens there", remedy)
 
 
-def _installed() -> dict[str, str | None]:
+def installed() -> dict[str, str | None]:
+    """Return the harness's own requirements, without extras, each with the version that is installed."""
     from packaging.requirements import Requirement
 
     try:
         wanted = [Requirement(text) for text in requires(PACKAGE) or ()]
     except PackageNotFoundError:
-        wanted = []
+        return {}
     own = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
-    return {f"{each.name}{each.specifier}": _version(each.name) for each in own}
+    return {f"{each.name}{each.specifier}": installed_version(each.name) for each in own}
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""``harness new task``: a task file to start from, which is a right task already."""
+"""``harness new task``: write a task file to start from, which is a right task already."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.files import write_whole
-from harness.tasks.task import TAKEN
+import click
 
 TEMPLATE = """\
 # yaml-language-server: $schema=task.schema.json
@@ -54,26 +52,46 @@ limits: {{timeout_s: 10, memory_mb: 512, max_tool_calls: 8, max_repairs: 1, max_
 """
 
 
+@click.group()
+def new() -> None:
+    """Write a file to start from."""
+
+
+@new.command("task")
+@click.argument("name")
+@click.option(
+    "--in",
+    "folder",
+    default="benchmarks",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default=True,
+)
+def new_task(name: str, folder: Path) -> None:
+    """Write a task file with comments, which validates, for you to change.
+
+    NAME names the task, its file and its function: lower-case, as a module.
+    """
+    path = write_task(name, folder)
+    click.echo(f"wrote {path}; change it, then: harness validate {path}")
+
+
 def write_task(name: str, folder: Path) -> Path:
-    """Write the template of a task.
-
-    Args:
-        name: Of the task, its file and its function.
-        folder: Where task files stand.
-
-    Returns:
-        The file.
+    """Write the template of a task, its file and its function, and return the file.
 
     Raises:
         UsageError: The name cannot be used, or is taken.
     """
+    from harness.errors import UsageError
+    from harness.files import write_whole
+    from harness.tasks.task import TAKEN
+
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,59}", name) or name in sys.stdlib_module_names or name in TAKEN:
         raise UsageError(
             f"{name!r} cannot name a task",
             remedy="use lower-case letters, digits and _, as for a module, and no module of Python's own",
         )
     path = folder / f"{name}.yaml"
-    if any(folder.rglob(f"{name}.yaml")):
+    if any(folder.rglob(path.name)):
         raise UsageError(f"there is a task {name} already in {folder}", remedy="choose another name")
     write_whole(path, TEMPLATE.format(name=name))
     return path

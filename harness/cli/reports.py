@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 from harness.errors import UsageError
 from harness.results.columns import BY
 
@@ -41,7 +41,6 @@ PRICES = click.option(
 @PRICES
 @REPORTS
 @BENCHMARKS
-@one_line_errors
 def report(run: str, by: str | None, output_format: str, day: datetime | None, **folders: Path) -> None:
     """Print the tables of RUN from its records. `harness view` writes its page anew.
 
@@ -92,7 +91,6 @@ def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
 @click.option("--run", default="latest", show_default=True, help="The run in which A and B are compared.")
 @REPORTS
 @BENCHMARKS
-@one_line_errors
 def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks: Path) -> None:
     """Is a difference real? A and B are two runs, or two pairs (or orchestrators, or coders) of one run.
 
@@ -147,7 +145,6 @@ def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None
 @BENCHMARKS
 @click.option("--serve", is_flag=True, help="Serve it on loopback until Ctrl-C, for a browser elsewhere.")
 @click.option("--port", default=8299, show_default=True, help="With --serve.")
-@one_line_errors
 def view(run: str, day: datetime | None, serve: bool, port: int, **folders: Path) -> None:
     """Write the report page and tables of RUN anew from its records, and open the page in a browser."""
     from harness.results.report import PAGE, write_report

@@ -1,7 +1,7 @@
-"""The pytest plugin's door: its options, and whether this run has anything to do with benchmarks.
+"""pytest entry point: the options; activates where a benchmarks folder exists.
 
-Registered for every pytest run in an environment where the package is installed, so importing this
-module must cost nothing; the plugin proper (``session.py``) is imported where it is needed.
+pytest loads this module wherever the package is installed, so importing it must cost nothing: pytest and
+pathlib only. All else is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The harness's own options."""
+    """Add the harness's options."""
     group = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs")
     add = group.addoption
     add(
@@ -34,9 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="C,D",
         help="coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
     )
-    add(
-        "--epochs", type=int, default=None, metavar="N", help="repetitions of each task (default: the pair's)"
-    )
+    add("--epochs", type=int, metavar="N", help="repetitions of each task (default: the pair's)")
     add(
         "--record",
         choices=("none", "once", "all"),
@@ -53,7 +51,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--fail-under",
         type=float,
-        default=None,
         metavar="PCT",
         help="fail the run if a pair solves less than PCT %% of its trials",
     )
@@ -83,21 +80,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin proper where there is a benchmarks folder."""
-    folder = _benchmarks_folder(config.rootpath, str(config.getini("benchmarks")))
-    if folder is not None:
-        from harness.plugin.session import BenchmarkSession
+    """Register the session, and the checks before a recording, where there is a benchmarks folder."""
+    folder = find_benchmarks(config.rootpath, str(config.getini("benchmarks")))
+    if folder is None:
+        return
+    from harness.plugin.session import BenchmarkSession
 
-        session = BenchmarkSession(config, folder)
-        config.pluginmanager.register(session, "harness-session")
-        if session.mode != "none" and not session.is_worker and not config.getoption("no_live_checks"):
-            from harness.plugin.preflight import LiveChecks
+    session = BenchmarkSession(config, folder)
+    config.pluginmanager.register(session, "harness-session")
+    if session.mode != "none" and not session.is_worker and not config.getoption("no_live_checks"):
+        from harness.plugin.preflight import LiveChecks
 
-            config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
+        config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
 
 
-def _benchmarks_folder(root: Path, named: str) -> Path | None:
-    """The folder of task files. Without a configuration file pytest's root may lie in that very folder."""
-    if (root / named).is_dir():
-        return root / named
-    return next((folder for folder in (root, *root.parents) if folder.name == Path(named).name), None)
+def find_benchmarks(root: Path, name: str) -> Path | None:
+    """Return the folder of task files; without a configuration file pytest's root may lie inside it."""
+    if (root / name).is_dir():
+        return root / name
+    return next((folder for folder in (root, *root.parents) if folder.name == Path(name).name), None)

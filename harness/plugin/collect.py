@@ -1,13 +1,16 @@
-"""What pytest collects: task and source files, below them their trials as items."""
+"""pytest collectors and items: task and source files, with their trials below them.
+
+Collecting reads files only. How trials are found and run is handed in, as two functions.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -16,101 +19,104 @@ from harness.tasks.trial import Trial
 from harness.terminal import printable
 
 if TYPE_CHECKING:
-    from harness.plugin.session import BenchmarkSession
     from harness.runner import Result
 
-RESULT: pytest.StashKey[Result] = pytest.StashKey()
+Run: TypeAlias = "Callable[[Trial], Result]"
 
 
 class TaskFile(pytest.File):
-    """A task file; its items are its trials. A bad one yields an item that says what is wrong with it."""
+    """A task file, with its trials as items. ``trials_of`` raises what is wrong with the file."""
 
-    benchmarks: BenchmarkSession
+    def __init__(self, *, trials_of: Callable[[Path], list[Trial]], run: Run, **node: Any) -> None:
+        super().__init__(**node)
+        self.trials_of = trials_of
+        self.run = run
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        """A node for each trial, or one that says what is wrong with the file."""
+        """Yield the nodes of the file's trials, or one item that reports what is wrong with the file."""
         try:
-            trials = self.benchmarks.suite.trials(self.path)
+            trials = self.trials_of(self.path)
         except HarnessError as error:
-            broken: BrokenItem = BrokenItem.from_parent(self, name="spec")
-            broken.error = error
-            yield broken
-            return
-        yield from self.nodes(trials)
+            yield BrokenItem.from_parent(self, name="spec", error=error)
+        else:
+            yield from self.nodes(trials)
 
     def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
-        """What stands below the file."""
-        return _items(self, trials, self.benchmarks)
+        """Yield ``<pair>[<epoch>]`` for each trial."""
+        return trial_items(self, trials, self.run)
 
 
 class SourceFile(TaskFile):
-    """A source file; below it stand its tasks, and below each task its trials."""
+    """A source file, with its tasks as collectors."""
 
     def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
-        """``<task>::<pair>[<epoch>]`` for each trial."""
+        """Yield ``<task>``, with ``<pair>[<epoch>]`` below it, for each task."""
         for name, of_task in groupby(trials, key=attrgetter("task.id")):
-            task: SourceTask = SourceTask.from_parent(self, name=name)
-            task.trials = list(of_task)
-            task.benchmarks = self.benchmarks
-            yield task
+            yield SourceTask.from_parent(self, name=name, trials=list(of_task), run=self.run)
 
 
 class SourceTask(pytest.Collector):
-    """One task of a source file."""
+    """One task of a source file, with its trials as items."""
 
-    benchmarks: BenchmarkSession
-    trials: list[Trial]
+    def __init__(self, *, trials: list[Trial], run: Run, **node: Any) -> None:
+        super().__init__(**node)
+        self.trials = trials
+        self.run = run
 
     def collect(self) -> Iterator[pytest.Item]:
-        """``<pair>[<epoch>]`` for each trial."""
-        return _items(self, self.trials, self.benchmarks)
+        """Yield ``<pair>[<epoch>]`` for each trial."""
+        return trial_items(self, self.trials, self.run)
 
 
-def _items(
-    parent: pytest.Collector, trials: Iterable[Trial], benchmarks: BenchmarkSession
-) -> Iterator[pytest.Item]:
+def trial_items(parent: pytest.Collector, trials: Iterable[Trial], run: Run) -> Iterator[pytest.Item]:
+    """Yield an item for each trial."""
     for trial in trials:
-        item: TrialItem = TrialItem.from_parent(parent, name=f"{trial.pair.name}[{trial.epoch}]")
-        item.trial = trial
-        item.benchmarks = benchmarks
-        item.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
-        yield item
+        name = f"{trial.pair.name}[{trial.epoch}]"
+        yield TrialItem.from_parent(parent, name=name, trial=trial, run=run)
 
 
-class _Item(pytest.Item):
+class HarnessItem(pytest.Item):
+    """What all items of the harness report alike."""
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
-        """One line for an error that the harness raises on purpose; a traceback for a bug in it."""
+        """Return one line for an error that the harness raises on purpose, a traceback for a bug in it."""
         known = isinstance(excinfo.value, HarnessError | pytest.fail.Exception)
         text = str(excinfo.value) if known else str(super().repr_failure(excinfo, "short"))
         return printable(text, os.environ)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where the item stands, for reports: pytest rewrites the dots of what ends a node id."""
+        """Return the item's place and name for reports: pytest rewrites the dots of what ends a node id."""
         place = self.nodeid.removesuffix(f"::{self.name}").rpartition("/")[2]
         return self.path, None, f"{self.name} on {place}"
 
 
-class TrialItem(_Item):
-    """One trial."""
+class TrialItem(HarnessItem):
+    """One trial, found by ``-k`` with its task, tags and difficulty too; ``result`` once it has run."""
 
-    trial: Trial
-    benchmarks: BenchmarkSession
+    def __init__(self, *, trial: Trial, run: Run, **node: Any) -> None:
+        super().__init__(**node)
+        self.trial = trial
+        self.run = run
+        self.result: Result | None = None
+        self.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
 
     def runtest(self) -> None:
-        """Replay or record the trial; raises only what is not the models' doing."""
-        result = self.benchmarks.run(self.trial)
-        self.stash[RESULT] = result
-        if result.error is not None:
-            raise result.error
-        if self.config.getoption("fail_unsolved") and result.record.outcome != "solved":
-            pytest.fail(f"{result.record.outcome}: {result.record.detail}", pytrace=False)
+        """Replay or record the trial; raise only what is not the models' doing."""
+        self.result = self.run(self.trial)
+        if self.result.error is not None:
+            raise self.result.error
+        record = self.result.record
+        if self.config.getoption("fail_unsolved") and record.outcome != "solved":
+            pytest.fail(f"{record.outcome}: {record.detail}", pytrace=False)
 
 
-class BrokenItem(_Item):
+class BrokenItem(HarnessItem):
     """A task file that cannot be read, as an item: the other tasks still run."""
 
-    error: HarnessError
+    def __init__(self, *, error: HarnessError, **node: Any) -> None:
+        super().__init__(**node)
+        self.error = error
 
     def runtest(self) -> None:
-        """Say what is wrong with the file."""
+        """Raise what is wrong with the file."""
         raise self.error

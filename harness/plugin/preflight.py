@@ -1,9 +1,10 @@
-"""Check the services once before the first live trial."""
+"""Check the services once before the first live trial: no key, no account and no model is missing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -25,17 +26,16 @@ class LiveChecks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Without workers: after collection, before the first trial."""
+        """Check after collection and before the first trial, where there are no workers."""
         if not session.config.option.collectonly and not session.testsfailed:
-            self._once([item.trial for item in session.items if isinstance(item, TrialItem)])
+            self._check([item.trial for item in session.items if isinstance(item, TrialItem)])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ARG002
-        """With workers: before the first of them is given a trial."""
-        self._once(self._named(ids))
+        """Check before the first worker is given a trial."""
+        self._check(self._find_trials(ids))
 
-    def _once(self, trials: Sequence[Trial]) -> None:
-
+    def _check(self, trials: Sequence[Trial]) -> None:
         root, mode = self._benchmarks.root, self._benchmarks.mode
         missing = [each for each in trials if mode == "all" or not (root / each.cassette_path).is_file()]
         if self._done or not missing:
@@ -46,29 +46,22 @@ class LiveChecks:
         try:
             warnings = check(pairs, os.environ)
         except UsageError as error:
-            problems = [printable_line(line, os.environ) for line in error.message.splitlines()]
-            raise pytest.UsageError("\n  ".join([f"{count}, none was begun:", *problems])) from None
+            lines = (printable_line(line, os.environ) for line in error.message.splitlines())
+            raise pytest.UsageError("\n  ".join([f"{count}, none was begun:", *lines])) from None
         reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(
-                f"{count}: what they need is there"
-                + "".join(f"\n{printable_line(str(each), os.environ)}" for each in warnings)
-            )
+            for line in (f"{count}: what they need is there", *map(str, warnings)):
+                reporter.write_line(printable_line(line, os.environ))
 
-    def _named(self, ids: Sequence[str]) -> list[Trial]:
-        """The trials of these node ids, which end in ``::<pair>[<epoch>]``."""
-        wanted = set(ids)
-        trials = []
+    def _find_trials(self, ids: Sequence[str]) -> list[Trial]:
+        """Return the trials of node ids: ``<file>::<pair>[<epoch>]``, ``<file>::<task>::<pair>[<epoch>]``."""
+        wanted, found = set(ids), []
         for file in dict.fromkeys(node.split("::", 1)[0] for node in ids):
             path = self._benchmarks.config.rootpath / file
-            if not self._benchmarks.suite.holds(path):
-                continue
-            try:
-                of_file = self._benchmarks.suite.trials(path)
-            except HarnessError:
-                continue  # its item tells
-            for trial in of_file:
-                name = f"{trial.pair.name}[{trial.epoch}]"
-                if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
-                    trials.append(trial)
-        return trials
+            if self._benchmarks.suite.holds(path):
+                with suppress(HarnessError):  # reported where the file is collected
+                    for trial in self._benchmarks.suite.trials(path):
+                        name = f"{trial.pair.name}[{trial.epoch}]"
+                        if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
+                            found.append(trial)
+        return found

@@ -37,7 +37,7 @@ def plain(tmp_path, monkeypatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(machine, "sandbox", lambda: machine.Finding("sandbox", "ok", "for tests"))
-    monkeypatch.setattr(machine, "_stack", lambda: iter(()))
+    monkeypatch.setattr(machine, "stack", lambda: iter(()))
 
 
 def doctor(*args: str):

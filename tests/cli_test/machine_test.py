@@ -39,8 +39,8 @@ def test_packages() -> None:
     assert missing.level == "error"
     assert "click>=8.2 (here: none), pytest<10,>=9 (here: 8.4)" in missing.seen
     assert "rich" not in missing.seen
-    assert machine.packages(machine._installed()).level == "ok"
-    assert len(machine._installed()) > 8
+    assert machine.packages(machine.installed()).level == "ok"
+    assert len(machine.installed()) > 8
 
 
 @pytest.mark.parametrize(

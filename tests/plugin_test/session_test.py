@@ -6,6 +6,9 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,16 @@ pairs:
   two:
     orchestrator: {model: openai/gpt-5}
     coder: claude-haiku-5-5
+"""
+BUG = """
+import os
+from harness.grading import verdict
+
+def boom(self, *args, **kwargs):
+    key = os.environ["MY_API_KEY"]
+    raise ZeroDivisionError(f"a bug with {key} and \\x1b[31m")
+
+verdict.Grader.verdict = boom
 """
 NAMES = (
     "ORCH_MODEL",
@@ -115,8 +128,8 @@ def run(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
     return repo.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider", *args)
 
 
-def rows(repo: pytest.Pytester, run_name: str = "latest") -> list[dict[str, object]]:
-    lines = (repo.path / "reports" / run_name / "trials.jsonl").read_text().splitlines()
+def rows(root: Path, run_name: str = "latest") -> list[dict[str, object]]:
+    lines = (root / "reports" / run_name / "trials.jsonl").read_text().splitlines()
     return sorted((json.loads(line) for line in lines), key=lambda row: row["trial"])
 
 
@@ -143,21 +156,113 @@ def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
     assert result.ret == 0
 
 
-def test_workers_change_nothing(recorded) -> None:
+@dataclass(frozen=True)
+class Finished:
+    """A pytest run that has ended, in a repository that several tests look at."""
+
+    root: Path
+    code: int
+    output: str
+    latest: str
+
+    @property
+    def folder(self) -> Path:
+        """Where ``reports/latest`` pointed when it had ended."""
+        return self.root / "reports" / self.latest
+
+
+def finish_run(root: Path, *args: str, **variables: str) -> Finished:
+    """Run pytest as ``run`` does, outside of a single test."""
+    unset = {*NAMES, "PYTEST_ADDOPTS"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *args]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    return Finished(root, done.returncode, done.stdout + done.stderr, os.readlink(root / "reports/latest"))
+
+
+def recorded_at(root: Path, cassettes: Path) -> Path:
+    """Write that repository, with all trials recorded, into a folder."""
+    (root / "benchmarks").mkdir()
+    (root / "benchmarks/add.yaml").write_text(TASK)
+    (root / "benchmarks/pairs.yaml").write_text(PAIRS)
+    (root / "pytest.ini").write_text("[pytest]\n")
+    shutil.copytree(cassettes, root / "cassettes")
+    return root
+
+
+@pytest.fixture(scope="module")
+def alone(cassettes: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A plain run of all trials, in one process."""
+    return finish_run(recorded_at(tmp_path_factory.mktemp("alone"), cassettes), "--junitxml=junit.xml")
+
+
+@pytest.fixture(scope="module")
+def with_workers(alone: Finished) -> Finished:
+    """The next run in the same repository, with two workers."""
+    return finish_run(alone.root, "-n", "2")
+
+
+def test_workers_change_nothing(alone, with_workers) -> None:
     """``-n 0`` and ``-n 2`` give the same records and the same tables."""
-    run(recorded)
-    alone, table = rows(recorded), (recorded.path / "reports/latest/pairs.md").read_text()
-    result = run(recorded, "-n", "2")
-    result.stdout.fnmatch_lines(["*= pairs =*", "*3 solved*"])
-    assert rows(recorded) == alone
-    assert (recorded.path / "reports/latest/pairs.md").read_text() == table
+    assert "= pairs =" in with_workers.output
+    assert "3 solved" in with_workers.output
+    assert rows(with_workers.root, with_workers.latest) == rows(alone.root, alone.latest)
+    assert (with_workers.folder / "pairs.md").read_text() == (alone.folder / "pairs.md").read_text()
 
 
-def test_only_the_controller_writes(recorded) -> None:
+def test_only_the_controller_writes(with_workers) -> None:
     """A run under xdist leaves one folder, with each trial once."""
-    run(recorded, "-n", "2")
-    assert len(os.listdir(recorded.path / "reports")) == len(["the run", "latest"])
-    assert [row["trial"] for row in rows(recorded)] == ["one/add/1", "one/add/2", "two/add/1"]
+    assert len(os.listdir(with_workers.root / "reports")) == len(["alone", "with workers", "latest"])
+    trials = [row["trial"] for row in rows(with_workers.root)]
+    assert trials == ["one/add/1", "one/add/2", "two/add/1"]
+
+
+def test_latest_points_at_the_newest_run(alone, with_workers) -> None:
+    """``reports/latest`` follows the runs."""
+    assert alone.latest != with_workers.latest
+    assert (with_workers.folder / "pairs.csv").is_file()
+
+
+def test_the_files_of_a_run(alone) -> None:
+    """A run leaves records, tables in CSV and Markdown, and each conversation."""
+    with (alone.folder / "pairs.csv").open() as file:
+        pairs = {row["pair"]: row for row in csv.DictReader(file)}
+    assert (pairs["one"]["trials"], pairs["one"]["solved_pct"], pairs["two"]["trials"]) == ("2", "100.0", "1")
+    assert float(pairs["one"]["cost"]) == pytest.approx(2 * float(pairs["two"]["cost"]), rel=0.9)
+    assert "| one | 2 | 100.0 |" in (alone.folder / "pairs.md").read_text()
+    kept = json.loads((alone.folder / "transcripts/two/add/1.json").read_text())
+    assert kept["files"]["add.py"].startswith("def add")
+
+
+def test_junit(alone) -> None:
+    """The JUnit file carries each outcome as a property."""
+    assert (alone.root / "junit.xml").read_text().count('<property name="outcome" value="solved"') == 3
+
+
+@pytest.fixture(scope="module")
+def with_a_bug(cassettes: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run in which the harness itself fails, with a key and an escape sequence in its message."""
+    root = recorded_at(tmp_path_factory.mktemp("bug"), cassettes)
+    (root / "conftest.py").write_text(BUG)
+    return finish_run(root, "-k", "two", "-l", "--junitxml=junit.xml", MY_API_KEY="abcdefgh12345678")
+
+
+def test_a_bug_in_the_harness_is_an_error(with_a_bug) -> None:
+    """An exception nobody expected is shown with its traceback, and counted as infra."""
+    assert with_a_bug.code == 1
+    for part in ("boom", "ZeroDivisionError: a bug", "1 error"):
+        assert part in with_a_bug.output
+    (row,) = rows(with_a_bug.root)
+    assert (row["outcome"], row["kind"]) == ("harness_error", "infra")
+
+
+def test_a_key_in_an_unexpected_error_is_not_printed(with_a_bug) -> None:
+    """A bug in the harness shows its traceback without a key, and what a model raised without escapes."""
+    written = [with_a_bug.root / "junit.xml", with_a_bug.folder / "trials.jsonl"]
+    shown = with_a_bug.output + "".join(path.read_text() for path in written)
+    assert "a bug with <secret>" in shown
+    assert "abcdefgh12345678" not in shown
+    assert "\x1b[31m and" not in shown
 
 
 def test_the_sandbox_says_what_holds(recorded) -> None:
@@ -200,20 +305,7 @@ def test_testers_are_graded_on_mutants_too(recorded) -> None:
 
 def rows_after(repo: pytest.Pytester, *args: str) -> list[dict[str, object]]:
     assert run(repo, *args).parseoutcomes() == {"solved": 3}
-    return rows(repo)
-
-
-def test_the_files_of_a_run(recorded) -> None:
-    """A run leaves records, tables in CSV and Markdown, and each conversation."""
-    run(recorded)
-    folder = recorded.path / "reports/latest"
-    with (folder / "pairs.csv").open() as file:
-        pairs = {row["pair"]: row for row in csv.DictReader(file)}
-    assert (pairs["one"]["trials"], pairs["one"]["solved_pct"], pairs["two"]["trials"]) == ("2", "100.0", "1")
-    assert float(pairs["one"]["cost"]) == pytest.approx(2 * float(pairs["two"]["cost"]), rel=0.9)
-    assert "| one | 2 | 100.0 |" in (folder / "pairs.md").read_text()
-    kept = json.loads((folder / "transcripts/two/add/1.json").read_text())
-    assert kept["files"]["add.py"].startswith("def add")
+    return rows(repo.path)
 
 
 def test_missing_cassettes_are_errors(repo) -> None:
@@ -228,7 +320,7 @@ def test_missing_cassettes_are_errors(repo) -> None:
         ]
     )
     assert "Traceback" not in result.stdout.str()
-    assert {row["kind"] for row in rows(repo)} == {"infra"}
+    assert {row["kind"] for row in rows(repo.path)} == {"infra"}
 
 
 def test_a_trial_that_is_not_solved_does_not_fail_the_run(repo, letta, monkeypatch) -> None:
@@ -418,64 +510,6 @@ def test_collection_imports_no_client(repo) -> None:
     result.stdout.fnmatch_lines(["*one[[]1[]]*"])
 
 
-def test_a_bug_in_the_harness_is_an_error(recorded) -> None:
-    """An exception nobody expected is shown with its traceback, and counted as infra."""
-    recorded.makeconftest(
-        """
-        from harness.grading import verdict
-
-        def boom(*args, **kwargs):
-            raise ZeroDivisionError("a bug")
-
-        verdict.Grader.verdict = boom
-        """
-    )
-    result = run(recorded, "-k", "two")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*ZeroDivisionError: a bug*", "*1 error*"])
-    assert [(row["outcome"], row["kind"]) for row in rows(recorded)] == [("harness_error", "infra")]
-
-
-def test_junit(recorded, tmp_path) -> None:
-    """The JUnit file carries each outcome as a property."""
-    path = tmp_path / "junit.xml"
-    run(recorded, f"--junitxml={path}")
-    assert path.read_text().count('<property name="outcome" value="solved"') == 3
-
-
-def test_latest_points_at_the_newest_run(recorded) -> None:
-    """``reports/latest`` follows the runs."""
-    run(recorded)
-    first = os.readlink(recorded.path / "reports/latest")
-    run(recorded)
-    second = Path(os.readlink(recorded.path / "reports/latest"))
-    assert str(second) != first
-    assert (recorded.path / "reports" / second / "pairs.csv").is_file()
-
-
-def test_a_key_in_an_unexpected_error_is_not_printed(recorded, monkeypatch) -> None:
-    """A bug in the harness shows its traceback without a key, and what a model raised without escapes."""
-    monkeypatch.setenv("MY_API_KEY", "abcdefgh12345678")
-    recorded.makeconftest(
-        """
-        import os
-        from harness.grading import verdict
-
-        def boom(self, *args, **kwargs):
-            key = os.environ["MY_API_KEY"]
-            raise ZeroDivisionError(f"a bug with {key} and \\x1b[31m")
-
-        verdict.Grader.verdict = boom
-        """
-    )
-    result = run(recorded, "-k", "two", "-l", "--junitxml=junit.xml")
-    shown = result.stdout.str() + (recorded.path / "junit.xml").read_text()
-    shown += (recorded.path / "reports/latest/trials.jsonl").read_text()
-    assert "a bug with <secret>" in shown
-    assert "abcdefgh12345678" not in shown
-    assert "\x1b[31m and" not in shown
-
-
 def test_reports_that_cannot_be_written(recorded) -> None:
     """Where no report can be written, the table is printed all the same, and the reason with it."""
     (recorded.path / "reports").write_text("a file")
@@ -519,7 +553,7 @@ def test_a_source_that_is_named_is_run(workers, sourced) -> None:
             "nothing recorded at cassettes/two/sum-2/1.json*'benchmarks/many.yaml::sum-2::two[[]1[]]' --rec*",
         ]
     )
-    assert {(row["task"], row["tags"]) for row in rows(sourced)} == {
+    assert {(row["task"], row["tags"]) for row in rows(sourced.path)} == {
         ("sum-1", "sums many"),
         ("sum-2", "many"),
     }

@@ -1,4 +1,4 @@
-"""``harness run``: what it offers, and nothing of how it is done."""
+"""The ``harness run`` command: its options, and the pair that they name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import one_line_errors, say
+from harness.cli.console import say
 
 if TYPE_CHECKING:
     from harness.tasks.trial import Pair
@@ -40,8 +40,7 @@ LOCAL_MODELS = ("local/scripted", "smollm2-135m-instruct")
 @click.option(
     "--save-task", type=ANY, metavar="FILE", help="Make a task file of what came out, to be reviewed."
 )
-@one_line_errors
-def run(spec: str, code_file: str, workspace: Path, save_task: Path | None, **options: Any) -> None:
+def run(spec: str, workspace: Path, save_task: Path | None, **options: Any) -> None:
     """Let a pair of models build SPEC, live, without a task file.
 
     The conversation is shown as it happens; code and tests end in DIR, the generated tests are run in the
@@ -49,27 +48,26 @@ def run(spec: str, code_file: str, workspace: Path, save_task: Path | None, **op
 
     Exit code: 0 the generated tests pass, 1 they do not, or something went wrong, 2 a wrong argument.
     """
+    from harness.cli.run.folder import read_files
     from harness.cli.run.save_task import require_free
-    from harness.cli.run.session import Order, execute
+    from harness.cli.run.session import AdHocRun, ad_hoc_task, execute
 
     if save_task:
         require_free(save_task)
-    order = Order(
-        spec=spec,
-        code_file=code_file,
-        test_file=options["test_file"] or "",
-        folder=workspace,
-        give=options["give"],
-        force=options["force"],
+    pair = choose_pair(options)
+    task = ad_hoc_task(
+        spec,
+        code_file=options["code_file"],
+        test_file=options["test_file"],
+        files=read_files(workspace, options["give"]),
         limits={"max_repairs": options["max_repairs"], "max_tokens": options["max_tokens"]},
-        pair=_pair(options),
-        save_as=save_task,
     )
-    sys.exit(0 if execute(order, os.environ, BENCHMARKS, say) else 1)
+    wanted = AdHocRun(task, pair, workspace, options["force"], save_task)
+    sys.exit(0 if execute(wanted, os.environ, BENCHMARKS, say) else 1)
 
 
-def _pair(options: dict[str, Any]) -> Pair:
-    """The pair that the options name, by its name or by its models.
+def choose_pair(options: dict[str, Any]) -> Pair:
+    """Return the pair that the options name, by its name or by its models.
 
     Raises:
         UsageError: They exclude each other, or make no pair.
@@ -87,25 +85,22 @@ def _pair(options: dict[str, Any]) -> Pair:
             raise UsageError(f"--pair and --{models[0]} exclude each other")
         (pair,) = Suite(BENCHMARKS, Path(), Selection(pairs=(options["pair"],)), {}).pairs
     else:
-        backend = options["backend"] or "anthropic"
-        usual = LOCAL_MODELS if backend == "local" else (ORCH_MODEL, CLAUDE_MODEL)
-        handle, coder = default_models(os.environ) or usual
+        usual = LOCAL_MODELS if options["backend"] == "local" else (ORCH_MODEL, CLAUDE_MODEL)
+        orchestrator, coder = default_models(os.environ) or usual
+        fields = {
+            "name": "ad-hoc",
+            "orchestrator": {"model": options["orchestrator"] or orchestrator},
+            "coder": options["coder"] or coder,
+            "tester": options["tester"] or "",
+            "backend": options["backend"] or "anthropic",
+        }
         try:
-            pair = Pair.model_validate(
-                {
-                    "name": "ad-hoc",
-                    "orchestrator": {"model": options["orchestrator"] or handle},
-                    "coder": options["coder"] or coder,
-                    "tester": options["tester"] or "",
-                    "backend": backend,
-                }
-            )
+            pair = Pair.model_validate(fields)
         except ValidationError as error:
             details = error.errors(include_url=False)[0]
             expected = details.get("ctx", {}).get("expected") or details["msg"]
-            raise UsageError(
-                f"--{details['loc'][0] if details['loc'] else 'backend'}: expected {expected}"
-            ) from None
+            option = details["loc"][0] if details["loc"] else "backend"
+            raise UsageError(f"--{option}: expected {expected}") from None
     if pair.backend == "mock":
         raise UsageError(
             "backend mock writes what stands in a task file, and here is none",

@@ -1,4 +1,4 @@
-"""A task file of what an ad-hoc run left: to be reviewed, because models wrote what judges models there."""
+"""Make a task file of an ad-hoc run: to be reviewed, because models wrote what judges models there."""
 
 from __future__ import annotations
 
@@ -24,32 +24,24 @@ HEAD = """\
 # (for completion in editors: `harness schema --write .` and a first line
 # `# yaml-language-server: $schema=task.schema.json`)
 """
-PARTS = (
-    ("title", ""),
-    ("difficulty", "REVIEW: trivial | easy | medium | hard, for a person"),
-    ("tags", f"take {UNREVIEWED!r} out when you have reviewed the file"),
-    ("spec", "all that the models see; every name that acceptance uses must stand here"),
-    ("code_file", ""),
-    ("test_file", ""),
-    ("files", "what lay in the workspace from the start"),
-    ("reference", "REVIEW: what the coder wrote. Is it right, also at the edges?"),
-    (
-        "acceptance",
-        "REVIEW: what the tester wrote. Do all these tests follow from the spec, and do they cover it?",
-    ),
-    (
-        "bugs",
-        "ADD plausible mistakes, each with `name` and `code` (the whole file): testers are graded on them",
-    ),
-    ("limits", ""),
-)
+COMMENTS = {
+    "difficulty": "REVIEW: trivial | easy | medium | hard, for a person",
+    "tags": f"take {UNREVIEWED!r} out when you have reviewed the file",
+    "spec": "all that the models see; every name that acceptance uses must stand here",
+    "files": "what lay in the workspace from the start",
+    "reference": "REVIEW: what the coder wrote. Is it right, also at the edges?",
+    "acceptance": "REVIEW: what the tester wrote. Do all these tests follow from the spec, "
+    "and do they cover it?",
+    "bugs": "ADD plausible mistakes, each with `name` and `code` (the whole file): "
+    "testers are graded on them",
+}
 
 
 def require_free(path: Path) -> None:
-    """See before the work that the task file can be written.
+    """Refuse, before the work, a task file that could not be written.
 
     Raises:
-        UsageError: It is there already, or its name cannot be a task's.
+        UsageError: It exists already, or its name cannot be a task's.
     """
     if path.suffix not in (".yaml", ".yml") or not loader.is_task_file(path):
         raise UsageError(f"--save-task {path}: expected a name such as benchmarks/add.yaml")
@@ -77,7 +69,7 @@ def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date
     if missing:
         raise UsageError(f"{path} is not written: there is no {' and no '.join(missing)}")
     models = f"{pair.orchestrator.model}, {pair.coder}" + f" and {pair.tester}" * (pair.tester != pair.coder)
-    values = {
+    fields = {
         "title": shorten(one_line(task.spec.strip().split("\n", 1)[0]), TITLE_CHARS) or path.stem,
         "difficulty": task.difficulty,
         "tags": [UNREVIEWED],
@@ -91,8 +83,8 @@ def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date
         "limits": task.limits.model_dump(),
     }
     text = HEAD.format(day=day, models=one_line(models), path=one_line(str(path)))
-    for name, comment in PARTS:
-        text += (f"# {comment}\n" if comment else "") + field(name, values[name])
+    for name, value in fields.items():
+        text += (f"# {COMMENTS[name]}\n" if name in COMMENTS else "") + field(name, value)
     write_whole(path, text)
     loader.load_task(path, str(path))
     return path

@@ -1,4 +1,4 @@
-"""What an ad-hoc run came to, in a few lines."""
+"""Summarise an ad-hoc run in a few lines: files, tests, conversation, tokens and cost."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from datetime import date
 from pathlib import Path
 
 from harness.agents.transcript import ROLES, Transcript
-from harness.cli.run.delivery import Delivered
+from harness.cli.run.folder import WrittenFile
 from harness.results.pricing import Prices, dollars
 from harness.sandbox import TestRun
 from harness.tasks.trial import Pair
 
 
 def summary(
-    folder: Path, delivered: Sequence[Delivered], run: TestRun | None, transcript: Transcript
+    folder: Path, files: Sequence[WrittenFile], run: TestRun | None, transcript: Transcript
 ) -> Iterator[str]:
-    """Files, tests and the conversation in numbers."""
-    for each in delivered:
-        count = f"{each.lines} line{'s' * (each.lines != 1)}"
-        told = f"not written: {each.kept_out}" if each.kept_out else f"written, {count}"
-        yield f"file   {folder / each.name}: {told}"
+    """Yield a line for each file, and those on tests and conversation."""
+    for file in files:
+        lines = f"{file.lines} line{'s' * (file.lines != 1)}"
+        outcome = f"not written: {file.refusal}" if file.refusal else f"written, {lines}"
+        yield f"file   {folder / file.name}: {outcome}"
     yield f"tests  {tests(run)}"
     if transcript.stop != "done":
         yield f"ended  by its {transcript.stop.replace('_', ' ')}"
@@ -32,7 +32,7 @@ def summary(
 
 
 def tests(run: TestRun | None) -> str:
-    """The outcome of the generated tests, in a line."""
+    """Return the outcome of the generated tests, in a line."""
     if run is None:
         return "none ran: code or tests were not written"
     if run.passed:
@@ -45,7 +45,7 @@ def tests(run: TestRun | None) -> str:
 
 
 def spending(pair: Pair, transcript: Transcript, prices: Prices, day: date) -> Iterator[str]:
-    """Tokens and US dollars for each role, and together; an unknown price is told as unknown."""
+    """Yield tokens and US dollars of each role, and dollars together; an unknown price is no 0."""
     models = {"orchestrator": pair.orchestrator.model, "coder": pair.coder, "tester": pair.tester}
     costs = []
     for role in ROLES:

@@ -6,18 +6,18 @@ import os
 
 import pytest
 
-from harness.cli.run.delivery import deliver, given, require_room
+from harness.cli.run.folder import read_files, require_writable, write_files
 from harness.errors import UsageError
 
 
 def written(folder, files, *, force=False) -> dict[str, str]:
-    return {each.name: each.kept_out for each in deliver(folder, files, force=force)}
+    return {each.name: each.refusal for each in write_files(folder, files, force=force)}
 
 
 def test_files_and_folders_are_made(tmp_path) -> None:
     """Folders as needed; lines are counted."""
-    (one,) = deliver(tmp_path / "new", {"pkg/core.py": "a\nb"}, force=False)
-    assert (one.lines, one.kept_out) == (2, "")
+    (one,) = write_files(tmp_path / "new", {"pkg/core.py": "a\nb"}, force=False)
+    assert (one.lines, one.refusal) == (2, "")
     assert (tmp_path / "new" / "pkg" / "core.py").read_text() == "a\nb"
 
 
@@ -42,9 +42,9 @@ def test_nothing_is_written_through_a_link(force, tmp_path) -> None:
     (out / "pkg").symlink_to(tmp_path / "elsewhere")
     (out / "x.py").symlink_to(tmp_path / "elsewhere" / "x.py")
     (out / "gone.py").symlink_to(tmp_path / "elsewhere" / "gone.py")
-    told = written(out, {"pkg/new.py": "x", "x.py": "mine", "gone.py": "mine"}, force=force)
-    assert "link" in told["pkg/new.py"]
-    assert bool(told["x.py"]) is not force
+    refused = written(out, {"pkg/new.py": "x", "x.py": "mine", "gone.py": "mine"}, force=force)
+    assert "link" in refused["pkg/new.py"]
+    assert bool(refused["x.py"]) is not force
     assert (tmp_path / "elsewhere" / "x.py").read_text() == "theirs"
     assert sorted(os.listdir(tmp_path / "elsewhere")) == ["x.py"]
 
@@ -53,8 +53,8 @@ def test_folders_and_files_in_the_way(tmp_path) -> None:
     """They are told, with --force too."""
     (tmp_path / "a.py").mkdir()
     (tmp_path / "b").write_text("")
-    told = written(tmp_path, {"a.py": "x", "b/c.py": "x"}, force=True)
-    assert (told["a.py"], "b is no folder" in told["b/c.py"]) == ("is a folder", True)
+    refused = written(tmp_path, {"a.py": "x", "b/c.py": "x"}, force=True)
+    assert (refused["a.py"], "b is no folder" in refused["b/c.py"]) == ("is a folder", True)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch) -> None:
@@ -63,17 +63,17 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch) -> None:
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.cli.run.delivery.write_whole", full)
+    monkeypatch.setattr("harness.cli.run.folder.write_whole", full)
     assert "No space left" in written(tmp_path, {"a.py": "x"})["a.py"]
 
 
 def test_room_is_required_before_the_work(tmp_path) -> None:
     """What would be replaced is refused, and a link counts as something that stands there."""
-    require_room(tmp_path / "new", ["a.py"], force=False)
+    require_writable(tmp_path / "new", ["a.py"], force=False)
     (tmp_path / "a.py").symlink_to("nowhere")
     with pytest.raises(UsageError, match="stands there already"):
-        require_room(tmp_path, ["a.py"], force=False)
-    require_room(tmp_path, ["a.py"], force=True)
+        require_writable(tmp_path, ["a.py"], force=False)
+    require_writable(tmp_path, ["a.py"], force=True)
 
 
 def test_a_folder_to_give(tmp_path) -> None:
@@ -82,13 +82,13 @@ def test_a_folder_to_give(tmp_path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"\xff\x00" if name == "bin.dat" else b"text")
     (tmp_path / "link.py").symlink_to(tmp_path / "a.py")
-    assert given(tmp_path, ["."]) == {"a.py": "text", "pkg/b.txt": "text"}
-    assert given(tmp_path, ["pkg", "a.py"]) == {"a.py": "text", "pkg/b.txt": "text"}
-    assert given(tmp_path, []) == {}
+    assert read_files(tmp_path, ["."]) == {"a.py": "text", "pkg/b.txt": "text"}
+    assert read_files(tmp_path, ["pkg", "a.py"]) == {"a.py": "text", "pkg/b.txt": "text"}
+    assert read_files(tmp_path, []) == {}
 
 
 @pytest.mark.parametrize("name", ["bin.dat", ".env", "out/secret", "nope", "../x"])
-def test_what_cannot_be_given(name, tmp_path) -> None:
+def test_what_cannot_be_read_files(name, tmp_path) -> None:
     """Named by hand, a file that no workspace takes is an error: links out of the folder, too."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -97,12 +97,12 @@ def test_what_cannot_be_given(name, tmp_path) -> None:
     (folder / "bin.dat").write_bytes(b"\xff\x00")
     (folder / ".env").write_text("A=b")
     with pytest.raises(UsageError, match="--give"):
-        given(folder, [name])
+        read_files(folder, [name])
 
 
 def test_too_many_files(tmp_path) -> None:
-    """More than a workspace holds is told."""
+    """More than a workspace holds is refused."""
     for number in range(101):
         (tmp_path / f"f{number}.txt").write_text("x")
     with pytest.raises(UsageError, match="101 files"):
-        given(tmp_path, ["."])
+        read_files(tmp_path, ["."])

@@ -1,0 +1,128 @@
+"""Status words and letters, the records of a run, its summary, and figures for JUnit files.
+
+Under xdist the workers send record and transcript with the test report; the controller alone writes and
+prints. Tables and gates are computed in ``finish.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.agents.transcript import ROLES, Transcript, Usage
+from harness.plugin.collect import BrokenItem, TrialItem
+from harness.plugin.finish import RunSummary, finish, not_written
+from harness.results import record
+from harness.results.columns import KINDS
+from harness.results.gates import Gates
+from harness.results.pricing import Prices
+from harness.results.report import PAGE
+from harness.results.run_folder import RunFolder, report_payload
+from harness.terminal import visible
+
+
+class Payloads:
+    """Attaches record and transcript to pytest's reports, in each process that runs trials."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Attach the payload as ``harness``; ``harness_broken`` marks a file that cannot be read."""
+        report: Any = yield
+        if isinstance(item, TrialItem) and call.when == "call":
+            if item.result is not None:
+                result = item.result
+                report.harness = report_payload(result.record.row(), result.transcript, result.files)
+            elif call.excinfo is not None:
+                row = record.broken(item.trial, call.excinfo.value, mode=self._mode).row()
+                report.harness = report_payload(row, Transcript(()), {})
+        report.harness_broken = isinstance(item, BrokenItem) and report.failed
+        return report  # type: ignore[no-any-return]
+
+
+class Reporter:
+    """Gathers the records of a run and reports on them, in the controlling process."""
+
+    def __init__(self, root: Path, prices: Prices, gates: Gates) -> None:
+        self._root = root
+        self._prices = prices
+        self._gates = gates
+        self._folder = RunFolder(root / "reports", datetime.now(UTC))
+        self._properties: dict[str, list[tuple[str, object]]] = {}
+        self._problem = ""  # why the run's folder cannot be written
+        self._summary: RunSummary | None = None
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """Return a category, a letter and a word for each outcome; infra outcomes are errors."""
+        if getattr(report, "harness_broken", False):
+            return "error", "E", ("SPEC ERROR", {"red": True})
+        payload = getattr(report, "harness", None)
+        if payload is None:
+            return None
+        outcome = payload["record"]["outcome"]
+        word = outcome.replace("_", " ")
+        if payload["record"]["kind"] == "infra":
+            return "error", "E", (word.upper(), {"red": True})
+        if report.failed:
+            return "failed", "F", (f"FAILED ({word})", {"red": True})
+        letter, color = (".", "green") if outcome == "solved" else (word[0], "yellow")
+        return word, letter, (word.upper(), {color: True})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep each record as it arrives; give JUnit files its figures."""
+        payload = getattr(report, "harness", None)
+        if payload is not None:
+            self._properties[report.nodeid] = list(junit_properties(payload["record"], self._prices))
+            try:
+                self._folder.add(payload)
+            except OSError as error:
+                self._problem = not_written(error, self._folder.path)
+        if report.when == "teardown":
+            report.user_properties.extend(self._properties.pop(report.nodeid, ()))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run that misses a gate, though none of its tests failed."""
+        if not self._folder.rows:
+            return
+        self._summary = finish(self._folder, self._prices, self._gates, write=not self._problem)
+        if self._summary.failures and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the tables, what the gates say, and where the run's files are."""
+        if self._summary is None:
+            return
+        from harness.results.render import print_tables, pytest_console
+
+        terminalreporter.section("pairs")
+        print_tables(self._summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
+        for line in self._summary.changes:
+            terminalreporter.write_line(visible(line))
+        for line in self._summary.failures:
+            terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
+        page = (self._folder.path / PAGE).relative_to(self._root).as_posix()
+        terminalreporter.write_line(f"report: {self._problem or self._summary.problem or page}")
+
+
+def junit_properties(row: Mapping[str, Any], prices: Prices) -> Iterator[tuple[str, object]]:
+    """Yield a trial's outcome, attempts, tokens by role, and US dollars where all prices are known."""
+    yield "outcome", row["outcome"]
+    if row["kind"] != "model":
+        return
+    yield "attempts", row["attempts"]
+    costs = []
+    for role in ROLES:
+        usage = Usage(*(row[f"{role}_{kind}"] for kind in KINDS))
+        yield f"{role}_tokens_in", usage.input + usage.cache_write + usage.cache_read
+        yield f"{role}_tokens_out", usage.output
+        if usage != Usage():
+            costs.append(prices.cost(row[role], usage, date.fromisoformat(row["recorded_at"][:10])))
+    yield "cost_usd", "unknown" if None in costs else f"{sum(filter(None, costs)):.6f}"
