@@ -7,36 +7,33 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from harness import redact
 from harness.agents import prompts
 from harness.agents.loop import Check, Loop
+from harness.agents.messages import Claude
 from harness.agents.tool_replay import Replayed, ServerSide, ToolReplay
 from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
-from harness.backends.claude.claude_code import ADDRESS, Channel, ClaudeCode
-from harness.backends.claude.cli_process import Cli, cli_versions
-from harness.backends.claude.messages_api import MessagesApi
+from harness.backends.claude.claude_code import ADDRESS
+from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
-from harness.backends.letta.client import Server
-from harness.backends.mock import Mock, no_wait
+from harness.backends.letta.gateway import Upstream
 from harness.backends.retries import Transport
 from harness.cassette import offline, recorder, staleness
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
-from harness.errors import ApiError, HarnessError, StaleCassette
+from harness.errors import ApiError, HarnessError
 from harness.grading.feedback import feedback
 from harness.grading.verdict import Grader, Mutants, no_mutants
 from harness.results import record
@@ -45,7 +42,6 @@ from harness.sandbox import Sandbox
 from harness.tasks.trial import Trial
 
 Mode = Literal["none", "once", "all"]
-Backend: TypeAlias = MessagesApi | ClaudeCode | Mock
 
 
 def _today() -> datetime:
@@ -74,6 +70,10 @@ class Setup:
     transport: Callable[[], Transport] = Transport
     mutants: Mutants = no_mutants
 
+    def path(self, trial: Trial) -> Path:
+        """Return where a trial's cassette stands."""
+        return self.root / trial.cassette_path
+
 
 @dataclass(frozen=True)
 class Result:
@@ -101,196 +101,173 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
     Args:
         trial: What to run.
         setup: How.
-        watch: Told of each event as it happens.
+        watch: Called with each event as it happens.
     """
+    replays = setup.mode == "none" or (setup.mode == "once" and setup.path(trial).is_file())
+    state = TrialState(trial, setup, watch or (lambda _: None), "replay" if replays else "record")
     with redact.unlogged():
-        return _Run(trial, setup, watch or (lambda _: None)).result()
+        try:
+            row, transcript = replay(state) if replays else record_live(state)
+        except HarnessError as error:
+            row = record.broken(trial, error, mode=state.mode)
+            return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
+    return Result(row, transcript, state.workspace.snapshot())
 
 
-class _Run:
-    def __init__(self, trial: Trial, setup: Setup, watch: Watch) -> None:
+class TrialState:
+    """What has happened in a trial so far."""
+
+    def __init__(self, trial: Trial, setup: Setup, watch: Watch, mode: str) -> None:
         self.trial = trial
         self.setup = setup
-        self.watch = watch
-        self.shown = trial.cassette_path
-        self.path = setup.root / self.shown
-        self.replays = setup.mode == "none" or (setup.mode == "once" and self.path.is_file())
-        self.mode = "replay" if self.replays else "record"
+        self.mode = mode
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Mapping[str, str]] = []
-        self.grader = Grader(trial.task, setup.sandbox, setup.mutants)
-        self.transport = setup.transport()
-        self.channel: Channel | None = None
+        self._grader = Grader(trial.task, setup.sandbox, setup.mutants)
+        self._watch = watch
 
-    def result(self) -> Result:
-        """Carry the trial out and never raise for what can go wrong in it."""
-        transcript = Transcript(())
-        try:
-            transcript, recorded = self._replayed() if self.replays else self._recorded()
-            row = self._graded(transcript, recorded)
-        except HarnessError as error:
-            transcript = Transcript(tuple(self.events))
-            row = record.broken(self.trial, error, mode=self.mode)
-            return Result(row, transcript, self.workspace.snapshot(), error)
-        return Result(row, transcript, self.workspace.snapshot())
+    def note(self, event: Event) -> None:
+        """Keep an event, and show it."""
+        self.events.append(event)
+        self._watch(event)
 
-    def _graded(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
-        verdict = self.grader.verdict(self.attempts, transcript.stop, coder_called=transcript.coder_called)
-        return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
-
-    # --- replay -----------------------------------------------------------------------------
-
-    def _replayed(self) -> tuple[Transcript, dict[str, Any]]:
-        tape = load(
-            self.path,
-            self.shown,
-            record_with=staleness.command(self.trial),
-            again_with=staleness.command(self.trial, "all"),
-        )
-        with offline.offline(), recorder.replaying(tape.exchanges) as player:
-            self.channel = player
-            try:
-                transcript = self._converse(endpoints.replayed(self.trial.pair))
-            except (Exception, recorder.ReplayMiss) as error:
-                # Whatever it ended with: a miss that somebody swallowed comes before what came of it.
-                if player.misses:
-                    raise self._missed(tape, player.misses[0]) from None
-                if isinstance(error, ApiError):
-                    what = f"a recorded answer cannot be used: {error.message}"
-                    raise staleness.stale("unplayable", tape, self.trial, self.shown, what) from None
-                raise
-        if player.misses:
-            raise self._missed(tape, player.misses[0])
-        if player.unplayed:
-            left = player.unplayed
-            what = f"{len(left)} recorded not asked for: {left[0]}"
-            raise staleness.stale("unplayed", tape, self.trial, self.shown, what)
-        return transcript, tape.recorded
-
-    def _missed(self, tape: Cassette, miss: recorder.ReplayMiss) -> StaleCassette:
-        way: staleness.Way = "again" if miss.again else "unmatched"
-        return staleness.stale(way, tape, self.trial, self.shown, str(miss))
-
-    # --- record -----------------------------------------------------------------------------
-
-    def _recorded(self) -> tuple[Transcript, dict[str, Any]]:
-        where = endpoints.live(self.trial.pair, self.setup.environment)
-        letta_version = self._server(where).version()
-        if self.trial.pair.tools == "server":
-            server_tools.require_here(where.letta_url)
-            definitions = prompts.definitions(guided=False).values()
-            self._server(where).register(definitions, tool_source.source())
-        began = time.monotonic()
-        with recorder.recording(where.services) as tape:
-            self.channel = tape
-            transcript = self._conversed(where, tape)
-        recorded = self._facts(letta_version, time.monotonic() - began)
-        if self.trial.pair.backend == "claude-code":
-            recorded["login"] = "endpoint" if where.claude_url else "own"
-            recorded["notional_cost_usd"] = notional_cost(tape.exchanges)
-        if transcript.faults:
-            raise ApiError(transcript.faults[0].text)
-        graded = self._graded(transcript, recorded)
-        whole = Cassette(
-            trial=self.trial.slug,
-            task=self.trial.task.digest,
-            prompts=prompts.prompts_digest(),
-            recorded={**recorded, "outcome": graded.outcome},
-            exchanges=tape.exchanges,
-        )
-        save(whole, self.path, self.shown)
-        return transcript, whole.recorded
-
-    def _conversed(self, where: Endpoints, tape: recorder.Recording) -> Transcript:
-        if self.trial.pair.tools == "client":
-            return self._converse(where)
-
-        def passed() -> tuple[Exchange, ...]:
-            theirs = f"http://{self.trial.pair.backend}/"
-            return tuple(each for each in tape.exchanges if each.url.startswith(theirs))
-
-        brief = tool_context(self.trial.task, self.trial.pair)
-        with server_tools.live(self._claude(where), brief, self.trial.task.files, passed) as behind:
-            return self._converse(where, behind)
-
-    def _facts(self, letta_version: str, seconds: float) -> dict[str, Any]:
-        pair = self.trial.pair
-        return {
-            "at": self.setup.now().date().isoformat(),
-            "wall_s": round(seconds, 1),
-            "transport_retries": dict(self.transport.retries),
-            "pair": staleness.pair_digest(pair),
-            "orchestrator": pair.orchestrator.model,
-            "coder": pair.coder,
-            "tester": pair.tester,
-            "backend": pair.backend,
-            "versions": {
-                "letta": letta_version,
-                "letta-client": version("letta-client"),
-                "anthropic": version("anthropic"),
-                "python": platform.python_version(),
-                **(cli_versions() if pair.backend == "claude-code" else {}),
-                **({"server-tools": tool_source.source_digest()} if pair.tools == "server" else {}),
-            },
-        }
-
-    # --- both -------------------------------------------------------------------------------
-
-    def _converse(self, where: Endpoints, behind: ServerSide | None = None) -> Transcript:
-        in_letta = self.trial.pair.tools == "server"
-        behind = behind or Replayed()
-        tools = Tools(
-            task=self.trial.task,
-            pair=self.trial.pair,
-            # What Letta's tools asked was answered already, and is played.
-            claude=self._claude(endpoints.replayed(self.trial.pair) if in_letta else where),
-            workspace=self.workspace,
-            note=self._note,
-        )
-        with (
-            self._server(where).agent(
-                self.trial.slug,
-                self.trial.pair.orchestrator,
-                prompts.ORCHESTRATOR,
-                {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK},
-                behind.secrets if in_letta else None,
-            ) as agent,
-            self._every_attempt_kept(),
-        ):
-            replay = ToolReplay(tools, behind).replay if in_letta else None
-            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note, replay).run()
-        return Transcript(tuple(self.events), stop)
-
-    @contextmanager
-    def _every_attempt_kept(self) -> Iterator[None]:
-        yield
-        if not self.attempts:
-            self.attempts.append(self.workspace.snapshot())
-
-    def _check(self, behind: ServerSide) -> Check:
+    def end_attempt(self, behind: ServerSide) -> Check:
+        """Keep the files of an attempt; return what the orchestrator may know of them."""
         files = self.workspace.snapshot()
         behind.check(files)
         self.attempts.append(files)
-        return feedback(self.trial.task, files, self.grader.generated(files))
+        return feedback(self.trial.task, files, self._grader.generated(files))
 
-    def _note(self, event: Event) -> None:
-        self.events.append(event)
-        self.watch(event)
+    def grade(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
+        """Return the trial's row; ``recorded`` are the facts that only the live run could measure."""
+        attempts = self.attempts or [self.workspace.snapshot()]
+        verdict = self._grader.verdict(attempts, transcript.stop, coder_called=transcript.coder_called)
+        return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
 
-    def _claude(self, where: Endpoints) -> Backend:
-        if self.trial.pair.backend == "mock":
-            return Mock(self.trial.task, time.sleep if where.live else no_wait)
-        if self.trial.pair.backend == "claude-code":
-            assert self.channel is not None, "set before the conversation begins"
-            return ClaudeCode(self.workspace.snapshot, self.channel, self._cli(where).run)
-        return MessagesApi(where.claude_url, where.claude_key, self.transport)
+    def connect(self, where: Endpoints, transport: Transport) -> Connection:
+        """Connect the trial to these endpoints."""
+        files = self.workspace.snapshot
+        return Connection(self.trial, where, transport, files, self.setup.environment)
 
-    def _cli(self, where: Endpoints) -> Cli:
-        return Cli(where.claude_url, where.claude_key, self.setup.environment)
 
-    def _server(self, where: Endpoints) -> Server:
-        return Server(where.letta_url, where.letta_key, self.transport)
+def replay(state: TrialState) -> tuple[Record, Transcript]:
+    """Hold the conversation again with the recorded answers; every request must be the recorded one.
+
+    Raises:
+        HarnessError: There is no cassette, or it no longer fits.
+    """
+    trial, display = state.trial, state.trial.cassette_path
+    record_with, again_with = staleness.command(trial), staleness.command(trial, "all")
+    cassette = load(state.setup.path(trial), display, record_with=record_with, again_with=again_with)
+    stale = partial(staleness.stale, cassette=cassette, trial=trial, display=display)
+    problem: BaseException | None = None
+    transcript = Transcript(())
+    connection = state.connect(endpoints.replayed(trial.pair), state.setup.transport())
+    with offline.offline(), recorder.replaying(cassette.exchanges) as player:
+        try:
+            transcript = converse(state, connection, connection.claude(player))
+        except (Exception, recorder.ReplayMiss) as error:  # noqa: BLE001  (raised again below)
+            problem = error
+    # Whatever it ended with: a miss that somebody swallowed comes before what came of it.
+    if player.misses:
+        miss = player.misses[0]
+        raise stale("again" if miss.again else "unmatched", what=str(miss)) from None
+    if isinstance(problem, ApiError):
+        raise stale("unplayable", what=f"a recorded answer cannot be used: {problem.message}") from None
+    if problem is not None:
+        raise problem
+    if player.unplayed:
+        raise stale("unplayed", what=f"{len(player.unplayed)} recorded not asked for: {player.unplayed[0]}")
+    return state.grade(transcript, cassette.recorded), transcript
+
+
+def record_live(state: TrialState) -> tuple[Record, Transcript]:
+    """Hold the conversation with real services, and save what was exchanged.
+
+    Raises:
+        HarnessError: A service could not be used; nothing is saved.
+    """
+    trial, pair, setup = state.trial, state.trial.pair, state.setup
+    where, transport = endpoints.live(pair, setup.environment), setup.transport()
+    connection = state.connect(where, transport)
+    letta_version = connection.letta.version()
+    if pair.tools == "server":
+        server_tools.require_here(where.letta_url)
+        connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
+    began = time.monotonic()
+    with recorder.recording(where.services) as recording:
+        claude = connection.claude(recording)
+        if pair.tools == "client":
+            transcript = converse(state, connection, claude)
+        else:
+            transcript = _converse_in_letta(state, connection, claude, recording)
+    facts: dict[str, Any] = {
+        "at": setup.now().date().isoformat(),
+        "wall_s": round(time.monotonic() - began, 1),
+        "transport_retries": dict(transport.retries),
+        "pair": staleness.pair_digest(pair),
+        "orchestrator": pair.orchestrator.model,
+        "coder": pair.coder,
+        "tester": pair.tester,
+        "backend": pair.backend,
+        "versions": versions(pair, letta_version),
+    }
+    if pair.backend == "claude-code":
+        facts["login"] = "endpoint" if where.claude_url else "own"
+        facts["notional_cost_usd"] = notional_cost(recording.exchanges)
+    if transcript.faults:
+        raise ApiError(transcript.faults[0].text)
+    row = state.grade(transcript, facts)
+    cassette = Cassette(
+        trial=trial.slug,
+        task=trial.task.digest,
+        prompts=prompts.prompts_digest(),
+        recorded={**facts, "outcome": row.outcome},
+        exchanges=recording.exchanges,
+    )
+    save(cassette, setup.path(trial), trial.cassette_path)
+    return row, transcript
+
+
+def converse(
+    state: TrialState, connection: Connection, claude: Claude, behind: ServerSide | None = None
+) -> Transcript:
+    """Let the orchestrator work on the task until it ends, or a limit is reached.
+
+    Args:
+        state: Where what happens is kept.
+        connection: Who answers.
+        claude: The coder and the tester; with ``tools: server``, what they answered already.
+        behind: What stands behind the tools that Letta runs. Default: recorded answers.
+    """
+    trial, behind = state.trial, behind or Replayed()
+    in_letta = trial.pair.tools == "server"
+    tools = Tools(task=trial.task, pair=trial.pair, claude=claude, workspace=state.workspace, note=state.note)
+    blocks = {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK}
+    secrets = behind.secrets if in_letta else None
+    with connection.letta.agent(
+        trial.slug, trial.pair.orchestrator, prompts.ORCHESTRATOR, blocks, secrets
+    ) as agent:
+        rerun = ToolReplay(tools, behind).replay if in_letta else None
+        stop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun).run()
+    return Transcript(tuple(state.events), stop)
+
+
+def _converse_in_letta(
+    state: TrialState, connection: Connection, claude: Upstream, recording: recorder.Recording
+) -> Transcript:
+    """Converse while Letta runs the tools; each call is executed again here, on the answers it got there."""
+    trial = state.trial
+
+    def exchanges() -> tuple[Exchange, ...]:
+        theirs = f"http://{trial.pair.backend}/"
+        return tuple(each for each in recording.exchanges if each.url.startswith(theirs))
+
+    context = tool_context(trial.task, trial.pair)
+    nobody = state.connect(endpoints.replayed(trial.pair), connection.transport).claude(recording)
+    with server_tools.live(claude, context, trial.task.files, exchanges) as behind:
+        return converse(state, connection, nobody, behind)
 
 
 def notional_cost(exchanges: Iterable[Exchange]) -> float | None:

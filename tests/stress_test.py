@@ -53,7 +53,7 @@ def replaying(recording: Setup) -> Setup:
 def never(monkeypatch: pytest.MonkeyPatch) -> Iterator[Never]:
     """A fault that does not answer, and clients with a short timeout."""
     monkeypatch.setattr(messages_api, "TIMEOUT_S", TIMEOUT_S)
-    monkeypatch.setattr("harness.runner.Server", partial(Server, timeout_s=TIMEOUT_S))
+    monkeypatch.setattr("harness.backends.connect.Server", partial(Server, timeout_s=TIMEOUT_S))
     fault = Never()
     yield fault
     fault.over.set()

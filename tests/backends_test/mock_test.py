@@ -214,7 +214,7 @@ def test_a_failing_mock_in_a_trial(expected, trial, recording, replaying):
 def test_a_slow_mock_does_not_slow_a_replay(trial, recording, replaying, monkeypatch):
     """It waits where it is recorded, and only there."""
     waited = []
-    monkeypatch.setattr("harness.runner.time.sleep", waited.append)
+    monkeypatch.setattr("harness.backends.connect.time.sleep", waited.append)
     slow = trial.model_copy(update={"pair": mocked(trial.pair, coder="fault:slow@1")})
     run_trial(slow, recording)
     assert SLOW_S in waited

@@ -170,8 +170,8 @@ def cli(monkeypatch):
         tester = question["role"] == "tester"
         return told(*call("test_add.py" if tester else "add.py", TESTS if tester else CODE))
 
-    monkeypatch.setattr("harness.runner.Cli.run", run)
-    monkeypatch.setattr("harness.runner.cli_versions", lambda: {"claude-cli": "2.1.330"})
+    monkeypatch.setattr("harness.backends.connect.Cli.run", run)
+    monkeypatch.setattr("harness.backends.connect.cli_versions", lambda: {"claude-cli": "2.1.330"})
     return asked
 
 
@@ -179,7 +179,7 @@ def test_a_replay_needs_no_cli(trial, recording, replaying, cli, monkeypatch) ->
     """The recorded calls are carried out again: same record, transcript and files."""
     live = run_trial(trial, recording)
     assert len(cli) == 2
-    monkeypatch.setattr("harness.runner.Cli.run", lambda *_: pytest.fail("asked the CLI"))
+    monkeypatch.setattr("harness.backends.connect.Cli.run", lambda *_: pytest.fail("asked the CLI"))
     monkeypatch.setitem(sys.modules, "claude_agent_sdk", None)
     replay = run_trial(trial, replaying)
     assert (live.error, replay.error, live.record.outcome) == (None, None, "solved")
@@ -221,7 +221,9 @@ def test_a_repair_finds_the_files_as_they_are(trial, recording, replaying, cli, 
 
 def test_a_cli_that_fails_leaves_no_cassette(trial, recording, cli, monkeypatch) -> None:
     """An infra outcome, told with its remedy."""
-    monkeypatch.setattr("harness.runner.Cli.run", lambda *_: told(is_error=True, text="Not logged in"))
+    monkeypatch.setattr(
+        "harness.backends.connect.Cli.run", lambda *_: told(is_error=True, text="Not logged in")
+    )
     result = run_trial(trial, recording)
     assert (result.record.kind, result.record.outcome) == ("infra", "api_error")
     assert not (recording.root / trial.cassette_path).exists()

@@ -1,0 +1,69 @@
+"""Connect a trial to whoever answers: a Letta server, and Claude, its command line or a mock."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from harness.backends.claude.claude_code import Channel, ClaudeCode
+from harness.backends.claude.cli_process import Cli, cli_versions
+from harness.backends.claude.messages_api import MessagesApi
+from harness.backends.endpoints import Endpoints
+from harness.backends.letta import tool_source
+from harness.backends.letta.client import Server
+from harness.backends.mock import Mock, no_wait
+from harness.backends.retries import Transport
+from harness.tasks.trial import Pair, Trial
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Who answers in a trial.
+
+    Attributes:
+        trial: The trial.
+        endpoints: Where they are, or addresses that cannot exist for a replay.
+        transport: Sends requests, and counts those repeated.
+        files: Gives the workspace as it is.
+        environment: What the Claude CLI inherits from.
+    """
+
+    trial: Trial
+    endpoints: Endpoints
+    transport: Transport
+    files: Callable[[], Mapping[str, str]]
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def letta(self) -> Server:
+        """The orchestrator's server."""
+        return Server(self.endpoints.letta_url, self.endpoints.letta_key, self.transport)
+
+    def claude(self, channel: Channel) -> MessagesApi | ClaudeCode | Mock:
+        """Return the coder and the tester; ``channel`` records or plays what the Claude CLI reports."""
+        url, key = self.endpoints.claude_url, self.endpoints.claude_key
+        match self.trial.pair.backend:
+            case "mock":
+                return Mock(self.trial.task, time.sleep if self.endpoints.live else no_wait)
+            case "claude-code":
+                return ClaudeCode(self.files, channel, Cli(url, key, self.environment).run)
+        return MessagesApi(url, key, self.transport)
+
+
+def versions(pair: Pair, letta: str) -> dict[str, Any]:
+    """Return the versions of all that takes part in a recording; ``letta`` is that of the server."""
+    found: dict[str, Any] = {
+        "letta": letta,
+        "letta-client": version("letta-client"),
+        "anthropic": version("anthropic"),
+        "python": platform.python_version(),
+    }
+    if pair.backend == "claude-code":
+        found |= cli_versions()
+    if pair.tools == "server":
+        found["server-tools"] = tool_source.source_digest()
+    return found
