@@ -46,9 +46,10 @@ check: lint types  ## all that CI checks besides tests
 	$(BIN)/harness validate
 	$(BIN)/harness cassettes check
 
-lint: env
+lint: env  ## style, and the layers of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: env
 	$(BIN)/mypy
