@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from harness.backends.checks.preflight import check
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.plugin.collect import TrialItem
 from harness.plugin.session import BenchmarkSession
 from harness.tasks.trial import Trial
@@ -33,7 +32,7 @@ class LiveChecks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ARG002
         """Check before the first worker is given a trial."""
-        self._check(self._find_trials(ids))
+        self._check(self._benchmarks.find_trials(ids))
 
     def _check(self, trials: Sequence[Trial]) -> None:
         root, mode = self._benchmarks.root, self._benchmarks.mode
@@ -52,16 +51,3 @@ class LiveChecks:
         if reporter is not None:
             for line in (f"{count}: what they need is there", *map(str, warnings)):
                 reporter.write_line(printable_line(line, os.environ))
-
-    def _find_trials(self, ids: Sequence[str]) -> list[Trial]:
-        """Return the trials of node ids: ``<file>::<pair>[<epoch>]``, ``<file>::<task>::<pair>[<epoch>]``."""
-        wanted, found = set(ids), []
-        for file in dict.fromkeys(node.split("::", 1)[0] for node in ids):
-            path = self._benchmarks.config.rootpath / file
-            if self._benchmarks.suite.holds(path):
-                with suppress(HarnessError):  # reported where the file is collected
-                    for trial in self._benchmarks.suite.trials(path):
-                        name = f"{trial.pair.name}[{trial.epoch}]"
-                        if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
-                            found.append(trial)
-        return found

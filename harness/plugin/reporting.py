@@ -6,7 +6,7 @@ prints. Tables and gates are computed in ``finish.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from harness.results.pricing import Prices
 from harness.results.report import PAGE
 from harness.results.run_folder import RunFolder, report_payload
 from harness.terminal import visible
+
+BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows of its trial
 
 
 class Payloads:
@@ -49,12 +51,14 @@ class Payloads:
 class Reporter:
     """Gathers the records of a run and reports on them, in the controlling process."""
 
-    def __init__(self, root: Path, prices: Prices, gates: Gates) -> None:
+    def __init__(self, root: Path, prices: Prices, gates: Gates, broken_rows: BrokenRows) -> None:
         self._root = root
+        self._broken_rows = broken_rows
         self._prices = prices
         self._gates = gates
-        self._folder = RunFolder(root / "reports", datetime.now(UTC))
+        self._folder = RunFolder(self._root / "reports", datetime.now(UTC))
         self._properties: dict[str, list[tuple[str, object]]] = {}
+        self._tried_again: dict[str, int] = {}
         self._problem = ""  # why the run's folder cannot be written
         self._summary: RunSummary | None = None
 
@@ -63,7 +67,7 @@ class Reporter:
         if getattr(report, "harness_broken", False):
             return "error", "E", ("SPEC ERROR", {"red": True})
         payload = getattr(report, "harness", None)
-        if payload is None:
+        if payload is None or str(report.outcome) == "rerun":
             return None
         outcome = payload["record"]["outcome"]
         word = outcome.replace("_", " ")
@@ -76,9 +80,19 @@ class Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep each record as it arrives; give JUnit files its figures."""
+        """Keep each record as it arrives; give JUnit files its figures.
+
+        A trial that pytest-rerunfailures tries again is no result. One whose worker died has a record too:
+        xdist reports it in its place, without a phase.
+        """
+        if str(report.when) == "???" and not hasattr(report, "harness"):
+            for row in self._broken_rows(report.nodeid, str(report.longrepr)):
+                vars(report)["harness"] = report_payload(row, Transcript(()), {})
         payload = getattr(report, "harness", None)
-        if payload is not None:
+        if payload is not None and str(report.outcome) == "rerun":
+            name = payload["record"]["trial"]
+            self._tried_again[name] = self._tried_again.get(name, 0) + 1
+        elif payload is not None:
             self._properties[report.nodeid] = list(junit_properties(payload["record"], self._prices))
             try:
                 self._folder.add(payload)
@@ -104,6 +118,9 @@ class Reporter:
 
         terminalreporter.section("pairs")
         print_tables(self._summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
+        for name, times in self._tried_again.items():
+            outcome = next((row["outcome"] for row in self._folder.rows if row["trial"] == name), "lost")
+            terminalreporter.write_line(f"tried again {times}x (--reruns): {visible(name)}: {outcome}")
         for line in self._summary.changes:
             terminalreporter.write_line(visible(line))
         for line in self._summary.failures:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -114,7 +116,7 @@ class BenchmarkSession:
         reporter = None
         if not self.is_worker:
             gates = Gates.of(option("fail_under"), option("baseline"), self.root / "reports")
-            reporter = Reporter(self.root, prices, gates)
+            reporter = Reporter(self.root, prices, gates, self.broken_rows)
             if option("require_sandbox"):
                 fork_server.require_all()
         for path in filter(self._paths.__contains__, self.suite.sources()):
@@ -150,6 +152,26 @@ class BenchmarkSession:
             return None
         kind = SourceFile if self.suite.is_source(file_path) else TaskFile
         return kind.from_parent(parent, path=file_path, trials_of=self.suite.trials, run=self.run)
+
+    def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
+        """Return the row of a trial whose worker died; none for a test of somebody else."""
+        from harness.results import record
+
+        died = RuntimeError(reason)
+        return [record.broken(each, died, mode=self.mode).row() for each in self.find_trials([node_id])]
+
+    def find_trials(self, ids: Iterable[str]) -> list[Trial]:
+        """Return the trials of node ids: ``<file>::<pair>[<epoch>]``, ``<file>::<task>::<pair>[<epoch>]``."""
+        wanted, found = set(ids), []
+        for file in dict.fromkeys(node.split("::", 1)[0] for node in ids):
+            path = self.config.rootpath / file
+            if self.suite.holds(path):
+                with suppress(HarnessError):  # reported where the file is collected
+                    for trial in self.suite.trials(path):
+                        name = f"{trial.pair.name}[{trial.epoch}]"
+                        if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
+                            found.append(trial)
+        return found
 
     # --- trials -----------------------------------------------------------------------------
 

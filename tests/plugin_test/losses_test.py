@@ -1,0 +1,102 @@
+"""Trials that are lost with their worker, and trials that are tried again: each has one row."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAIRS = """\
+pairs:
+  one: {orchestrator: {model: openai/x}, coder: a, tester: a, backend: local}
+"""
+TASK = """\
+title: Add
+difficulty: trivial
+spec: Write add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: |
+  def add(a, b): return a + b
+acceptance: |
+  from add import add
+  def test_add(): assert add(1, 2) == 3
+"""
+DIES_ONCE = """
+import os
+from harness.plugin.session import BenchmarkSession
+
+real = BenchmarkSession.run
+
+def run(self, trial):
+    if trial.task.id == "bad":
+        os._exit(3)
+    return real(self, trial)
+
+BenchmarkSession.run = run
+"""
+FAILS_ONCE = """
+import pathlib
+from harness.plugin.session import BenchmarkSession
+
+real = BenchmarkSession.run
+
+def run(self, trial):
+    mark = pathlib.Path("was-here")
+    if not mark.exists():
+        mark.touch()
+        raise OSError("the disk is away")
+    return real(self, trial)
+
+BenchmarkSession.run = run
+"""
+
+
+def repository(root: Path, conftest: str) -> Path:
+    (root / "benchmarks").mkdir()
+    for name in ("bad", "good", "other"):
+        (root / f"benchmarks/{name}.yaml").write_text(TASK)
+    (root / "benchmarks/pairs.yaml").write_text(PAIRS)
+    (root / "conftest.py").write_text(conftest)
+    return root
+
+
+def run(root: Path, *args: str) -> tuple[int, str, list[dict[str, object]]]:
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *args]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    lines = (root / "reports/latest/trials.jsonl").read_text().splitlines()
+    return done.returncode, done.stdout, [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory):
+    """A run of three trials in which one takes its worker with it."""
+    return run(repository(tmp_path_factory.mktemp("lost"), DIES_ONCE), "-n", "2")
+
+
+def test_a_trial_whose_worker_dies_has_a_row(lost):
+    """It is an error of the harness, with what xdist knows of it; the other trials have theirs."""
+    _, _, rows = lost
+    outcomes = {row["task"]: row["outcome"] for row in rows}
+    assert outcomes == {"bad": "harness_error", "good": "missing_cassette", "other": "missing_cassette"}
+    detail = next(row["detail"] for row in rows if row["task"] == "bad")
+    assert "crashed while running" in str(detail)
+
+
+def test_a_lost_worker_fails_the_run_and_is_counted(lost):
+    """The run says so: exit code 1, and an infra error in the table's note."""
+    code, output, _ = lost
+    assert code == 1
+    assert "HARNESS ERROR" in output or "harness error" in output.lower()
+    assert "3 infra errors" in output
+
+
+def test_a_trial_that_is_tried_again_has_one_row_and_is_told(tmp_path):
+    """With --reruns of pytest-rerunfailures the last try counts, and the run names the trial."""
+    _, output, rows = run(repository(tmp_path, FAILS_ONCE), "-n", "0", "--reruns", "1", "-k", "good")
+    assert [row["outcome"] for row in rows] == ["missing_cassette"]
+    assert "tried again" in output
+    assert "one/good/1: missing_cassette" in output
