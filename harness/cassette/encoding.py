@@ -289,6 +289,8 @@ def _escape(key: str) -> str:
 
 
 def _unescape(key: str) -> str:
-    if key.startswith("$") and not key.startswith("$$"):
+    if not key.startswith("$"):
+        return key
+    if not key.startswith("$$"):
         raise ValueError(f"{key[:60]!r} is no reference that this harness knows")
-    return key.removeprefix("$")
+    return key[1:]

@@ -8,9 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 MAX_DEPTH = 100
+NESTED = (dict, list)
 LETTA_ID = re.compile(
     r"\b(agent|message|block|tool|step|run|job|user|org|provider|group|archive|identity|model|"
     r"conversation|internal_template|mcp_server|letta)-"
@@ -87,12 +89,10 @@ def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Return True if a JSON value is nested less deeply than a limit, found out without recursion."""
     level = [value]
     for _ in range(depth):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
+        nested = (
+            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, NESTED)
+        )
+        level = list(chain.from_iterable(nested))
         if not level:
             return True
     return False
