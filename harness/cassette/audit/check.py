@@ -25,13 +25,7 @@ PRUNE = "harness cassettes prune --delete"
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        state: Its name in ``list``: a word or two.
-        text: A sentence that begins with the file.
-        remedy: What to do, as an instruction.
-    """
+    """One thing that is wrong: its name in ``list``, a sentence that begins with the file, what to do."""
 
     state: str
     text: str
@@ -46,8 +40,6 @@ class Entry:
     """One cassette.
 
     Attributes:
-        file: Where it is.
-        problems: What is wrong with it; nothing if it is ok.
         recorded: The facts in it; empty if it is damaged.
         exchanges: How many; None if it is damaged.
         has_digest: Whether an edit of it would be noticed.
@@ -84,12 +76,7 @@ class Entry:
 
 
 def inspect(file: FolderFile, suite: Catalogue | None) -> Entry:
-    """Find what is wrong with one cassette.
-
-    Args:
-        file: The file.
-        suite: The trials that there are; None to look at the file alone.
-    """
+    """Find what is wrong with one cassette, without a suite from the file alone."""
     display = display_path(file.path)
     expected = suite.trials.get(file.slug) if suite else None
     record_again = staleness.command(expected, "all") if expected else ""
@@ -146,13 +133,7 @@ def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a check.
-
-    Attributes:
-        checked: Number of cassettes inspected.
-        problems: What is wrong.
-        notes: What is worth knowing and no problem.
-    """
+    """The result of a check: how many cassettes, what is wrong, and what is worth knowing besides."""
 
     checked: int
     problems: tuple[Problem, ...]
@@ -197,20 +178,17 @@ def prunable(folder: Path, suite: Catalogue) -> list[tuple[FolderFile, str]]:
     """
     if suite.broken:
         raise SpecError(list(suite.broken), remedy="mend it first: its recordings would look like orphans")
-    files: list[tuple[FolderFile, str]] = []
-    for file in list_files(folder):
-        if not file.slug:
-            files.append((file, file.why))
-        elif inspect(file, suite).has_trial is False:
-            files.append((file, suite.why_none(file.slug)))
-    return files
+    return [
+        (file, file.why or suite.why_none(file.slug))
+        for file in list_files(folder)
+        if file.why or inspect(file, suite).has_trial is False
+    ]
 
 
 def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> list[FolderFile]:
     """Return the files whose name holds one of these parts, or is one of these paths; all without names.
 
-    Raises:
-        UsageError: There is none of a name.
+    Raise UsageError if there is none of a name.
     """
     files, names = list(files), list(names)
     chosen: dict[FolderFile, None] = {}
@@ -230,8 +208,7 @@ def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> l
 def find_one(name: str, folder: Path) -> Path:
     """Return the path of the one cassette of a name: a path, a trial, or a part of the trial's name.
 
-    Raises:
-        UsageError: There is none, or more than one.
+    Raise UsageError if there is none, or more than one.
     """
     if name.endswith(".json") and os.path.lexists(name):
         return Path(name)

@@ -11,9 +11,8 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
-from harness.agents.transcript import Usage
 from harness.cassette.audit.usage import total
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
@@ -27,12 +26,9 @@ MOST_TO_ALIGN = 1_000
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a comparison.
+    """One line of a comparison, with details where request and answer of a changed exchange first differ.
 
-    Attributes:
-        mark: ``=`` the same, ``~`` changed, ``-`` only in the one, ``+`` only in the other, empty: a fact.
-        text: What it is about.
-        details: For a changed exchange: where request and answer first differ.
+    ``mark``: ``=`` the same, ``~`` changed, ``-`` only in the one, ``+`` only in the other, empty: a fact.
     """
 
     mark: str
@@ -51,7 +47,7 @@ def compare_facts(one: Cassette, other: Cassette) -> Iterator[Line]:
 def _facts(cassette: Cassette) -> dict[str, str]:
     recorded = {name: str(value) for name, value in cassette.recorded.items() if not isinstance(value, dict)}
     versions = cassette.recorded.get("versions", {}).items()
-    used: Usage = total(cassette.exchanges)
+    used = total(cassette.exchanges)
     tokens = f"{used.input} in, {used.output} out, cache {used.cache_write} written {used.cache_read} read"
     return {
         "trial": cassette.trial,
@@ -82,13 +78,10 @@ def _blocks(mine: list[Exchange], theirs: list[Exchange]) -> Iterator[tuple[int,
     if max(len(mine), len(theirs)) > MOST_TO_ALIGN:
         yield 0, len(mine), 0, len(theirs)
         return
-    ours, others = [_key(each) for each in mine], [_key(each) for each in theirs]
+    key = attrgetter("method", "url", "request_body", "status", "response_body")
+    ours, others = [key(each) for each in mine], [key(each) for each in theirs]
     for opcode in difflib.SequenceMatcher(None, ours, others, autojunk=False).get_opcodes():
         yield opcode[1:]
-
-
-def _key(each: Exchange) -> tuple[Any, ...]:
-    return each.method, each.url, each.request_body, each.status, each.response_body
 
 
 def _line(i: int, mine: Exchange, j: int, theirs: Exchange) -> Line:

@@ -25,4 +25,4 @@ def usage(exchange: Exchange) -> Usage:
 
 def total(exchanges: Iterable[Exchange]) -> Usage:
     """Return the tokens of a whole conversation."""
-    return sum((usage(each) for each in exchanges), Usage())
+    return sum(map(usage, exchanges), Usage())
