@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness import redact
-from harness.cassette.encoding import Row, Strict, decode, encode, explain
+from harness.cassette.encoding import Row, Strict, bounded, decode, encode, explain
 from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
@@ -42,12 +42,10 @@ class Cassette:
 
     Attributes:
         trial: Its slug.
-        task: Digest of what the models saw of the task.
-        prompts: Digest of the harness's prompts.
+        task, prompts: Digests of what the models saw of the task, and of the harness's prompts.
         recorded: Facts that a replay cannot measure: date, wall time, versions, the pair's digest.
         exchanges: In the order in which they ended.
-        has_digest: False for a file that was recorded before there were digests: an edit of it cannot be
-            noticed.
+        has_digest: False for a file from before there were digests: an edit of it cannot be noticed.
     """
 
     trial: str
@@ -97,7 +95,7 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
 
     Args:
         path: The file.
-        display: What to call it in messages.
+        display: Its name in messages.
         record_with: The command that records what is missing; empty if it is not known.
         again_with: The command that records it again. Default: the same.
 
@@ -124,9 +122,7 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
 def read(path: Path) -> bytes:
     """Read the bytes of a file that may be a cassette.
 
-    Raises:
-        OSError: It cannot be read, is too large, or is no regular file: a pipe would block, a device
-            never end.
+    Raise OSError if it is too large, or no regular file: a pipe would block, a device never end.
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -152,7 +148,9 @@ def _parse(raw: bytes, display: str, again: str) -> Cassette:
         content = Content.model_validate(data)
         facts = content.model_dump(include={"trial", "task", "prompts", "recorded"})
         has_digest = "digest" in content.model_fields_set
-        cassette = Cassette(**facts, exchanges=tuple(decode(content.exchanges)), has_digest=has_digest)
+        cassette = Cassette(
+            **facts, exchanges=tuple(bounded(decode(content.exchanges))), has_digest=has_digest
+        )
     except (ValueError, RecursionError) as error:
         raise CassetteError(
             f"{display}: not a whole cassette ({explain(error)})", remedy=f"restore it, or {again}"
@@ -204,10 +202,9 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
 
 
 def dumps(cassette: Cassette) -> str:
-    """Return the text of the file. The same trial recorded twice gives the same ids and dates in it.
+    """Return the text of the file; raise ValueError if it could not be read back.
 
-    Raises:
-        ValueError: It could not be read back.
+    The same trial recorded twice gives the same ids and dates in it.
     """
     cassette = replace(cassette, exchanges=tuple(normalise(cassette.exchanges)))
     data = {
@@ -217,7 +214,7 @@ def dumps(cassette: Cassette) -> str:
         "prompts": cassette.prompts,
         "digest": digest_of(cassette),
         "recorded": cassette.recorded,
-        "exchanges": encode(cassette.exchanges),
+        "exchanges": encode(bounded(cassette.exchanges)),
     }
     Content.model_validate(data)
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -228,14 +225,14 @@ def dumps(cassette: Cassette) -> str:
 
 def leaks(cassette: Cassette) -> list[str]:
     """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``."""
+
+    def readable(raw: bytes) -> Any:
+        known, value = parse_body(raw)
+        return value if known else raw.decode("utf-8", "replace")
+
     exchanges = [
-        {**vars(each), "request": _readable(each.request_body), "response": _readable(each.response_body)}
+        {**vars(each), "request": readable(each.request_body), "response": readable(each.response_body)}
         for each in cassette.exchanges
     ]
     content = {**vars(cassette), "exchanges": exchanges}
     return sorted(set(islice(redact.leaks(content, os.environ), MAX_LEAKS)))
-
-
-def _readable(raw: bytes) -> Any:
-    known, value = parse_body(raw)
-    return value if known else raw.decode("utf-8", "replace")

@@ -7,27 +7,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Any
 
 from harness.cassette.exchange import parse_body
 
 AROUND = 60
 LONGEST_PATH = 240
-
-
 ABSENT = object()
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two values differ.
-
-    Attributes:
-        path: Its JSON path.
-        old: The one value there, as short text; None if there is none.
-        new: The other.
-    """
+    """The JSON path where two values first differ, and both there as short text; None if there is none."""
 
     path: str
     old: str | None
@@ -72,8 +64,8 @@ def _display(value: Any) -> str | None:
 
 def _around(text: str, other: str) -> str:
     """Cut out the text around the first character that differs, from a word's start."""
-    at = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), None)
-    at = min(len(text), len(other)) if at is None else at
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
+    at = len(list(alike))
     start = max(text.rfind(" ", 0, max(0, at - AROUND // 3)) + 1, at - AROUND, 0)
     piece = text[start : at + AROUND]
     return repr(("…" if start else "") + piece + ("…" if at + AROUND < len(text) else ""))

@@ -22,13 +22,7 @@ READY_S = {MODEL_SERVER: 120.0, LETTA: 180.0}
 
 @dataclass(frozen=True)
 class StackOptions:
-    """The options of `harness up`.
-
-    Attributes:
-        letta_port, model_port: Where the servers listen, on 127.0.0.1.
-        postgres: A database of the user's in place of the embedded one.
-        reset: Delete the embedded database first.
-    """
+    """The options of `harness up`; ``postgres`` is one of the user's in place of the embedded one."""
 
     letta_port: int = 8283
     model_port: int = 8284
@@ -43,10 +37,8 @@ class StackOptions:
 
     def require_free_port(self, name: str) -> None:
         """Raise StackError if another process listens on a server's port."""
-        if name == MODEL_SERVER:
-            require_free(self.model_port, option="--model-port")
-        else:
-            require_free(self.letta_port, option="--letta-port")
+        option = "--model-port" if name == MODEL_SERVER else "--letta-port"
+        require_free(int(self.settings(name)[0]), option=option)
 
 
 def is_reusable(home: Home, name: str, options: StackOptions) -> bool:

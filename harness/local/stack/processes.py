@@ -116,13 +116,13 @@ def timed(step: str, report: Report) -> Iterator[None]:
     report(f"{step}: done in {time.monotonic() - started:.1f} s")
 
 
-def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str] | None = None) -> str:
+def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str]) -> str:
     """Run a short command with ``text`` as its input and return its output.
 
     Raise StackError with its error output if it fails. Secrets belong in ``env``, which is added to this
     process's: unlike arguments, other users of the machine cannot see it.
     """
-    whole = {**os.environ, **(env or {})}
+    whole = {**os.environ, **env}
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, timeout=60, check=False, env=whole
     )

