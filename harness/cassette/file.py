@@ -107,16 +107,19 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
     """
     again_with = again_with or record_with
     again = f"record it again: {again_with}" if again_with else "record its trial again"
+    restore = f"restore it, or {again}"
     try:
-        raw = read(path)
+        cassette, digest = _parse(read(path), display, again)
     except FileNotFoundError:
         remedy = f"record it: {record_with}" if record_with else ""
         raise MissingCassette(f"nothing recorded at {display}", remedy=remedy) from None
     except OSError as error:
-        raise CassetteError(
-            f"{display}: cannot be read: {error.strerror}", remedy=f"restore it, or {again}"
-        ) from None
-    return _parse(raw, display, again)
+        raise CassetteError(f"{display}: cannot be read: {error.strerror}", remedy=restore) from None
+    except (ValueError, RecursionError) as error:
+        raise CassetteError(f"{display}: not a whole cassette ({explain(error)})", remedy=restore) from None
+    if cassette.has_digest and digest != digest_of(cassette):
+        raise EditedCassette(f"{display}: edited after it was recorded (its digest differs)", remedy=restore)
+    return cassette
 
 
 def read(path: Path) -> bytes:
@@ -133,33 +136,26 @@ def read(path: Path) -> bytes:
     return raw
 
 
-def _parse(raw: bytes, display: str, again: str) -> Cassette:
-    try:
-        data = strict_json(raw.decode("utf-8", "surrogatepass"))
-        if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
-            raise RecursionError
-        version = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
-        if type(version) is not int or version != FORMAT:
-            newer = "update the harness, or " if type(version) is int and version > FORMAT else ""
-            raise StaleCassette(
-                f"{display}: format {repr(version)[:40]}; this harness reads format {FORMAT}",
-                remedy=f"{newer}{again}",
-            )
-        content = Content.model_validate(data)
-        facts = content.model_dump(include={"trial", "task", "prompts", "recorded"})
-        has_digest = "digest" in content.model_fields_set
-        cassette = Cassette(
-            **facts, exchanges=tuple(bounded(decode(content.exchanges))), has_digest=has_digest
-        )
-    except (ValueError, RecursionError) as error:
-        raise CassetteError(
-            f"{display}: not a whole cassette ({explain(error)})", remedy=f"restore it, or {again}"
-        ) from None
-    if has_digest and content.digest != digest_of(cassette):
-        raise EditedCassette(
-            f"{display}: edited after it was recorded (its digest differs)", remedy=f"restore it, or {again}"
-        )
-    return cassette
+def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
+    """Return the content of a file and the digest in it."""
+    data = strict_json(raw.decode("utf-8", "surrogatepass"))
+    if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
+        raise RecursionError
+    version = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
+    if type(version) is not int or version != FORMAT:
+        newer = "update the harness, or " if type(version) is int and version > FORMAT else ""
+        text = f"{display}: format {repr(version)[:40]}; this harness reads format {FORMAT}"
+        raise StaleCassette(text, remedy=f"{newer}{again}")
+    content = Content.model_validate(data)
+    cassette = Cassette(
+        content.trial,
+        content.task,
+        content.prompts,
+        content.recorded,
+        exchanges=tuple(bounded(decode(content.exchanges))),
+        has_digest="digest" in content.model_fields_set,
+    )
+    return cassette, content.digest
 
 
 def digest_of(cassette: Cassette) -> str:

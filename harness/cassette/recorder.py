@@ -102,7 +102,18 @@ class Recording(VcrCassette):  # type: ignore[misc]
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """The exchanges so far, scrubbed, in the order in which they ended."""
-        return tuple(_exchange(request, response) for request, response in self.data)
+        return tuple(
+            Exchange(
+                method=request.method,
+                url=request.uri,
+                request_headers=dict(request.headers),
+                request_body=request.body,
+                status=response["status"]["code"],
+                response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
+                response_body=_scrub(_raw(response["body"]["string"]))[0],
+            )
+            for request, response in self.data
+        )
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
         """Ask what does not speak HTTP, and record question and answer (both JSON) as if it did.
@@ -134,9 +145,8 @@ def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
 def recording(services: Mapping[str, str]) -> Iterator[Recording]:
     """Let requests out, and record what came back, except failures that are tried again.
 
-    Args:
-        services: Origin and path prefix (``http://localhost:8283``) -> service name (``letta``). What goes to
-            one without a name is not recorded.
+    ``services``: origin and path prefix (``http://localhost:8283``) -> service name (``letta``). What goes to
+    one without a name is not recorded.
     """
     with Recording.use(
         path="trial",
@@ -201,17 +211,10 @@ def _canonical(request: Request, services: Mapping[str, str]) -> Request | None:
             return None
         request.headers = redact.headers(request.headers, redact.REQUEST_HEADERS)
         request.body, value = _scrub(_raw(request.body))
-        request.harness_key = _key(request, value)
+        canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+        body = request.body if value is None else canonical
+        request.harness_key = hashlib.sha256(f"{request.method} {request.uri}\n".encode() + body).digest()
     return request
-
-
-def _key(request: Any, value: Any) -> bytes:
-    """Hash method, address and body: its value in a canonical form, or its bytes."""
-    head = f"{request.method} {request.uri}\n".encode()
-    body = request.body
-    if value is not None:
-        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    return hashlib.sha256(head + body).digest()
 
 
 def _scrub(raw: bytes) -> tuple[bytes, Any]:
@@ -225,18 +228,6 @@ def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
     """Drop failures that are tried again, or end the trial as an ``api_error``."""
     status = response["status"]["code"]
     return response if status < 400 or status in (400, 413, 422) else None
-
-
-def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
-    return Exchange(
-        method=request.method,
-        url=request.uri,
-        request_headers=dict(request.headers),
-        request_body=request.body,
-        status=response["status"]["code"],
-        response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
-        response_body=_scrub(_raw(response["body"]["string"]))[0],
-    )
 
 
 def _vcr_response(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:

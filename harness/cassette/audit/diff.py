@@ -86,20 +86,13 @@ def _blocks(mine: list[Exchange], theirs: list[Exchange]) -> Iterator[tuple[int,
 
 def _line(i: int, mine: Exchange, j: int, theirs: Exchange) -> Line:
     text = f"{i + 1:>3} {j + 1:>3} {_name(mine)}"
-    details = []
-    if _name(mine) != _name(theirs):
-        details.append(f"address: {_name(mine)} | {_name(theirs)}")
-    if mine.status != theirs.status:
-        details.append(f"status: {mine.status} | {theirs.status}")
-    for part, a, b in (
-        ("request", mine.request_body, theirs.request_body),
-        ("answer", mine.response_body, theirs.response_body),
-    ):
-        found = first_difference(*comparable(a, b))
+    heads = (("address", _name(mine), _name(theirs)), ("status", mine.status, theirs.status))
+    details = [f"{part}: {a} | {b}" for part, a, b in heads if a != b]
+    for part, body in (("request", attrgetter("request_body")), ("answer", attrgetter("response_body"))):
+        found = first_difference(*comparable(body(mine), body(theirs)))
         if found is not None:
             details.append(f"{part} {found.path}")
-            details.append(f"  A {found.old or 'nothing'}")
-            details.append(f"  B {found.new or 'nothing'}")
+            details += [f"  A {found.old or 'nothing'}", f"  B {found.new or 'nothing'}"]
     return Line("~" if details else "=", text, tuple(details))
 
 
