@@ -19,15 +19,7 @@ from itertools import takewhile
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.cassette.exchange import Exchange, compact, parse_body
 
@@ -97,14 +89,14 @@ class Row(Strict):
 class Same(Strict):
     """A value as it was ``back`` requests ago."""
 
-    back: PositiveInt = Field(alias="$same")
+    back: int = Field(alias="$same", gt=0)
 
 
 class Prefix(Strict):
     """The first ``count`` items of a list ``back`` requests ago, and what follows them."""
 
-    count: PositiveInt = Field(alias="$prefix")
-    back: PositiveInt
+    count: int = Field(alias="$prefix", gt=0)
+    back: int = Field(gt=0)
     then: list[Any]
 
 

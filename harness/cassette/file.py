@@ -191,9 +191,8 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
     try:
         text = dumps(cassette)
     except ValueError as error:
-        raise CassetteError(
-            f"{display}: not written: {explain(error)}", remedy="lower the task's limits"
-        ) from None
+        remedy = "lower the task's limits"
+        raise CassetteError(f"{display}: not written: {explain(error)}", remedy=remedy) from None
     write_whole(path, text)
 
 

@@ -28,19 +28,19 @@ class Difference:
 
 def difference(recorded: bytes, now: bytes) -> str:
     """Describe the first difference of two bodies; empty if their values are the same."""
-    found = first_difference(*comparable(recorded, now))
+    found = first_difference(recorded, now)
     return f"{found.path}: recorded {found.old or 'nothing'}, now {found.new or 'nothing'}" if found else ""
 
 
-def comparable(one: bytes, other: bytes) -> tuple[Any, Any]:
-    """Return two bodies as JSON values, or both as text if one is none."""
-    (one_known, old), (other_known, new) = parse_body(one), parse_body(other)
-    if one_known and other_known:
-        return old, new
-    return one.decode("utf-8", "replace"), other.decode("utf-8", "replace")
+def first_difference(recorded: bytes, now: bytes) -> Difference | None:
+    """Find where two bodies first differ, as JSON values, or both as text if one is none."""
+    (recorded_known, old), (now_known, new) = parse_body(recorded), parse_body(now)
+    if recorded_known and now_known:
+        return _first(old, new, "$")
+    return _first(recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace"), "$")
 
 
-def first_difference(old: Any, new: Any, path: str = "$") -> Difference | None:
+def _first(old: Any, new: Any, path: str) -> Difference | None:
     """Find where two JSON values first differ; None if they do not. The order of keys does not count."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = dict.fromkeys([*old, *new])
@@ -54,7 +54,7 @@ def first_difference(old: Any, new: Any, path: str = "$") -> Difference | None:
         return Difference(_short(path), _around(old, new), _around(new, old))
     else:
         return Difference(_short(path), _display(old), _display(new))
-    found = (first_difference(one, other, where) for where, one, other in places)
+    found = (_first(one, other, where) for where, one, other in places)
     return next((each for each in found if each is not None), None)
 
 

@@ -143,9 +143,7 @@ class Report:
 def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
     """Check a whole folder of cassettes, or those that are named, and report the missing ones.
 
-    Raises:
-        UsageError: There is no such folder, or nothing of such a name.
-        CassetteError: The folder cannot be read.
+    Raise UsageError if there is no such folder or name, CassetteError if the folder cannot be read.
     """
     names, files = tuple(names), list_files(folder)
     missing = sorted(suite.trials.keys() - {file.slug for file in files})
@@ -172,9 +170,7 @@ def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
 def prunable(folder: Path, suite: Catalogue) -> list[tuple[FolderFile, str]]:
     """List the files of a folder that no trial needs, each with the reason.
 
-    Raises:
-        UsageError: There is no such folder.
-        SpecError: A task file cannot be read: what looks like an orphan may be its recording.
+    Raise SpecError if a task file cannot be read: what looks like an orphan may be its recording.
     """
     if suite.broken:
         raise SpecError(list(suite.broken), remedy="mend it first: its recordings would look like orphans")

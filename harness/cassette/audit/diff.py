@@ -16,7 +16,7 @@ from operator import attrgetter
 from harness.cassette.audit.usage import total
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
-from harness.cassette.json_diff import comparable, first_difference
+from harness.cassette.json_diff import first_difference
 from harness.tasks.trial import NOT_IN_NAMES
 
 MADE_UP = re.compile(r"(msg|req|call|toolu|chatcmpl|srvtoolu)[_-][A-Za-z0-9_-]{1,60}")
@@ -63,7 +63,12 @@ def _facts(cassette: Cassette) -> dict[str, str]:
 def compare(one: Cassette, other: Cassette) -> Iterator[Line]:
     """Compare the exchanges of both, aligned; each line has its numbers in the one and in the other."""
     mine, theirs = _without_ids(one), _without_ids(other)
-    for a_from, a_to, b_from, b_to in _blocks(mine, theirs):
+    key = attrgetter("method", "url", "request_body", "status", "response_body")
+    blocks = [(0, len(mine), 0, len(theirs))]  # long conversations are compared by position
+    if max(len(mine), len(theirs)) <= MOST_TO_ALIGN:
+        matcher = difflib.SequenceMatcher(None, [*map(key, mine)], [*map(key, theirs)], autojunk=False)
+        blocks = [opcode[1:] for opcode in matcher.get_opcodes()]
+    for a_from, a_to, b_from, b_to in blocks:
         pairs = min(a_to - a_from, b_to - b_from)
         for i in range(pairs):
             yield _line(a_from + i, mine[a_from + i], b_from + i, theirs[b_from + i])
@@ -73,23 +78,12 @@ def compare(one: Cassette, other: Cassette) -> Iterator[Line]:
             yield Line("+", f"    {i + 1:>3} {_name(theirs[i])}")
 
 
-def _blocks(mine: list[Exchange], theirs: list[Exchange]) -> Iterator[tuple[int, int, int, int]]:
-    """Align both: ranges that belong together. Very long conversations are compared by position."""
-    if max(len(mine), len(theirs)) > MOST_TO_ALIGN:
-        yield 0, len(mine), 0, len(theirs)
-        return
-    key = attrgetter("method", "url", "request_body", "status", "response_body")
-    ours, others = [key(each) for each in mine], [key(each) for each in theirs]
-    for opcode in difflib.SequenceMatcher(None, ours, others, autojunk=False).get_opcodes():
-        yield opcode[1:]
-
-
 def _line(i: int, mine: Exchange, j: int, theirs: Exchange) -> Line:
     text = f"{i + 1:>3} {j + 1:>3} {_name(mine)}"
     heads = (("address", _name(mine), _name(theirs)), ("status", mine.status, theirs.status))
     details = [f"{part}: {a} | {b}" for part, a, b in heads if a != b]
     for part, body in (("request", attrgetter("request_body")), ("answer", attrgetter("response_body"))):
-        found = first_difference(*comparable(body(mine), body(theirs)))
+        found = first_difference(body(mine), body(theirs))
         if found is not None:
             details.append(f"{part} {found.path}")
             details += [f"  A {found.old or 'nothing'}", f"  B {found.new or 'nothing'}"]

@@ -38,7 +38,12 @@ class Catalogue:
         pair_name, task_id, epoch = slug.split("/")
         if slug in self.trials or task_id not in self.tasks:
             return self.trials.get(slug)
-        pair = self.pairs.get(pair_name) or _crossed(recorded)
+        pair, models = (
+            self.pairs.get(pair_name),
+            [recorded.get(role, "") for role in ("orchestrator", "coder")],
+        )
+        if pair is None and all(models):  # made by --orchestrator and --coder
+            pair = Pair.of_models(*models)
         task, source = self.tasks[task_id]
         if pair is None or pair.name != pair_name or not pair.takes(task):
             return None
@@ -98,9 +103,3 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         broken=tuple(broken),
         unknown=tuple(unknown),
     )
-
-
-def _crossed(recorded: Mapping[str, Any]) -> Pair | None:
-    """Return the pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
-    orchestrator, coder = recorded.get("orchestrator"), recorded.get("coder")
-    return Pair.of_models(orchestrator, coder) if orchestrator and coder else None

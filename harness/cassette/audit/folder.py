@@ -23,12 +23,9 @@ KEPT = frozenset({".gitattributes", ".gitignore", ".gitkeep", "README.md"})
 
 @dataclass(frozen=True)
 class FolderFile:
-    """One file of the folder.
+    """One file of the folder: a cassette by its trial's slug, or a stray one with the reason why it is one.
 
-    Attributes:
-        slug: The trial that a cassette of this name belongs to; empty for a stray file.
-        why: Why it does not belong there; empty for a cassette.
-        size: Bytes of a cassette.
+    ``size`` are the bytes of a cassette.
     """
 
     path: Path
@@ -40,15 +37,11 @@ class FolderFile:
 def list_files(folder: Path) -> list[FolderFile]:
     """List all files below a cassettes folder, cassettes first, by name and epoch.
 
-    Raises:
-        UsageError: There is no such folder.
-        CassetteError: A folder below it cannot be read.
+    Raise UsageError if there is no such folder, CassetteError if one below it cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(
-            f"{display_path(folder)}: no such folder",
-            remedy="name it (--cassettes), or record: pytest --record=once",
-        )
+        remedy = "name it (--cassettes), or record: pytest --record=once"
+        raise UsageError(f"{display_path(folder)}: no such folder", remedy=remedy)
     files = [
         _classify(path, found, folder)
         for path, found in _walk(folder)
