@@ -56,11 +56,9 @@ def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """Parse JSON and refuse what Python's parser lets pass.
+    """Parse JSON; raise ValueError also for a key twice in one object, NaN and infinite numbers.
 
-    Raises:
-        ValueError: It is no JSON, or holds a key twice in one object, NaN or an infinite number.
-        RecursionError: It is nested beyond what can be read.
+    Raise RecursionError if it is nested beyond what can be read.
     """
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 

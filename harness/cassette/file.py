@@ -183,11 +183,8 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
     """
     found = leaks(cassette)
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise UnsafeCassette(
-            f"{display}: not written, it would hold {'; '.join(found[:3])}{more}",
-            remedy="keep secrets out of prompts and answers, or rename the variable if it is none",
-        )
+        remedy = "keep secrets out of prompts and answers, or rename the variable if it is none"
+        raise UnsafeCassette(f"{display}: not written, it would hold {first_of(found)}", remedy=remedy)
     try:
         text = dumps(cassette)
     except ValueError as error:
@@ -216,6 +213,11 @@ def dumps(cassette: Cassette) -> str:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
     return text
+
+
+def first_of(found: list[str]) -> str:
+    """Name the first three things that were found, and how many more."""
+    return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 def leaks(cassette: Cassette) -> list[str]:

@@ -16,7 +16,7 @@ from harness import redact
 from harness.cassette import staleness
 from harness.cassette.audit.expected import Catalogue
 from harness.cassette.audit.folder import FolderFile, display_path, list_files
-from harness.cassette.file import FORMAT, MAX_LEAKS, leaks, load, read
+from harness.cassette.file import FORMAT, MAX_LEAKS, first_of, leaks, load, read
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
 from harness.terminal import one_line
 
@@ -124,11 +124,10 @@ def _orphan(file: FolderFile, suite: Catalogue) -> Problem:
 def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]:
     if not found:
         return []
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    places = "; ".join(one_line(leak)[-200:] for leak in found[:3])
+    places = first_of([one_line(leak)[-200:] for leak in found])
     again = f"record it again: {record_again}" if record_again else "record its trial again"
     remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
-    return [Problem("secret", f"{display}: it holds {places}{more}", remedy)]
+    return [Problem("secret", f"{display}: it holds {places}", remedy)]
 
 
 @dataclass(frozen=True)
@@ -193,10 +192,8 @@ def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> l
         matching = [each for each in files if part in (each.slug or display_path(each.path))]
         if not matching:
             known = ", ".join(each.slug for each in files if each.slug) or "none yet"
-            raise UsageError(
-                f"no cassette {one_line(name)!r} in {display_path(folder)}",
-                remedy=f"use a part of: {known[:400]}",
-            )
+            text = f"no cassette {one_line(name)!r} in {display_path(folder)}"
+            raise UsageError(text, remedy=f"use a part of: {known[:400]}")
         chosen.update(dict.fromkeys(matching))
     return list(chosen) if names else files
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
-from harness.cassette.audit.usage import total
+from harness.agents.transcript import Usage
+from harness.cassette.audit.usage import usage
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
 from harness.cassette.json_diff import first_difference
@@ -47,7 +48,7 @@ def compare_facts(one: Cassette, other: Cassette) -> Iterator[Line]:
 def _facts(cassette: Cassette) -> dict[str, str]:
     recorded = {name: str(value) for name, value in cassette.recorded.items() if not isinstance(value, dict)}
     versions = cassette.recorded.get("versions", {}).items()
-    used = total(cassette.exchanges)
+    used = sum(map(usage, cassette.exchanges), Usage())
     tokens = f"{used.input} in, {used.output} out, cache {used.cache_write} written {used.cache_read} read"
     return {
         "trial": cassette.trial,

@@ -66,9 +66,7 @@ class Catalogue:
 def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
     """List the trials of a benchmarks folder. A pairs file comes before what the environment names.
 
-    Raises:
-        UsageError: There is no such folder, or no task in it.
-        SpecError: The pairs file is wrong.
+    Raise UsageError if there is no such folder or no task in it, SpecError if the pairs file is wrong.
     """
     display, remedy = folder.display_path(benchmarks), "name it: --benchmarks FOLDER"
     if not benchmarks.is_dir():

@@ -24,9 +24,8 @@ def up(options: StackOptions, report: Report) -> StackState:
     """
     home = find_home()
     if options.letta_port == options.model_port:
-        raise StackError(
-            f"both servers cannot listen on port {options.letta_port}", remedy="choose two ports"
-        )
+        text = f"both servers cannot listen on port {options.letta_port}"
+        raise StackError(text, remedy="choose two ports")
     with _locked(home, report):
         if options.postgres is not None:
             require_usable(options.postgres)
