@@ -134,17 +134,17 @@ def decode(rows: Iterable[Row]) -> Iterator[Exchange]:
     for number, row in enumerate(rows):
         request, response = row.request, row.response
         try:
-            bodies = _decode_request(request, history[request.url]), response.body()
+            sent_body, got_body = _decode_request(request, history[request.url]), response.body()
         except ValueError as error:
             raise ValueError(f"$.exchanges[{number}]: {explain(error)}") from None
         yield Exchange(
             method=request.method,
             url=request.url,
             request_headers=request.headers,
-            request_body=bodies[0],
+            request_body=sent_body,
             status=response.status,
             response_headers=response.headers,
-            response_body=bodies[1],
+            response_body=got_body,
         )
 
 
