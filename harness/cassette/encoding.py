@@ -15,18 +15,11 @@ from __future__ import annotations
 import base64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.cassette.exchange import Exchange, compact, parse_body
 
@@ -96,14 +89,14 @@ class Row(Strict):
 class Same(Strict):
     """A value as it was ``back`` requests ago."""
 
-    back: PositiveInt = Field(alias="$same")
+    back: int = Field(alias="$same", gt=0)
 
 
 class Prefix(Strict):
     """The first ``count`` items of a list ``back`` requests ago, and what follows them."""
 
-    count: PositiveInt = Field(alias="$prefix")
-    back: PositiveInt
+    count: int = Field(alias="$prefix", gt=0)
+    back: int = Field(gt=0)
     then: list[Any]
 
 
@@ -111,23 +104,19 @@ Earlier = list[dict[str, Any]]  # bodies of the requests to one address, oldest 
 
 
 def encode(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
-    """Return the rows of a cassette file, as plain JSON; ``decode`` is the inverse.
-
-    Raises:
-        ValueError: The bodies are larger than what is read.
-    """
+    """Return the rows of a cassette file, as plain JSON; ``decode`` is the inverse."""
     history: dict[str, Earlier] = defaultdict(list)
     rows = []
-    for each in _bounded(exchanges):
-        request = {"method": each.method, "url": each.url, **_headers(each.request_headers)}
-        response = {"status": each.status, **_headers(each.response_headers)}
+    for each in exchanges:
+        request = {"method": each.method, "url": each.url, "headers": each.request_headers}
+        response = {"status": each.status, "headers": each.response_headers}
         request |= _encode_request(each.request_body, history[each.url])
-        rows.append({"request": request, "response": response | _encode_body(each.response_body)})
+        response |= _encode_body(each.response_body)
+        for message in (request, response):
+            if not message["headers"]:
+                del message["headers"]
+        rows.append({"request": request, "response": response})
     return rows
-
-
-def _headers(headers: dict[str, str]) -> dict[str, Any]:
-    return {"headers": headers} if headers else {}
 
 
 def _encode_request(raw: bytes, earlier: Earlier) -> dict[str, Any]:
@@ -140,21 +129,12 @@ def _encode_request(raw: bytes, earlier: Earlier) -> dict[str, Any]:
 
 
 def decode(rows: Iterable[Row]) -> Iterator[Exchange]:
-    """Return the exchanges of rows.
-
-    Raises:
-        ValueError: A reference or body is damaged, or they unfold to more than ``MAX_DECODED`` bytes.
-    """
-    return _bounded(_decode(rows))
-
-
-def _decode(rows: Iterable[Row]) -> Iterator[Exchange]:
+    """Yield the exchanges of rows; raise ValueError for a damaged reference or body."""
     history: dict[str, Earlier] = defaultdict(list)
     for number, row in enumerate(rows):
         request, response = row.request, row.response
         try:
-            sent_body = _decode_request(request, history[request.url])
-            got_body = response.body()
+            sent_body, got_body = _decode_request(request, history[request.url]), response.body()
         except ValueError as error:
             raise ValueError(f"$.exchanges[{number}]: {explain(error)}") from None
         yield Exchange(
@@ -171,15 +151,14 @@ def _decode(rows: Iterable[Row]) -> Iterator[Exchange]:
 def _decode_request(request: Request, earlier: Earlier) -> bytes:
     if not isinstance(request.value, dict):
         return request.body()
-    sent = {}
-    for escaped, value in request.value.items():
-        key = _unescape(escaped)
-        sent[key] = _resolve(key, value, earlier)
+    fields = ((_unescape(key), value) for key, value in request.value.items())
+    sent = {key: _resolve(key, value, earlier) for key, value in fields}
     earlier.append(sent)
     return compact(sent)
 
 
-def _bounded(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+def bounded(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+    """Yield the exchanges; raise ValueError once their bodies exceed ``MAX_DECODED`` bytes."""
     size = 0
     for number, each in enumerate(exchanges):
         size += len(each.request_body) + len(each.response_body)
@@ -203,10 +182,7 @@ def explain(error: Exception) -> str:
 
 
 def _refer(key: str, value: Any, earlier: Earlier) -> Any:
-    """Return the value, or a reference to one of the last requests that has it or its beginning.
-
-    Compared as JSON: to Python, 1, 1.0 and True are equal.
-    """
+    """Return the value, or a reference to one of the last requests that has it or its beginning."""
     text = compact(value)
     if len(text) <= WORTH_SHARING:
         return _split_lines(value)
@@ -225,11 +201,11 @@ def _refer(key: str, value: Any, earlier: Earlier) -> Any:
 
 
 def shared_prefix(old: list[Any], new: list[Any]) -> int:
-    """Count the items with which two lists begin alike."""
-    for count, (one, other) in enumerate(zip(old, new, strict=False)):
-        if one != other or compact(one) != compact(other):
-            return count
-    return min(len(old), len(new))
+    """Count the items with which two lists begin alike, as JSON: to Python, 1, 1.0 and True are equal."""
+    pairs = zip(old, new, strict=False)
+    return len(
+        list(takewhile(lambda pair: pair[0] == pair[1] and compact(pair[0]) == compact(pair[1]), pairs))
+    )
 
 
 def _resolve(key: str, value: Any, earlier: Earlier) -> Any:
@@ -289,6 +265,8 @@ def _escape(key: str) -> str:
 
 
 def _unescape(key: str) -> str:
-    if key.startswith("$") and not key.startswith("$$"):
+    if not key.startswith("$"):
+        return key
+    if not key.startswith("$$"):
         raise ValueError(f"{key[:60]!r} is no reference that this harness knows")
-    return key.removeprefix("$")
+    return key[1:]

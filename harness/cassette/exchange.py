@@ -8,9 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 MAX_DEPTH = 100
+NESTED = (dict, list)
 LETTA_ID = re.compile(
     r"\b(agent|message|block|tool|step|run|job|user|org|provider|group|archive|identity|model|"
     r"conversation|internal_template|mcp_server|letta)-"
@@ -27,8 +29,7 @@ NO_TIME = "2000-01-01T00:00:00+00:00"
 class Exchange:
     """One request and its answer. Bodies are bytes as the SDKs sent and got them, scrubbed.
 
-    Attributes:
-        url: With the service's name for a host: ``http://letta/v1/agents/``.
+    The host in ``url`` is the service's name: ``http://letta/v1/agents/``.
     """
 
     method: str
@@ -43,9 +44,7 @@ class Exchange:
 def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
     """Tell whether a body is a JSON object or list of reasonable depth, and return its value.
 
-    Args:
-        raw: The body.
-        strictly: Refuse what Python reads and JSON does not know (see ``strict_json``).
+    ``strictly``: refuse what Python reads and JSON does not know (see ``strict_json``).
     """
     if raw[:1] not in (b"{", b"["):
         return False, None
@@ -57,11 +56,9 @@ def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """Parse JSON and refuse what Python's parser lets pass.
+    """Parse JSON; raise ValueError also for a key twice in one object, NaN and infinite numbers.
 
-    Raises:
-        ValueError: It is no JSON, or holds a key twice in one object, NaN or an infinite number.
-        RecursionError: It is nested beyond what can be read.
+    Raise RecursionError if it is nested beyond what can be read.
     """
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
@@ -87,12 +84,10 @@ def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Return True if a JSON value is nested less deeply than a limit, found out without recursion."""
     level = [value]
     for _ in range(depth):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
+        nested = (
+            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, NESTED)
+        )
+        level = list(chain.from_iterable(nested))
         if not level:
             return True
     return False
@@ -107,10 +102,8 @@ def compact(value: Any) -> bytes:
 def rewrite(exchange: Exchange, text: Callable[[str], str], field: Callable[[str, str], str]) -> Exchange:
     """Return an exchange with the texts of its URL and bodies replaced, in that order.
 
-    Args:
-        exchange: What to rewrite.
-        text: Replaces the URL, and a body that is no JSON object or list.
-        field: Replaces each text inside a JSON body, given the text and the key that it stands under.
+    ``text`` replaces the URL, and a body that is no JSON object or list; ``field`` each text inside a JSON
+    body, given the text and the key that it stands under.
     """
     return replace(
         exchange,
@@ -141,27 +134,19 @@ def _rewrite_json(value: Any, field: Callable[[str, str], str], key: str = "") -
 def normalise(exchanges: Iterable[Exchange]) -> list[Exchange]:
     """Replace random ids and timestamps so that re-recordings diff cleanly.
 
-    An id has the same number in URLs, requests and answers, so that the trial replays just the same.
+    Ids are numbered by first use, alike in URLs, requests and answers: the trial replays just the same.
     """
-    ids = _IdNumbers()
-    return [rewrite(each, ids.number_in_text, ids.number_in_field) for each in exchanges]
+    numbers: dict[str, str] = {}
 
+    def number(uuid: str) -> str:
+        return numbers.setdefault(uuid, f"00000000-0000-4000-8000-{len(numbers):012d}")
 
-class _IdNumbers:
-    """Numbers Letta's random ids by first use in a trial."""
+    def text(text: str) -> str:
+        return LETTA_ID.sub(lambda match: f"{match[1]}-{number(match[2])}", text)
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, str] = {}
-
-    def number(self, uuid: str) -> str:
-        return self._numbers.setdefault(uuid, f"00000000-0000-4000-8000-{len(self._numbers):012d}")
-
-    def number_in_text(self, text: str) -> str:
-        return LETTA_ID.sub(lambda match: f"{match[1]}-{self.number(match[2])}", text)
-
-    def number_in_field(self, text: str, key: str) -> str:
-        if key in TIME_KEYS and TIME.fullmatch(text):
+    def field(value: str, key: str) -> str:
+        if key in TIME_KEYS and TIME.fullmatch(value):
             return NO_TIME
-        if key in BARE_ID_KEYS and BARE_ID.fullmatch(text):
-            return self.number(text)
-        return self.number_in_text(text)
+        return number(value) if key in BARE_ID_KEYS and BARE_ID.fullmatch(value) else text(value)
+
+    return [rewrite(each, text, field) for each in exchanges]

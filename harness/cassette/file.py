@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from harness import redact
-from harness.cassette.encoding import Row, Strict, decode, encode, explain
+from harness.cassette.encoding import Row, Strict, bounded, decode, encode, explain
 from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
@@ -42,12 +42,10 @@ class Cassette:
 
     Attributes:
         trial: Its slug.
-        task: Digest of what the models saw of the task.
-        prompts: Digest of the harness's prompts.
+        task, prompts: Digests of what the models saw of the task, and of the harness's prompts.
         recorded: Facts that a replay cannot measure: date, wall time, versions, the pair's digest.
         exchanges: In the order in which they ended.
-        has_digest: False for a file that was recorded before there were digests: an edit of it cannot be
-            noticed.
+        has_digest: False for a file from before there were digests: an edit of it cannot be noticed.
     """
 
     trial: str
@@ -97,7 +95,7 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
 
     Args:
         path: The file.
-        display: What to call it in messages.
+        display: Its name in messages.
         record_with: The command that records what is missing; empty if it is not known.
         again_with: The command that records it again. Default: the same.
 
@@ -109,24 +107,25 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
     """
     again_with = again_with or record_with
     again = f"record it again: {again_with}" if again_with else "record its trial again"
+    restore = f"restore it, or {again}"
     try:
-        raw = read(path)
+        cassette, digest = _parse(read(path), display, again)
     except FileNotFoundError:
         remedy = f"record it: {record_with}" if record_with else ""
         raise MissingCassette(f"nothing recorded at {display}", remedy=remedy) from None
     except OSError as error:
-        raise CassetteError(
-            f"{display}: cannot be read: {error.strerror}", remedy=f"restore it, or {again}"
-        ) from None
-    return _parse(raw, display, again)
+        raise CassetteError(f"{display}: cannot be read: {error.strerror}", remedy=restore) from None
+    except (ValueError, RecursionError) as error:
+        raise CassetteError(f"{display}: not a whole cassette ({explain(error)})", remedy=restore) from None
+    if cassette.has_digest and digest != digest_of(cassette):
+        raise EditedCassette(f"{display}: edited after it was recorded (its digest differs)", remedy=restore)
+    return cassette
 
 
 def read(path: Path) -> bytes:
     """Read the bytes of a file that may be a cassette.
 
-    Raises:
-        OSError: It cannot be read, is too large, or is no regular file: a pipe would block, a device
-            never end.
+    Raise OSError if it is too large, or no regular file: a pipe would block, a device never end.
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -137,31 +136,26 @@ def read(path: Path) -> bytes:
     return raw
 
 
-def _parse(raw: bytes, display: str, again: str) -> Cassette:
-    try:
-        data = strict_json(raw.decode("utf-8", "surrogatepass"))
-        if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
-            raise RecursionError
-        version = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
-        if type(version) is not int or version != FORMAT:
-            newer = "update the harness, or " if type(version) is int and version > FORMAT else ""
-            raise StaleCassette(
-                f"{display}: format {repr(version)[:40]}; this harness reads format {FORMAT}",
-                remedy=f"{newer}{again}",
-            )
-        content = Content.model_validate(data)
-        facts = content.model_dump(include={"trial", "task", "prompts", "recorded"})
-        has_digest = "digest" in content.model_fields_set
-        cassette = Cassette(**facts, exchanges=tuple(decode(content.exchanges)), has_digest=has_digest)
-    except (ValueError, RecursionError) as error:
-        raise CassetteError(
-            f"{display}: not a whole cassette ({explain(error)})", remedy=f"restore it, or {again}"
-        ) from None
-    if has_digest and content.digest != digest_of(cassette):
-        raise EditedCassette(
-            f"{display}: edited after it was recorded (its digest differs)", remedy=f"restore it, or {again}"
-        )
-    return cassette
+def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
+    """Return the content of a file and the digest in it."""
+    data = strict_json(raw.decode("utf-8", "surrogatepass"))
+    if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
+        raise RecursionError
+    version = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
+    if type(version) is not int or version != FORMAT:
+        newer = "update the harness, or " if type(version) is int and version > FORMAT else ""
+        text = f"{display}: format {repr(version)[:40]}; this harness reads format {FORMAT}"
+        raise StaleCassette(text, remedy=f"{newer}{again}")
+    content = Content.model_validate(data)
+    cassette = Cassette(
+        content.trial,
+        content.task,
+        content.prompts,
+        content.recorded,
+        exchanges=tuple(bounded(decode(content.exchanges))),
+        has_digest="digest" in content.model_fields_set,
+    )
+    return cassette, content.digest
 
 
 def digest_of(cassette: Cassette) -> str:
@@ -189,25 +183,20 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
     """
     found = leaks(cassette)
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise UnsafeCassette(
-            f"{display}: not written, it would hold {'; '.join(found[:3])}{more}",
-            remedy="keep secrets out of prompts and answers, or rename the variable if it is none",
-        )
+        remedy = "keep secrets out of prompts and answers, or rename the variable if it is none"
+        raise UnsafeCassette(f"{display}: not written, it would hold {first_of(found)}", remedy=remedy)
     try:
         text = dumps(cassette)
     except ValueError as error:
-        raise CassetteError(
-            f"{display}: not written: {explain(error)}", remedy="lower the task's limits"
-        ) from None
+        remedy = "lower the task's limits"
+        raise CassetteError(f"{display}: not written: {explain(error)}", remedy=remedy) from None
     write_whole(path, text)
 
 
 def dumps(cassette: Cassette) -> str:
-    """Return the text of the file. The same trial recorded twice gives the same ids and dates in it.
+    """Return the text of the file; raise ValueError if it could not be read back.
 
-    Raises:
-        ValueError: It could not be read back.
+    The same trial recorded twice gives the same ids and dates in it.
     """
     cassette = replace(cassette, exchanges=tuple(normalise(cassette.exchanges)))
     data = {
@@ -217,7 +206,7 @@ def dumps(cassette: Cassette) -> str:
         "prompts": cassette.prompts,
         "digest": digest_of(cassette),
         "recorded": cassette.recorded,
-        "exchanges": encode(cassette.exchanges),
+        "exchanges": encode(bounded(cassette.exchanges)),
     }
     Content.model_validate(data)
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -226,16 +215,21 @@ def dumps(cassette: Cassette) -> str:
     return text
 
 
+def first_of(found: list[str]) -> str:
+    """Name the first three things that were found, and how many more."""
+    return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
 def leaks(cassette: Cassette) -> list[str]:
     """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``."""
+
+    def readable(raw: bytes) -> Any:
+        known, value = parse_body(raw)
+        return value if known else raw.decode("utf-8", "replace")
+
     exchanges = [
-        {**vars(each), "request": _readable(each.request_body), "response": _readable(each.response_body)}
+        {**vars(each), "request": readable(each.request_body), "response": readable(each.response_body)}
         for each in cassette.exchanges
     ]
     content = {**vars(cassette), "exchanges": exchanges}
     return sorted(set(islice(redact.leaks(content, os.environ), MAX_LEAKS)))
-
-
-def _readable(raw: bytes) -> Any:
-    known, value = parse_body(raw)
-    return value if known else raw.decode("utf-8", "replace")

@@ -7,27 +7,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Any
 
 from harness.cassette.exchange import parse_body
 
 AROUND = 60
 LONGEST_PATH = 240
-
-
 ABSENT = object()
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two values differ.
-
-    Attributes:
-        path: Its JSON path.
-        old: The one value there, as short text; None if there is none.
-        new: The other.
-    """
+    """The JSON path where two values first differ, and both there as short text; None if there is none."""
 
     path: str
     old: str | None
@@ -36,19 +28,19 @@ class Difference:
 
 def difference(recorded: bytes, now: bytes) -> str:
     """Describe the first difference of two bodies; empty if their values are the same."""
-    found = first_difference(*comparable(recorded, now))
+    found = first_difference(recorded, now)
     return f"{found.path}: recorded {found.old or 'nothing'}, now {found.new or 'nothing'}" if found else ""
 
 
-def comparable(one: bytes, other: bytes) -> tuple[Any, Any]:
-    """Return two bodies as JSON values, or both as text if one is none."""
-    (one_known, old), (other_known, new) = parse_body(one), parse_body(other)
-    if one_known and other_known:
-        return old, new
-    return one.decode("utf-8", "replace"), other.decode("utf-8", "replace")
+def first_difference(recorded: bytes, now: bytes) -> Difference | None:
+    """Find where two bodies first differ, as JSON values, or both as text if one is none."""
+    (recorded_known, old), (now_known, new) = parse_body(recorded), parse_body(now)
+    if recorded_known and now_known:
+        return _first(old, new, "$")
+    return _first(recorded.decode("utf-8", "replace"), now.decode("utf-8", "replace"), "$")
 
 
-def first_difference(old: Any, new: Any, path: str = "$") -> Difference | None:
+def _first(old: Any, new: Any, path: str) -> Difference | None:
     """Find where two JSON values first differ; None if they do not. The order of keys does not count."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = dict.fromkeys([*old, *new])
@@ -62,7 +54,7 @@ def first_difference(old: Any, new: Any, path: str = "$") -> Difference | None:
         return Difference(_short(path), _around(old, new), _around(new, old))
     else:
         return Difference(_short(path), _display(old), _display(new))
-    found = (first_difference(one, other, where) for where, one, other in places)
+    found = (_first(one, other, where) for where, one, other in places)
     return next((each for each in found if each is not None), None)
 
 
@@ -72,8 +64,8 @@ def _display(value: Any) -> str | None:
 
 def _around(text: str, other: str) -> str:
     """Cut out the text around the first character that differs, from a word's start."""
-    at = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), None)
-    at = min(len(text), len(other)) if at is None else at
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
+    at = len(list(alike))
     start = max(text.rfind(" ", 0, max(0, at - AROUND // 3)) + 1, at - AROUND, 0)
     piece = text[start : at + AROUND]
     return repr(("…" if start else "") + piece + ("…" if at + AROUND < len(text) else ""))

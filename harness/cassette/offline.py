@@ -19,10 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-TO_ADDRESSES = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
-TO_NAMES = frozenset(
-    {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
-)
+TO_ADDRESSES = ("socket.connect", "socket.sendto", "socket.sendmsg")
+TO_NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
 
 
 class WentOnline(BaseException):
@@ -34,11 +32,9 @@ class WentOnline(BaseException):
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Refuse the network to this process; may be nested.
+    """Refuse the network to this process; may be nested. The call that asks for it raises WentOnline.
 
-    Raises:
-        WentOnline: Out of the call that asked. Other threads get the ``OSError`` of a machine without
-            network, which background work knows how to handle.
+    Other threads get the ``OSError`` of a machine without network, which background work knows to handle.
     """
     guard = _guard()
     before, guard.thread = guard.thread, threading.get_ident()

@@ -26,12 +26,9 @@ from harness.cassette.json_diff import difference
 
 
 class ReplayMiss(BaseException):
-    """A request that the cassette does not hold, or not once more.
+    """A request that the cassette does not hold, or (``again``) not once more.
 
     Not an ``Exception``: SDKs retry those and wrap them into a vague "Connection error".
-
-    Attributes:
-        again: True if it was recorded, and played as often as that already.
     """
 
     def __init__(self, message: str, *, again: bool = False) -> None:
@@ -42,8 +39,7 @@ class ReplayMiss(BaseException):
 class Player(VcrCassette):  # type: ignore[misc]
     """A cassette in strict replay: each exchange answers once, and a miss explains itself.
 
-    Attributes:
-        misses: Requests that were not found, also when somebody swallowed the exception.
+    ``misses`` are the requests that were not found, also when somebody swallowed the exception.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -55,11 +51,7 @@ class Player(VcrCassette):  # type: ignore[misc]
         return True
 
     def play_response(self, request: Request) -> dict[str, Any]:
-        """Return the first answer to such a request that was not played yet.
-
-        Raises:
-            ReplayMiss: There is none.
-        """
+        """Return the first answer to such a request that was not played yet, or raise ReplayMiss."""
         request = self.filter_request(request)
         for i in self.unplayed_indexes:
             recorded, response = self.data[i]
@@ -82,10 +74,9 @@ class Player(VcrCassette):  # type: ignore[misc]
         return [f"{r.method} {r.uri} (exchange {i + 1} of {len(self.data)})" for i, r in requests]
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:  # noqa: ARG002
-        """Return the recorded answer to a question that is no HTTP; see ``Recording.exchange``.
+        """Return the recorded answer to a question that is no HTTP, or raise ReplayMiss.
 
-        Raises:
-            ReplayMiss: It was not recorded.
+        See ``Recording.exchange``.
         """
         return json.loads(self.play_response(Request("POST", url, compact(asked), {}))["body"]["string"])
 
@@ -111,15 +102,23 @@ class Recording(VcrCassette):  # type: ignore[misc]
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """The exchanges so far, scrubbed, in the order in which they ended."""
-        return tuple(_exchange(request, response) for request, response in self.data)
+        return tuple(
+            Exchange(
+                method=request.method,
+                url=request.uri,
+                request_headers=dict(request.headers),
+                request_body=request.body,
+                status=response["status"]["code"],
+                response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
+                response_body=_scrub(_raw(response["body"]["string"]))[0],
+            )
+            for request, response in self.data
+        )
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
-        """Ask what does not speak HTTP, and record question and answer as if it did.
+        """Ask what does not speak HTTP, and record question and answer (both JSON) as if it did.
 
-        Args:
-            url: The address to record it by.
-            asked: The question, a JSON value: a replay has to ask the same.
-            live: Gives the answer, a JSON object.
+        A replay has to ask the same at this URL; ``live`` gives the answer.
         """
         answer = redact.body(live())
         response = _vcr_response(200, {"content-type": "application/json"}, compact(answer))
@@ -131,8 +130,7 @@ class Recording(VcrCassette):  # type: ignore[misc]
 def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
     """Answer every request of this process from these exchanges, each once; none leaves it.
 
-    Raises:
-        ReplayMiss: Out of the call that asked for something that was not recorded.
+    A call that asks for what was not recorded raises ReplayMiss.
     """
     with Player.use(
         path="trial",
@@ -147,9 +145,8 @@ def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
 def recording(services: Mapping[str, str]) -> Iterator[Recording]:
     """Let requests out, and record what came back, except failures that are tried again.
 
-    Args:
-        services: Origin and path prefix (``http://localhost:8283``) -> service name (``letta``). What goes to
-            one without a name is not recorded.
+    ``services``: origin and path prefix (``http://localhost:8283``) -> service name (``letta``). What goes to
+    one without a name is not recorded.
     """
     with Recording.use(
         path="trial",
@@ -214,17 +211,10 @@ def _canonical(request: Request, services: Mapping[str, str]) -> Request | None:
             return None
         request.headers = redact.headers(request.headers, redact.REQUEST_HEADERS)
         request.body, value = _scrub(_raw(request.body))
-        request.harness_key = _key(request, value)
+        canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+        body = request.body if value is None else canonical
+        request.harness_key = hashlib.sha256(f"{request.method} {request.uri}\n".encode() + body).digest()
     return request
-
-
-def _key(request: Any, value: Any) -> bytes:
-    """Hash method, address and body: its value in a canonical form, or its bytes."""
-    head = f"{request.method} {request.uri}\n".encode()
-    body = request.body
-    if value is not None:
-        body = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    return hashlib.sha256(head + body).digest()
 
 
 def _scrub(raw: bytes) -> tuple[bytes, Any]:
@@ -238,18 +228,6 @@ def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
     """Drop failures that are tried again, or end the trial as an ``api_error``."""
     status = response["status"]["code"]
     return response if status < 400 or status in (400, 413, 422) else None
-
-
-def _exchange(request: Any, response: dict[str, Any]) -> Exchange:
-    return Exchange(
-        method=request.method,
-        url=request.uri,
-        request_headers=dict(request.headers),
-        request_body=request.body,
-        status=response["status"]["code"],
-        response_headers=redact.headers(response["headers"], redact.RESPONSE_HEADERS),
-        response_body=_scrub(_raw(response["body"]["string"]))[0],
-    )
 
 
 def _vcr_response(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:

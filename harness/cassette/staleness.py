@@ -27,13 +27,7 @@ WAYS: dict[Way, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that has changed since a cassette was recorded.
-
-    Attributes:
-        what: One word: ``task``, ``prompts``, ``pair`` or ``trial``.
-        text: The change, as part of a sentence.
-        remedy: What to do, as an instruction.
-    """
+    """One thing that has changed since a cassette was recorded; ``text`` is part of a sentence."""
 
     what: Literal["trial", "task", "prompts", "pair"]
     text: str
@@ -70,15 +64,10 @@ def _changed_model(cassette: Cassette, pair: Pair) -> str:
 
 
 def stale(way: Way, cassette: Cassette, trial: Trial, display: str, what: str) -> StaleCassette:
-    """Return the error of a replay that failed.
+    """Return the error of a replay that failed; ``what`` is the exchange, and how it differs.
 
-    Args:
-        way: How: a request that was not recorded, one that was played already, recorded exchanges that
-            were not asked for, or an answer that is of no use.
-        cassette: The recording that was played.
-        trial: For which trial.
-        display: What to call the file.
-        what: The exchange, and how it differs.
+    The ways: a request that was not recorded, one that was played already, recorded exchanges that were not
+    asked for, an answer that is of no use.
     """
     found = changes(cassette, trial)
     because = f" ({'; '.join(each.text for each in found)})" if found else ""

@@ -16,7 +16,7 @@ from harness import redact
 from harness.cassette import staleness
 from harness.cassette.audit.expected import Catalogue
 from harness.cassette.audit.folder import FolderFile, display_path, list_files
-from harness.cassette.file import FORMAT, MAX_LEAKS, leaks, load, read
+from harness.cassette.file import FORMAT, MAX_LEAKS, first_of, leaks, load, read
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
 from harness.terminal import one_line
 
@@ -25,13 +25,7 @@ PRUNE = "harness cassettes prune --delete"
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        state: Its name in ``list``: a word or two.
-        text: A sentence that begins with the file.
-        remedy: What to do, as an instruction.
-    """
+    """One thing that is wrong: its name in ``list``, a sentence that begins with the file, what to do."""
 
     state: str
     text: str
@@ -46,8 +40,6 @@ class Entry:
     """One cassette.
 
     Attributes:
-        file: Where it is.
-        problems: What is wrong with it; nothing if it is ok.
         recorded: The facts in it; empty if it is damaged.
         exchanges: How many; None if it is damaged.
         has_digest: Whether an edit of it would be noticed.
@@ -84,12 +76,7 @@ class Entry:
 
 
 def inspect(file: FolderFile, suite: Catalogue | None) -> Entry:
-    """Find what is wrong with one cassette.
-
-    Args:
-        file: The file.
-        suite: The trials that there are; None to look at the file alone.
-    """
+    """Find what is wrong with one cassette, without a suite from the file alone."""
     display = display_path(file.path)
     expected = suite.trials.get(file.slug) if suite else None
     record_again = staleness.command(expected, "all") if expected else ""
@@ -137,22 +124,15 @@ def _orphan(file: FolderFile, suite: Catalogue) -> Problem:
 def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]:
     if not found:
         return []
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    places = "; ".join(one_line(leak)[-200:] for leak in found[:3])
+    places = first_of([one_line(leak)[-200:] for leak in found])
     again = f"record it again: {record_again}" if record_again else "record its trial again"
     remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
-    return [Problem("secret", f"{display}: it holds {places}{more}", remedy)]
+    return [Problem("secret", f"{display}: it holds {places}", remedy)]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a check.
-
-    Attributes:
-        checked: Number of cassettes inspected.
-        problems: What is wrong.
-        notes: What is worth knowing and no problem.
-    """
+    """The result of a check: how many cassettes, what is wrong, and what is worth knowing besides."""
 
     checked: int
     problems: tuple[Problem, ...]
@@ -162,9 +142,7 @@ class Report:
 def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
     """Check a whole folder of cassettes, or those that are named, and report the missing ones.
 
-    Raises:
-        UsageError: There is no such folder, or nothing of such a name.
-        CassetteError: The folder cannot be read.
+    Raise UsageError if there is no such folder or name, CassetteError if the folder cannot be read.
     """
     names, files = tuple(names), list_files(folder)
     missing = sorted(suite.trials.keys() - {file.slug for file in files})
@@ -191,26 +169,21 @@ def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
 def prunable(folder: Path, suite: Catalogue) -> list[tuple[FolderFile, str]]:
     """List the files of a folder that no trial needs, each with the reason.
 
-    Raises:
-        UsageError: There is no such folder.
-        SpecError: A task file cannot be read: what looks like an orphan may be its recording.
+    Raise SpecError if a task file cannot be read: what looks like an orphan may be its recording.
     """
     if suite.broken:
         raise SpecError(list(suite.broken), remedy="mend it first: its recordings would look like orphans")
-    files: list[tuple[FolderFile, str]] = []
-    for file in list_files(folder):
-        if not file.slug:
-            files.append((file, file.why))
-        elif inspect(file, suite).has_trial is False:
-            files.append((file, suite.why_none(file.slug)))
-    return files
+    return [
+        (file, file.why or suite.why_none(file.slug))
+        for file in list_files(folder)
+        if file.why or inspect(file, suite).has_trial is False
+    ]
 
 
 def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> list[FolderFile]:
     """Return the files whose name holds one of these parts, or is one of these paths; all without names.
 
-    Raises:
-        UsageError: There is none of a name.
+    Raise UsageError if there is none of a name.
     """
     files, names = list(files), list(names)
     chosen: dict[FolderFile, None] = {}
@@ -219,10 +192,8 @@ def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> l
         matching = [each for each in files if part in (each.slug or display_path(each.path))]
         if not matching:
             known = ", ".join(each.slug for each in files if each.slug) or "none yet"
-            raise UsageError(
-                f"no cassette {one_line(name)!r} in {display_path(folder)}",
-                remedy=f"use a part of: {known[:400]}",
-            )
+            text = f"no cassette {one_line(name)!r} in {display_path(folder)}"
+            raise UsageError(text, remedy=f"use a part of: {known[:400]}")
         chosen.update(dict.fromkeys(matching))
     return list(chosen) if names else files
 
@@ -230,8 +201,7 @@ def select(files: Iterable[FolderFile], names: Iterable[str], folder: Path) -> l
 def find_one(name: str, folder: Path) -> Path:
     """Return the path of the one cassette of a name: a path, a trial, or a part of the trial's name.
 
-    Raises:
-        UsageError: There is none, or more than one.
+    Raise UsageError if there is none, or more than one.
     """
     if name.endswith(".json") and os.path.lexists(name):
         return Path(name)

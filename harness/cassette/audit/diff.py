@@ -11,13 +11,13 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
 from harness.agents.transcript import Usage
-from harness.cassette.audit.usage import total
+from harness.cassette.audit.usage import usage
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
-from harness.cassette.json_diff import comparable, first_difference
+from harness.cassette.json_diff import first_difference
 from harness.tasks.trial import NOT_IN_NAMES
 
 MADE_UP = re.compile(r"(msg|req|call|toolu|chatcmpl|srvtoolu)[_-][A-Za-z0-9_-]{1,60}")
@@ -27,12 +27,9 @@ MOST_TO_ALIGN = 1_000
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a comparison.
+    """One line of a comparison, with details where request and answer of a changed exchange first differ.
 
-    Attributes:
-        mark: ``=`` the same, ``~`` changed, ``-`` only in the one, ``+`` only in the other, empty: a fact.
-        text: What it is about.
-        details: For a changed exchange: where request and answer first differ.
+    ``mark``: ``=`` the same, ``~`` changed, ``-`` only in the one, ``+`` only in the other, empty: a fact.
     """
 
     mark: str
@@ -51,7 +48,7 @@ def compare_facts(one: Cassette, other: Cassette) -> Iterator[Line]:
 def _facts(cassette: Cassette) -> dict[str, str]:
     recorded = {name: str(value) for name, value in cassette.recorded.items() if not isinstance(value, dict)}
     versions = cassette.recorded.get("versions", {}).items()
-    used: Usage = total(cassette.exchanges)
+    used = sum(map(usage, cassette.exchanges), Usage())
     tokens = f"{used.input} in, {used.output} out, cache {used.cache_write} written {used.cache_read} read"
     return {
         "trial": cassette.trial,
@@ -67,7 +64,12 @@ def _facts(cassette: Cassette) -> dict[str, str]:
 def compare(one: Cassette, other: Cassette) -> Iterator[Line]:
     """Compare the exchanges of both, aligned; each line has its numbers in the one and in the other."""
     mine, theirs = _without_ids(one), _without_ids(other)
-    for a_from, a_to, b_from, b_to in _blocks(mine, theirs):
+    key = attrgetter("method", "url", "request_body", "status", "response_body")
+    blocks = [(0, len(mine), 0, len(theirs))]  # long conversations are compared by position
+    if max(len(mine), len(theirs)) <= MOST_TO_ALIGN:
+        matcher = difflib.SequenceMatcher(None, [*map(key, mine)], [*map(key, theirs)], autojunk=False)
+        blocks = [opcode[1:] for opcode in matcher.get_opcodes()]
+    for a_from, a_to, b_from, b_to in blocks:
         pairs = min(a_to - a_from, b_to - b_from)
         for i in range(pairs):
             yield _line(a_from + i, mine[a_from + i], b_from + i, theirs[b_from + i])
@@ -77,36 +79,15 @@ def compare(one: Cassette, other: Cassette) -> Iterator[Line]:
             yield Line("+", f"    {i + 1:>3} {_name(theirs[i])}")
 
 
-def _blocks(mine: list[Exchange], theirs: list[Exchange]) -> Iterator[tuple[int, int, int, int]]:
-    """Align both: ranges that belong together. Very long conversations are compared by position."""
-    if max(len(mine), len(theirs)) > MOST_TO_ALIGN:
-        yield 0, len(mine), 0, len(theirs)
-        return
-    ours, others = [_key(each) for each in mine], [_key(each) for each in theirs]
-    for opcode in difflib.SequenceMatcher(None, ours, others, autojunk=False).get_opcodes():
-        yield opcode[1:]
-
-
-def _key(each: Exchange) -> tuple[Any, ...]:
-    return each.method, each.url, each.request_body, each.status, each.response_body
-
-
 def _line(i: int, mine: Exchange, j: int, theirs: Exchange) -> Line:
     text = f"{i + 1:>3} {j + 1:>3} {_name(mine)}"
-    details = []
-    if _name(mine) != _name(theirs):
-        details.append(f"address: {_name(mine)} | {_name(theirs)}")
-    if mine.status != theirs.status:
-        details.append(f"status: {mine.status} | {theirs.status}")
-    for part, a, b in (
-        ("request", mine.request_body, theirs.request_body),
-        ("answer", mine.response_body, theirs.response_body),
-    ):
-        found = first_difference(*comparable(a, b))
+    heads = (("address", _name(mine), _name(theirs)), ("status", mine.status, theirs.status))
+    details = [f"{part}: {a} | {b}" for part, a, b in heads if a != b]
+    for part, body in (("request", attrgetter("request_body")), ("answer", attrgetter("response_body"))):
+        found = first_difference(body(mine), body(theirs))
         if found is not None:
             details.append(f"{part} {found.path}")
-            details.append(f"  A {found.old or 'nothing'}")
-            details.append(f"  B {found.new or 'nothing'}")
+            details += [f"  A {found.old or 'nothing'}", f"  B {found.new or 'nothing'}"]
     return Line("~" if details else "=", text, tuple(details))
 
 

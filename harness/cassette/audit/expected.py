@@ -38,13 +38,16 @@ class Catalogue:
         pair_name, task_id, epoch = slug.split("/")
         if slug in self.trials or task_id not in self.tasks:
             return self.trials.get(slug)
-        pair = self.pairs.get(pair_name) or _crossed(recorded)
-        if pair is None or pair.name != pair_name:
+        pair, models = (
+            self.pairs.get(pair_name),
+            [recorded.get(role, "") for role in ("orchestrator", "coder")],
+        )
+        if pair is None and all(models):  # made by --orchestrator and --coder
+            pair = Pair.of_models(*models)
+        task, source = self.tasks[task_id]
+        if pair is None or pair.name != pair_name or not pair.takes(task):
             return None
         if pair_name in self.pairs and int(epoch) > pair.epochs:
-            return None
-        task, source = self.tasks[task_id]
-        if not pair.takes(task):
             return None
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
@@ -63,14 +66,11 @@ class Catalogue:
 def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
     """List the trials of a benchmarks folder. A pairs file comes before what the environment names.
 
-    Raises:
-        UsageError: There is no such folder, or no task in it.
-        SpecError: The pairs file is wrong.
+    Raise UsageError if there is no such folder or no task in it, SpecError if the pairs file is wrong.
     """
+    display, remedy = folder.display_path(benchmarks), "name it: --benchmarks FOLDER"
     if not benchmarks.is_dir():
-        raise UsageError(
-            f"{folder.display_path(benchmarks)}: no such folder", remedy="name it: --benchmarks FOLDER"
-        )
+        raise UsageError(f"{display}: no such folder", remedy=remedy)
     named = {} if (benchmarks / loader.PAIRS_FILE).is_file() else environment
     suite = Suite(benchmarks.resolve(), root, Selection(), named)
     try:
@@ -79,9 +79,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         pairs = []  # all trials are made by options
     files = [*suite.files(), *suite.sources()]
     if not any(map(suite.collects, files)):
-        raise UsageError(
-            f"no task files in {folder.display_path(benchmarks)}", remedy="name it: --benchmarks FOLDER"
-        )
+        raise UsageError(f"no task files in {display}", remedy=remedy)
     trials: list[Trial] = []
     tasks: dict[str, tuple[Task, str]] = {}
     broken: list[str] = []
@@ -103,9 +101,3 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         broken=tuple(broken),
         unknown=tuple(unknown),
     )
-
-
-def _crossed(recorded: Mapping[str, Any]) -> Pair | None:
-    """Return the pair that ``--orchestrator`` and ``--coder`` make of the recorded models."""
-    orchestrator, coder = recorded.get("orchestrator"), recorded.get("coder")
-    return Pair.of_models(orchestrator, coder) if orchestrator and coder else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,13 +23,9 @@ KEPT = frozenset({".gitattributes", ".gitignore", ".gitkeep", "README.md"})
 
 @dataclass(frozen=True)
 class FolderFile:
-    """One file of the folder.
+    """One file of the folder: a cassette by its trial's slug, or a stray one with the reason why it is one.
 
-    Attributes:
-        path: Where it is.
-        slug: The trial that a cassette of this name belongs to; empty for a stray file.
-        why: Why it does not belong there; empty for a cassette.
-        size: Bytes.
+    ``size`` are the bytes of a cassette.
     """
 
     path: Path
@@ -40,61 +37,56 @@ class FolderFile:
 def list_files(folder: Path) -> list[FolderFile]:
     """List all files below a cassettes folder, cassettes first, by name and epoch.
 
-    Raises:
-        UsageError: There is no such folder.
-        CassetteError: A folder below it cannot be read.
+    Raise UsageError if there is no such folder, CassetteError if one below it cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(
-            f"{display_path(folder)}: no such folder",
-            remedy="name it (--cassettes), or record: pytest --record=once",
-        )
-    return sorted(_scan(folder), key=lambda each: (not each.slug, _by_name_and_epoch(each)))
+        remedy = "name it (--cassettes), or record: pytest --record=once"
+        raise UsageError(f"{display_path(folder)}: no such folder", remedy=remedy)
+    files = [
+        _classify(path, found, folder)
+        for path, found in _walk(folder)
+        if not (stat.S_ISDIR(found.st_mode) or path.name in KEPT)
+    ]
+    return sorted(files, key=_by_name_and_epoch)
 
 
-def _by_name_and_epoch(each: FolderFile) -> tuple[str, int, str]:
+def _by_name_and_epoch(each: FolderFile) -> tuple[bool, str, int, Path]:
     group, _, epoch = each.slug.rpartition("/")
-    return group, int(epoch or 0), str(each.path)
+    return not each.slug, group, int(epoch or 0), each.path
 
 
-def _scan(folder: Path) -> Iterator[FolderFile]:
+def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield all that is below a folder, a folder before what it holds, however deep (os.walk recurses)."""
     left = [folder]
     while left:
         here = left.pop()
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):
                         left.append(Path(entry.path))
-                    elif entry.name not in KEPT:
-                        yield _classify(entry, folder)
         except OSError as error:
             raise CassetteError(f"{display_path(here)}: cannot be read: {error.strerror}") from None
 
 
-def _classify(entry: os.DirEntry[str], folder: Path) -> FolderFile:
-    path = Path(entry.path)
+def _classify(path: Path, found: os.stat_result, folder: Path) -> FolderFile:
     slug = path.relative_to(folder).as_posix().removesuffix(".json")
-    if entry.is_symlink():
+    if stat.S_ISLNK(found.st_mode):
         return FolderFile(path, why="a link; cassettes are files of their own")
-    if not entry.is_file(follow_symlinks=False):
+    if not stat.S_ISREG(found.st_mode):
         return FolderFile(path, why="a pipe, socket or device")
-    size = entry.stat(follow_symlinks=False).st_size
     if path.suffix == ".json" and SLUG.fullmatch(slug):
-        return FolderFile(path, slug=slug, size=size)
-    if entry.name.startswith(".") and ".json." in entry.name:
-        return FolderFile(path, why="left over from a recording that was cut off", size=size)
-    return FolderFile(path, why="not named as a cassette is (pair/task/epoch.json)", size=size)
+        return FolderFile(path, slug=slug, size=found.st_size)
+    if path.name.startswith(".") and ".json." in path.name:
+        return FolderFile(path, why="left over from a recording that was cut off")
+    return FolderFile(path, why="not named as a cassette is (pair/task/epoch.json)")
 
 
 def remove(folder: Path, files: Iterable[FolderFile]) -> list[Path]:
-    """Remove files of a folder, then empty folders. A link is removed, its target stays.
+    """Remove files of a folder, then empty folders, and return these; raise CassetteError if that fails.
 
-    Returns:
-        The folders removed.
-
-    Raises:
-        CassetteError: Something could not be removed.
+    A link is removed, its target stays.
     """
     inside = folder.resolve()
     for each in files:
@@ -106,18 +98,8 @@ def remove(folder: Path, files: Iterable[FolderFile]) -> list[Path]:
             each.path.unlink(missing_ok=True)
         except OSError as error:
             raise CassetteError(f"{display_path(each.path)}: cannot be removed: {error.strerror}") from None
-    return _remove_empty(folder)
-
-
-def _remove_empty(folder: Path) -> list[Path]:
-    folders, left = [], [folder]
-    while left:
-        with os.scandir(left.pop()) as entries:
-            below = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        folders += below
-        left += below
     removed = []
-    for path in reversed(folders):
+    for path in reversed([path for path, found in _walk(folder) if stat.S_ISDIR(found.st_mode)]):
         with suppress(OSError):  # not empty
             path.rmdir()
             removed.append(path)

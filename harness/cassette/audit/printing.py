@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -16,13 +17,12 @@ WIDTH = 100
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the rows of ``Entry.row``, at most 100 columns wide, and how many are in which state."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("trial", "outcome", "recorded"):
-        table.add_column(name, overflow="fold" if name == "trial" else "ellipsis")
-    for name in ("kB", "exch."):
-        table.add_column(name, justify="right")
-    table.add_column("letta")
-    table.add_column("format", justify="right")
-    table.add_column("state", overflow="fold")
+    for name in ("trial", "outcome", "recorded", "kB", "exch.", "letta", "format", "state"):
+        table.add_column(
+            name,
+            justify="right" if name in ("kB", "exch.", "format") else "left",
+            overflow="fold" if name in ("trial", "state") else "ellipsis",
+        )
     for row in rows:
         cells = [
             row["trial"],
@@ -37,8 +37,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         table.add_row(*(Text(one_line("-" if cell is None else str(cell))) for cell in cells), state)
     out = console()
     out.print(table)
-    states = [row["state"] for row in rows]
-    counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    states = Counter(row["state"] for row in rows)
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     out.print(Text(f"{len(rows)} cassettes" + (f": {counted}" if counted else "")))
 
 

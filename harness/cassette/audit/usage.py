@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from harness.agents.transcript import Usage
@@ -21,8 +20,3 @@ def usage(exchange: Exchange) -> Usage:
         return Usage.from_messages(reported) if is_claude else Usage.from_letta(reported)
     except (KeyError, TypeError):
         return Usage()
-
-
-def total(exchanges: Iterable[Exchange]) -> Usage:
-    """Return the tokens of a whole conversation."""
-    return sum((usage(each) for each in exchanges), Usage())

@@ -85,10 +85,9 @@ def answer(body: Any, model: TextModel) -> dict[str, Any]:
 
 def error(problem: RequestError) -> dict[str, Any]:
     """Return an error body in Anthropic's format."""
+    details = {"type": "invalid_request_error", "message": str(problem)}
     if isinstance(problem, UnknownModel):
         details = {"type": "not_found_error", "message": f"model: {problem}"}
-    else:
-        details = {"type": "invalid_request_error", "message": str(problem)}
     return {"type": "error", "error": details}
 
 

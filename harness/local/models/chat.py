@@ -64,12 +64,9 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """The text that a model generated, and its usage in tokens as the model itself counts them.
+    """The text that a model generated, why it ended, and its usage in tokens as the model counts them.
 
-    Attributes:
-        prompt_tokens: All prompt tokens, cached ones included.
-        cached_tokens: Those of them that were not evaluated again.
-        finish: Why generation ended; ``stop_sequence`` is one of ``Sampling.stop``.
+    ``prompt_tokens`` include the cached ones, which were not evaluated again.
     """
 
     text: str

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 _METADATA = re.compile(r"\s*<memory_metadata>.*?</memory_metadata>", re.DOTALL)
 
 
 def user_text(text: str) -> str | None:
     """Return what a person wrote, or None for a notice of Letta's own."""
-    wrapped = _json_object(text)
+    wrapped = json_object(text)
     if not isinstance(wrapped.get("type"), str) or "time" not in wrapped:
         return text
     inner = wrapped.get("message")
@@ -26,7 +27,7 @@ def user_text(text: str) -> str | None:
 
 def tool_return(text: str) -> tuple[bool, str]:
     """Return True if the tool succeeded, and what it returned."""
-    wrapped = _json_object(text)
+    wrapped = json_object(text)
     if wrapped.get("status") not in ("OK", "Failed") or "message" not in wrapped:
         return True, text
     inner = wrapped["message"]
@@ -38,7 +39,7 @@ def without_metadata(system_prompt: str) -> str:
     return _METADATA.sub("", system_prompt)
 
 
-def _json_object(text: str) -> dict[str, object]:
+def json_object(text: str) -> dict[str, Any]:
     """Parse a JSON object; any other text is like an empty one."""
     try:
         value = json.loads(text)

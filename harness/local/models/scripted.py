@@ -7,6 +7,7 @@ always gets the same reply.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from harness.local.models.letta_wrapping import tool_return, user_text
 CODER = "run_claude_coder"
 TESTER = "run_claude_tester"
 CALLS_PER_TOOL = 2
+HEADING = r"(?m)^[^\S\n]*{}:[^\S\n]*$"  # on a line of its own
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,17 @@ def reply(messages: Sequence[Message], tools: Sequence[Tool], tool_choice: ToolC
     With ``tool_choice`` "required" a text is not allowed, so a policy that has finished repeats its first
     tool on offer; when neither of its tools is on offer it answers with a text nevertheless.
     """
-    tasks = [
-        (number, text)
-        for number, message in enumerate(messages)
-        if message.role == "user" and (text := user_text(message.text)) is not None
-    ]
-    if not tasks:
+    users = [(at, user_text(message.text)) for at, message in enumerate(messages) if message.role == "user"]
+    start, text = next((each for each in reversed(users) if each[1] is not None), (0, None))
+    if text is None:
         return "There is no task in this conversation."
-    start, text = tasks[-1]
     assignment = parse_assignment(text)
     if assignment is None:
         return (
             "The last message holds no task: it lacks an implementation file, a test file or a specification."
         )
-    offered = [name for name in (CODER, TESTER) if name in {tool.name for tool in tools}]
-    if tool_choice == "none":
-        offered = []
+    names = {tool.name for tool in tools if tool_choice != "none"}
+    offered = [name for name in (CODER, TESTER) if name in names]
     step = _next_step(assignment, messages[start + 1 :], offered)
     if isinstance(step, str) and tool_choice == "required" and offered:
         return _call(offered[0], assignment)
@@ -82,19 +79,10 @@ def _call(name: str, assignment: Assignment) -> ToolCall:
 
 def parse_assignment(text: str) -> Assignment | None:
     """Parse the lines that the harness writes into a task or repair message; None if one is missing."""
-    head, spec = _split_at_line(text, "Specification:")
-    head, output = _split_at_line(head, "Test output:")
+    head, *spec = re.split(HEADING.format("Specification"), text, maxsplit=1)
+    head, *output = re.split(HEADING.format("Test output"), head, maxsplit=1)
     fields = dict(line.split(":", 1) for line in head.splitlines() if ":" in line)
     code_file, test_file = fields.get("Implementation file"), fields.get("Test file")
-    if spec is None or code_file is None or test_file is None:
+    if not spec or code_file is None or test_file is None:
         return None
-    return Assignment(code_file.strip(), test_file.strip(), spec.strip(), (output or "").strip())
-
-
-def _split_at_line(text: str, marker: str) -> tuple[str, str | None]:
-    """Return the lines before the marker's line and those after it, or all lines and None."""
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line.strip() == marker:
-            return "\n".join(lines[:number]), "\n".join(lines[number + 1 :])
-    return text, None
+    return Assignment(code_file.strip(), test_file.strip(), spec[0].strip(), "".join(output).strip())

@@ -41,19 +41,23 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
     async def models(_: Request) -> JSONResponse:
         return JSONResponse(openai_api.models())
 
-    async def answer(api: ModuleType, body: Any, model: TextModel) -> tuple[dict[str, Any], int]:
+    async def answer(api: ModuleType, request: Request, model: TextModel) -> tuple[Any, dict[str, Any], int]:
+        try:
+            body = json.loads(await request.body())
+        except ValueError:
+            body = None  # each API refuses it with its own error body
         try:
             # In a thread, so that /health and the other API are served meanwhile.
-            return await run_in_threadpool(api.answer, body, model), 200
+            return body, await run_in_threadpool(api.answer, body, model), 200
         except RequestError as problem:
-            return api.error(problem), problem.status
+            return body, api.error(problem), problem.status
 
     async def chat_completions(request: Request) -> JSONResponse:
-        return JSONResponse(*await answer(openai_api, parse_json(await request.body()), orchestrator))
+        _, completion, status = await answer(openai_api, request, orchestrator)
+        return JSONResponse(completion, status)
 
     async def messages(request: Request) -> Response:
-        body = parse_json(await request.body())
-        message, status = await answer(anthropic_api, body, coder)
+        body, message, status = await answer(anthropic_api, request, coder)
         headers = {"request-id": f"req_{digest(body)}"}
         if status == 200 and body.get("stream"):
             return Response(anthropic_api.stream(message), media_type="text/event-stream", headers=headers)
@@ -67,14 +71,6 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
             Route("/v1/messages", messages, methods=["POST"]),
         ]
     )
-
-
-def parse_json(raw: bytes) -> Any:
-    """Parse a body. Invalid JSON becomes None, which each API refuses with its own error body."""
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ CONTEXT = 8192
 BATCH = 128
 THREADS = 2
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+START, END = "<|im_start|>", "<|im_end|>"
 # The system message with which the model was tuned where none was given.
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
@@ -54,46 +56,35 @@ class SmolLM:
             verbose=False,
         )
         self._evaluated: list[int] = []
-        self._ends = {self._llama.token_eos(), *self._special("<|im_end|>")}
+        self._ends = {self._llama.token_eos(), *self._tokens(END, special=True)}
 
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
         """Continue the conversation, see `harness.local.models.chat.TextModel.complete`."""
+        from llama_cpp.llama_grammar import LlamaGrammar
+
         prompt = self._prompt(messages)
         if len(prompt) >= CONTEXT:
             raise PromptTooLong(len(prompt), CONTEXT - 1)
+        grammar = LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False) if schema else None
+        decoding = {"temp": sampling.temperature, "top_p": sampling.top_p, "grammar": grammar}
         with self._lock:
             reused = self._rewind(prompt)
-            tokens = self._generate(prompt[reused:], sampling, schema)
+            self._llama.set_seed(sampling.seed)
+            tokens = self._llama.generate(prompt[reused:], reset=False, **decoding)
             completion = self._collect(tokens, sampling, len(prompt), reused)
             self._evaluated = prompt[: len(prompt) // BATCH * BATCH]
             return completion
 
     def _rewind(self, prompt: list[int]) -> int:
         """Drop from the cache all but the whole batches that the prompt shares; return their token count."""
-        common = 0
-        for ours, theirs in zip(self._evaluated, prompt[:-1], strict=False):
-            if ours != theirs:
-                break
-            common += 1
-        reused = common // BATCH * BATCH
+        pairs = zip(self._evaluated, prompt[:-1], strict=False)
+        reused = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs))) // BATCH * BATCH
         self._llama.n_tokens = reused
         # Until this request has finished nobody may rely on what lies beyond the rewound point.
         self._evaluated = []
         return reused
-
-    def _generate(
-        self, tail: list[int], sampling: Sampling, schema: Mapping[str, Any] | None
-    ) -> Iterator[int]:
-        from llama_cpp.llama_grammar import LlamaGrammar
-
-        grammar = LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False) if schema else None
-        self._llama.set_seed(sampling.seed)
-        tokens: Iterator[int] = self._llama.generate(
-            tail, reset=False, temp=sampling.temperature, top_p=sampling.top_p, grammar=grammar
-        )
-        return tokens
 
     def _collect(
         self, tokens: Iterator[int], sampling: Sampling, prompt_tokens: int, reused: int
@@ -122,16 +113,13 @@ class SmolLM:
         prefill = messages[-1].role == "assistant"
         tokens: list[int] = []
         for message in messages:
-            tokens += self._special("<|im_start|>") + self._plain(f"{message.role}\n{message.text}")
+            tokens += self._tokens(START, special=True) + self._tokens(f"{message.role}\n{message.text}")
             if not (prefill and message is messages[-1]):
-                tokens += self._special("<|im_end|>") + self._plain("\n")
-        return tokens if prefill else tokens + self._special("<|im_start|>") + self._plain("assistant\n")
+                tokens += self._tokens(END, special=True) + self._tokens("\n")
+        return tokens if prefill else tokens + self._tokens(START, special=True) + self._tokens("assistant\n")
 
-    def _plain(self, text: str, *, special: bool = False) -> list[int]:
+    def _tokens(self, text: str, *, special: bool = False) -> list[int]:
         return list(self._llama.tokenize(text.encode(), add_bos=False, special=special))
-
-    def _special(self, text: str) -> list[int]:
-        return self._plain(text, special=True)
 
     def _text(self, tokens: list[int]) -> str:
         return bytes(self._llama.detokenize(tokens)).decode("utf-8", errors="replace")

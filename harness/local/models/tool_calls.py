@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.local.models.chat import Message, Tool, ToolCall
-from harness.local.models.letta_wrapping import tool_return, without_metadata
+from harness.local.models.letta_wrapping import json_object, tool_return, without_metadata
 
 # Without a bound the small model may fall into a loop inside a string, and the answer never closes.
 MAX_STRING = 800
@@ -32,7 +32,11 @@ def describe(tools: Sequence[Tool], *, text_allowed: bool) -> str:
 
 def answer_schema(tools: Sequence[Tool], *, text_allowed: bool) -> dict[str, Any]:
     """Return the JSON schema of all allowed answers."""
-    options: list[dict[str, Any]] = [_call_schema(tool) for tool in tools]
+    options = []
+    for tool in tools:
+        properties = {name: _bounded(schema) for name, schema in tool.properties.items()}
+        call = {"tool": {"const": tool.name}, "arguments": _object(properties, tool.required)}
+        options.append(_object(call, ["tool", "arguments"]))
     if text_allowed:
         options.append(_object({"answer": {"type": "string", "maxLength": MAX_STRING}}, ["answer"]))
     return {"oneOf": options}
@@ -40,16 +44,10 @@ def answer_schema(tools: Sequence[Tool], *, text_allowed: bool) -> dict[str, Any
 
 def parse_answer(text: str) -> ToolCall | str:
     """Parse an answer. One that was cut off before it closed is a text: there is no call to make."""
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return text
-    match answer:
-        case {"tool": name}:
-            return ToolCall(str(name), answer.get("arguments") or {})
-        case {"answer": final}:
-            return str(final)
-    return text
+    answer = json_object(text)
+    if "tool" in answer:
+        return ToolCall(str(answer["tool"]), answer.get("arguments") or {})
+    return str(answer.get("answer", text))
 
 
 def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Message]:
@@ -71,12 +69,6 @@ def as_plain_text(messages: Sequence[Message], instructions: str) -> list[Messag
         elif message.role != "system":
             plain.append(message)
     return plain
-
-
-def _call_schema(tool: Tool) -> dict[str, Any]:
-    properties = {name: _bounded(schema) for name, schema in tool.properties.items()}
-    arguments = _object(properties, tool.required)
-    return _object({"tool": {"const": tool.name}, "arguments": arguments}, ["tool", "arguments"])
 
 
 def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ that even an `up` that was killed leaves nothing unknown behind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.local.stack import letta_install, letta_server, model_server, postgres, state
 from harness.local.stack.home import Home
@@ -22,13 +22,7 @@ READY_S = {MODEL_SERVER: 120.0, LETTA: 180.0}
 
 @dataclass(frozen=True)
 class StackOptions:
-    """The options of `harness up`.
-
-    Attributes:
-        letta_port, model_port: Where the servers listen, on 127.0.0.1.
-        postgres: A database of the user's in place of the embedded one.
-        reset: Delete the embedded database first.
-    """
+    """The options of `harness up`; ``postgres`` is one of the user's in place of the embedded one."""
 
     letta_port: int = 8283
     model_port: int = 8284
@@ -43,10 +37,8 @@ class StackOptions:
 
     def require_free_port(self, name: str) -> None:
         """Raise StackError if another process listens on a server's port."""
-        if name == MODEL_SERVER:
-            require_free(self.model_port, option="--model-port")
-        else:
-            require_free(self.letta_port, option="--letta-port")
+        option = "--model-port" if name == MODEL_SERVER else "--letta-port"
+        require_free(int(self.settings(name)[0]), option=option)
 
 
 def is_reusable(home: Home, name: str, options: StackOptions) -> bool:
@@ -72,77 +64,75 @@ def stop_component(home: Home, name: str) -> bool:
     return ran
 
 
+@dataclass
 class Starter:
     """One `harness up`: records what it has started, so that it can be undone."""
 
-    def __init__(self, home: Home, options: StackOptions, report: Report) -> None:
-        self._home = home
-        self._options = options
-        self._report = report
-        self._started: list[str] = []
+    home: Home
+    options: StackOptions
+    report: Report
+    started: list[str] = field(default_factory=list)
 
     def start_all(self) -> None:
         """Start what is missing, in the order in which it is needed."""
         self._stop_unusable()
-        install = letta_install.ensure(self._home, self._report)
+        install = letta_install.ensure(self.home, self.report)
         database = self._start_postgres()
-        if not is_reusable(self._home, MODEL_SERVER, self._options):
+        if not is_reusable(self.home, MODEL_SERVER, self.options):
             self._start_model_server()
-        if not is_reusable(self._home, LETTA, self._options):
+        if not is_reusable(self.home, LETTA, self.options):
             self._start_letta(install, database)
 
     def undo(self) -> None:
         """Stop what this call has started, last first."""
-        for name in reversed(self._started):
-            stop_component(self._home, name)
+        for name in reversed(self.started):
+            stop_component(self.home, name)
 
     def _stop_unusable(self) -> None:
         """Check that the ports are free, then stop what runs with other options or no longer answers."""
         servers = (LETTA, MODEL_SERVER)
-        ours = [server.address for name in servers if (server := state.living(self._home, name))]
-        unusable = [name for name in servers if not is_reusable(self._home, name, self._options)]
+        ours = [server.address for name in servers if (server := state.living(self.home, name))]
+        unusable = [name for name in servers if not is_reusable(self.home, name, self.options)]
         for name in unusable:
-            if self._options.settings(name)[0] not in ours:
-                self._options.require_free_port(name)
+            if self.options.settings(name)[0] not in ours:
+                self.options.require_free_port(name)
         for name in unusable:
-            if stop_component(self._home, name):
-                self._report(
-                    f"{name} stopped: it ran with other ports or another database, or did not answer"
-                )
+            if stop_component(self.home, name):
+                self.report(f"{name} stopped: it ran with other ports or another database, or did not answer")
 
     def _start_postgres(self) -> Database:
-        if self._options.postgres is not None:
-            if stop_component(self._home, POSTGRES):
-                self._report(f"{POSTGRES} stopped: {self._options.postgres.place} is used in its place")
-            return self._options.postgres
-        running = postgres.find(self._home)
+        if self.options.postgres is not None:
+            if stop_component(self.home, POSTGRES):
+                self.report(f"{POSTGRES} stopped: {self.options.postgres.place} is used in its place")
+            return self.options.postgres
+        running = postgres.find(self.home)
         if running is not None and postgres.answers(running):
             return running.database()
-        self._started.append(POSTGRES)
-        with timed("starting PostgreSQL", self._report):
-            return postgres.start(self._home)
+        self.started.append(POSTGRES)
+        with timed("starting PostgreSQL", self.report):
+            return postgres.start(self.home)
 
     def _start_model_server(self) -> None:
-        home, port = self._home, self._options.model_port
-        with timed(f"starting the model server on port {port}", self._report):
+        home, port = self.home, self.options.model_port
+        with timed(f"starting the model server on port {port}", self.report):
             identity = model_server.start(home, port)
             self._await(MODEL_SERVER, identity, model_server.answers, model_server.LOG)
 
     def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
-        home, port, model_port = self._home, self._options.letta_port, self._options.model_port
+        home, port, model_port = self.home, self.options.letta_port, self.options.model_port
         if letta_server.needs_migration(home, database):
-            with timed("migrating Letta's database", self._report):
+            with timed("migrating Letta's database", self.report):
                 letta_server.migrate(home, install, database)
         letta_server.point_at_model_server(database, model_port)
-        with timed(f"starting Letta {letta_install.VERSION} on port {port}", self._report):
+        with timed(f"starting Letta {letta_install.VERSION} on port {port}", self.report):
             identity = letta_server.start(home, install, database, port, model_port)
             self._await(LETTA, identity, letta_server.answers, letta_server.LOG)
 
     def _await(self, name: str, identity: Identity, answers: Callable[[int], bool], log: str) -> None:
         """Record a server that was just started, then wait until it answers."""
-        self._started.append(name)
-        server = StartedServer(identity.pid, identity.created, *self._options.settings(name))
-        state.save(self._home.state_file, {**state.load(self._home.state_file), name: server})
+        self.started.append(name)
+        server = StartedServer(identity.pid, identity.created, *self.options.settings(name))
+        state.save(self.home.state_file, {**state.load(self.home.state_file), name: server})
         port, limit = int(server.address), READY_S[name]
-        path = self._home.log(log)
+        path = self.home.log(log)
         wait_until_ready(identity, lambda: answers(port), what=name, log=path, timeout_s=limit)

