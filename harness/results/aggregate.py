@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import COSTS, KINDS, SETTINGS, TOKENS
+from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS
 from harness.results.pricing import Prices
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
 
@@ -20,16 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMS = ("attempts", "repairs", "tool_calls", "tool_errors", "transport_retries")
-GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
 
 
 def add_costs(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.DataFrame:
     """Add ``<role>_cost`` and ``cost`` in US dollars, missing where tokens or a price are unknown.
 
-    Args:
-        trials: From ``frame``.
-        prices: Where prices come from.
-        on: The day whose prices count. Default: the day on which each trial was recorded.
+    The prices are those of the day on which each trial was recorded, unless another day is given.
     """
     costs = {f"{role}_cost": _costs(trials, role, prices, on) for role in ROLES}
     return trials.assign(**costs, cost=sum(costs.values()))
@@ -40,15 +36,11 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
     import numpy as np
 
     tokens = trials[[f"{role}_{kind}" for kind in KINDS]].to_numpy(float, na_value=np.nan)
-    models = trials[role]
     days = trials["recorded_at"].str[:10].astype("category")
-    where = models.cat.codes.to_numpy(int) * (len(days.cat.categories) + 1) + days.cat.codes.to_numpy(int)
     dollars = np.full(len(trials), np.nan)
-    for place in np.unique(where):
-        chosen = where == place
-        first = int(np.argmax(chosen))
-        model, day = models.iloc[first], on.isoformat() if on else days.iloc[first]
-        price = prices.of(str(model), date.fromisoformat(day)) if isinstance(day, str) else None
+    places: dict[Any, Any] = trials.groupby([trials[role], days], observed=True, dropna=not on).indices
+    for (model, day), chosen in places.items():
+        price = prices.of(str(model), on or date.fromisoformat(day))
         if price is not None:
             dollars[chosen] = tokens[chosen] @ [getattr(price, kind) for kind in KINDS] / 1_000_000
     dollars[tokens.sum(axis=1) == 0] = 0.0
@@ -58,9 +50,11 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
 def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return one row for each value of a column.
 
+    Under ``tag`` a trial counts in the row of each of its tags.
+
     Args:
         trials: From ``add_costs``.
-        by: One of ``columns.BY``. Under ``tag`` a trial counts in the row of each of its tags.
+        by: One of ``columns.BY``.
 
     Returns:
         Columns: ``by`` itself; for pairs, their ``SETTINGS``; ``trials`` (measured), ``tasks``,

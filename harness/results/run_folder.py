@@ -75,11 +75,8 @@ class RunFolder:
             json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
         )
         line = json.dumps(row, ensure_ascii=False) + "\n"
-        handle = os.open(self.path / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, line.encode("utf-8", "surrogatepass"))
-        finally:
-            os.close(handle)
+        with (self.path / TRIALS).open("ab") as file:
+            file.write(line.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
