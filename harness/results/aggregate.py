@@ -5,9 +5,7 @@ Rates have the measured trials in their denominator; infra errors stand beside t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from itertools import groupby
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +125,8 @@ def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return bounds of the pass rate, and pass@k and pass^k for the epochs that every task has."""
     import pandas as pd
 
-    clusters = dict(_counts(measured, by, "pair" if by == "task" else "task"))
-    units = dict(_counts(measured, by, "unit"))
+    clusters = _counts(measured, by, "pair" if by == "task" else "task")
+    units = _counts(measured, by, "unit")
     names, rows = measured[by].cat.categories, []
     for name in names:
         interval, counts = rate_interval(clusters.get(name, ())), units.get(name, [])
@@ -142,12 +140,11 @@ def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     return table.astype({name: int if name == "k" else float for name in columns}).round(1)
 
 
-def _counts(measured: pd.DataFrame, by: str, within: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Yield ``(trials, solved)`` of each cluster of each row."""
-    solved = measured.groupby([by, within], observed=True)["solved"]
-    rows = zip(solved.size().index, solved.size(), solved.sum(), strict=True)
-    for name, of_name in groupby(rows, key=lambda row: str(row[0][0])):
-        yield name, [(int(n), int(c)) for _, n, c in of_name]
+def _counts(measured: pd.DataFrame, by: str, within: str) -> dict[str, list[tuple[int, int]]]:
+    """Return ``(trials, solved)`` of each cluster of each row."""
+    counts = measured.groupby([by, within], observed=True)["solved"].agg(["size", "sum"])
+    groups: Any = counts.groupby(level=0, observed=True)
+    return {str(name): list(group.itertuples(index=False, name=None)) for name, group in groups}
 
 
 def _grades(measured: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -21,12 +21,7 @@ PAGE = "report.html"
 
 
 def write_report(folder: Path, trials: Table, tables: Tables) -> None:
-    """Write all that a run's folder holds besides its records and transcripts.
-
-    Args:
-        folder: The run's folder, with ``transcripts/``.
-        trials: From ``aggregate.add_costs``.
-        tables: From ``tables_of``.
+    """Write all that a run's folder holds besides its records and transcripts, which must be there.
 
     Raises:
         OSError: It cannot be written.

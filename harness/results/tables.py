@@ -41,12 +41,7 @@ class Tables:
 
 
 def tables_of(trials: Table, further: str = "") -> Tables:
-    """Return all tables of a run.
-
-    Args:
-        trials: From ``aggregate.add_costs``.
-        further: What the note has to say besides.
-    """
+    """Return all tables of a run from its priced trials; ``further`` ends the note."""
     by = {name: aggregate.rows_of(aggregate.summary(trials, name)) for name in BY}
     rates = {row["pair"]: row["solved_pct"] for row in by["pair"] if row["trials"]}
     comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
@@ -62,9 +57,7 @@ def tables_of(trials: Table, further: str = "") -> Tables:
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     """Return a line on the figures: replayed or live, of how many epochs, and what stands in for what.
 
-    Args:
-        rows: Of the trials.
-        pairs: Of the pair table.
+    Rows are of the trials, pairs of the pair table.
     """
     measured = [row for row in rows if row["kind"] == "model"]
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})

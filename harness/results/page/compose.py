@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 ONE_FILE_BYTES = 8_000_000
-TRIAL_TITLES = (
-    *(("trial", False), ("outcome", False), ("attempts", True), ("tool errors", True), ("tokens", True)),
-    *(("cost", True), ("seconds", True), ("why", False)),
-)
 
 
 @dataclass(frozen=True)
@@ -42,21 +38,18 @@ class Page:
 
 
 def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]) -> Page:
-    """Return the page of a run.
-
-    Args:
-        title: Its heading.
-        tables: The run's tables.
-        trials: Rows of its trials, each with its ``cost``.
-        load: Returns the conversation of a row.
-    """
+    """Return the page of a run; each trial's row has its ``cost``, and ``load`` returns its conversation."""
     bodies = {row["trial"]: _body(load(row)) for row in trials}
     split = sum(map(len, bodies.values())) > ONE_FILE_BYTES
     apart = {f"trials/{name}.html": _alone(name, body) for name, body in bodies.items()} if split else {}
-    rows = [{**row, "href": _href(row["trial"], split=split)} for row in trials]
+    place = "trials/{}.html" if split else "#trial/{}"
+    rows = [{**row, "href": place.format(quote(row["trial"]))} for row in trials]
+    filters = {name: sorted({row[name] for row in rows}) for name in ("pair", "outcome", "difficulty")}
+    filters["tag"] = sorted({tag for row in rows for tag in row["tags"].split()})
     script = _text("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    html = _template("page.html.j2").render(
+    html = _render(
+        "page.html.j2",
         title=title,
         style=_text("style.css"),
         script=script,
@@ -74,9 +67,8 @@ def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row]
         figure=rate_against_cost(tables.pairs),
         heat=_heat(rows),
         groups=[(by, tables.by[by]) for by in BY if by not in ("pair", "task")],
-        filters=_filters(rows),
+        filters=filters,
         trials=[_trial_row(row) for row in rows],
-        trial_titles=TRIAL_TITLES,
         split=split,
         sections={} if split else bodies,
     )
@@ -88,10 +80,6 @@ def _columns(columns: Columns) -> list[dict[str, Any]]:
         {"title": title.replace("\n", " "), "cell": cell, "text": title in render.TEXTS}
         for title, cell in columns
     ]
-
-
-def _href(trial: str, *, split: bool) -> str:
-    return f"trials/{quote(trial)}.html" if split else f"#trial/{quote(trial)}"
 
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
@@ -144,14 +132,6 @@ def _cell(trials: list[Row]) -> dict[str, Any]:
     return {"text": text, "rate": rate, "href": chosen["href"]}
 
 
-def _filters(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
-    tags = {tag for row in rows for tag in row["tags"].split()}
-    return [
-        *((name, sorted({row[name] for row in rows})) for name in ("pair", "outcome", "difficulty")),
-        ("tag", sorted(tags)),
-    ]
-
-
 def _trial_row(row: Row) -> Row:
     """Return a row with its figures as texts; what is unknown is ``-``."""
     known = [row[name] for name in TOKENS if row[name] is not None]
@@ -169,28 +149,27 @@ def _trial_row(row: Row) -> Row:
 
 def _body(conversation: Conversation) -> str:
     events = conversation.transcript.events
-    return str(
-        _template("trial.html.j2").render(
-            row=figures(conversation.row),
-            parts=parts_for_page(events),
-            stop=conversation.transcript.stop,
-            files=unseen_files(conversation.files, events),
-        )
+    return _render(
+        "trial.html.j2",
+        row=figures(conversation.row),
+        parts=parts_for_page(events),
+        stop=conversation.transcript.stop,
+        files=unseen_files(conversation.files, events),
     )
 
 
 def _alone(name: str, body: str) -> str:
     """Return a conversation as a file of its own."""
     back = f"{'../' * (name.count('/') + 1)}report.html#trials"
-    return str(_template("alone.html.j2").render(title=name, style=_text("style.css"), body=body, back=back))
+    return _render("alone.html.j2", title=name, style=_text("style.css"), body=body, back=back)
 
 
 def _text(name: str) -> str:
     return package_files("harness.results.page").joinpath(name).read_text(encoding="utf-8")
 
 
-def _template(name: str) -> Any:
-    return _environment().get_template(name)
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(values)
 
 
 @cache
