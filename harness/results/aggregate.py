@@ -189,9 +189,5 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain dictionaries, unknown figures as None."""
-    import pandas as pd
-
-    return [
-        {str(key): value if pd.notna(value) else None for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    rows: Any = table.astype(object).where(table.notna(), None).to_dict("records")
+    return list(rows)

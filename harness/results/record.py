@@ -131,11 +131,7 @@ def measured(
         transport_retries=sum(recorded.get("transport_retries", {}).values()),
         wasted_calls=transcript.wasted_calls,
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
-        tokens={
-            f"{role}_{kind}": count
-            for role in ROLES
-            for kind, count in asdict(transcript.usage(role)).items()
-        },
+        tokens={f"{role}_{kind}": n for role in ROLES for kind, n in asdict(transcript.usage(role)).items()},
         recorded=recorded,
     )
 

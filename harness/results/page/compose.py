@@ -133,18 +133,10 @@ def _cell(trials: list[Row]) -> dict[str, Any]:
 
 
 def _trial_row(row: Row) -> Row:
-    """Return a row with its figures as texts; what is unknown is ``-``."""
+    """Return a row with its tokens and its cost as texts; what is unknown is ``-``."""
     known = [row[name] for name in TOKENS if row[name] is not None]
-    texts = {
-        name: "-" if row[name] is None else str(row[name])
-        for name in ("attempts", "tool_errors", "recorded_wall_s")
-    }
-    return {
-        **row,
-        **texts,
-        "tokens": f"{sum(known):,}" if known else "-",
-        "cost": dollars(row["cost"]) if row["kind"] == "model" else "-",
-    }
+    cost = dollars(row["cost"]) if row["kind"] == "model" else "-"
+    return {**row, "tokens": f"{sum(known):,}" if known else "-", "cost": cost}
 
 
 def _body(conversation: Conversation) -> str:

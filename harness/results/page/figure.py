@@ -34,9 +34,6 @@ def rate_against_cost(pairs: list[Row]) -> Figure:
     """Draw each pair's pass rate with its interval, against dollars a trial.
 
     Where a pair's cost is unknown, or nothing cost anything, tokens a trial take the place of dollars.
-
-    Args:
-        pairs: Rows of ``aggregate.summary`` by pair.
     """
     measured = [row for row in pairs if row["trials"]]
     in_dollars = all(row["cost"] is not None for row in measured) and any(row["cost"] for row in measured)
@@ -76,8 +73,7 @@ def _draw(pairs: list[Row], across: list[float], unit: str) -> str:
         axes.tick_params(colors=INK)
         axes.xaxis.label.set_color(INK)
         axes.yaxis.label.set_color(INK)
-        for spine in axes.spines.values():
-            spine.set_color(LINE)
+        axes.spines[:].set_color(LINE)
         text = io.StringIO()
         plain = {"Date": None, "Creator": None, "Format": None, "Type": None}
         canvas.savefig(text, format="svg", transparent=True, metadata=plain)
