@@ -174,12 +174,6 @@ def _costs_by(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     return found
 
 
-def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return ``summary`` by tester, without those that wrote no test file."""
-    table = summary(trials, "tester")
-    return table[table["test_files"] > 0].reset_index(drop=True)
-
-
 def to_csv(rows: list[dict[str, Any]]) -> str:
     """Return rows as CSV with plain figures."""
     import pandas as pd

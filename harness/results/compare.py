@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from harness.errors import UsageError
 from harness.results.columns import SETTINGS, TOKENS
+from harness.results.dataframe import Table
 from harness.results.stats import (
     ALPHA,
     Interval,
@@ -23,9 +24,6 @@ from harness.results.stats import (
     paired_p,
     smallest_shown,
 )
-
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
 
 By = Literal["pair", "orchestrator", "coder"]
 

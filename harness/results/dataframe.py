@@ -19,8 +19,7 @@ from harness.tasks.task import Difficulty
 if TYPE_CHECKING:
     import pandas as pd
 
-    Table: TypeAlias = pd.DataFrame
-
+Table: TypeAlias = "pd.DataFrame"
 TEXTS = ("trial", "final_answer", "task_digest", "tags", "detail", "recorded_at", "letta_version")
 DTYPES = {bool: "boolean", int: "Int64", float: "Float64"}
 CHUNK = 50_000

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.results import aggregate, compare
 from harness.results.columns import BY
 from harness.results.compare import Comparison
-
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
+from harness.results.dataframe import Table
 
 Row = dict[str, Any]
 
@@ -22,7 +20,7 @@ class Tables:
 
     Attributes:
         by: Rows of ``aggregate.summary``, for each of ``columns.BY``.
-        testers: Rows of ``aggregate.by_tester``.
+        testers: Rows by tester, without those that wrote no test file.
         comparisons: Of all pairs with each other.
         best: The pair with the highest rate, and those that are not shown to be worse.
         note: A line on what the figures are.
@@ -47,7 +45,7 @@ def tables_of(trials: Table, further: str = "") -> Tables:
     comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
     return Tables(
         by=by,
-        testers=aggregate.rows_of(aggregate.by_tester(trials)),
+        testers=[row for row in by["tester"] if row["test_files"]],
         comparisons=comparisons,
         best=compare.best(comparisons, rates),
         note=note(aggregate.rows_of(trials), by["pair"]) + further,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,7 +16,6 @@ from harness.results.columns import BY, TOKENS
 from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
 from harness.results.page.figure import rate_against_cost
 from harness.results.pricing import dollars
-from harness.results.render import Columns
 from harness.results.run_folder import Conversation
 from harness.results.tables import Row, Tables
 from harness.tasks.task import Difficulty
@@ -29,16 +27,13 @@ if TYPE_CHECKING:
 ONE_FILE_BYTES = 8_000_000
 
 
-@dataclass(frozen=True)
-class Page:
-    """``report.html``, and by their paths below it the files with the conversations of a large run."""
+def page(
+    title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]
+) -> tuple[str, dict[str, str]]:
+    """Return the page of a run, and by their paths beside it the conversations of a large run.
 
-    html: str
-    trials: Mapping[str, str]
-
-
-def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]) -> Page:
-    """Return the page of a run; each trial's row has its ``cost``, and ``load`` returns its conversation."""
+    Each trial's row has its ``cost``; ``load`` returns its conversation.
+    """
     bodies = {row["trial"]: _body(load(row)) for row in trials}
     split = sum(map(len, bodies.values())) > ONE_FILE_BYTES
     apart = {f"trials/{name}.html": _alone(name, body) for name, body in bodies.items()} if split else {}
@@ -57,12 +52,12 @@ def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row]
         tables=tables,
         answer=list(_answer(tables, rows)),
         columns={
-            "pairs": _columns(render.results("pair")),
-            "differences": _columns([*render.DIFFERENCES, *render.SAVINGS[2:]]),
-            "spending": _columns(render.SPENDING),
-            "testers": _columns(render.TESTERS),
-            **{by: _columns(render.results(by)) for by in BY},
+            "differences": [*render.DIFFERENCES, *render.SAVINGS[2:]],
+            "spending": render.SPENDING,
+            "testers": render.TESTERS,
+            **{by: render.results(by) for by in BY},
         },
+        texts=render.TEXTS,
         spending=render.spending_rows(tables.pairs),
         figure=rate_against_cost(tables.pairs),
         heat=_heat(rows),
@@ -72,14 +67,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row]
         split=split,
         sections={} if split else bodies,
     )
-    return Page(html, apart)
-
-
-def _columns(columns: Columns) -> list[dict[str, Any]]:
-    return [
-        {"title": title.replace("\n", " "), "cell": cell, "text": title in render.TEXTS}
-        for title, cell in columns
-    ]
+    return html, apart
 
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
