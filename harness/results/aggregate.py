@@ -165,13 +165,12 @@ def _costs_by(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     group = measured.groupby(by, observed=False)
     unknown = measured[columns].isna().groupby(measured[by], observed=False).any()
     found = group[columns].sum().mask(unknown | (group.size() == 0).to_numpy()[:, None])
-    names = {name: set[str]() for name in found.index}
+    models: dict[str, set[str]] = {name: set() for name in found.index}
     for role in ROLES:
         lacking = measured.loc[measured[f"{role}_cost"].isna(), [by, role]].drop_duplicates()
         for name, model in lacking.itertuples(index=False, name=None):
-            names[name].add(str(model))
-    found["unpriced"] = [", ".join(sorted(names[name])) for name in found.index]
-    return found
+            models[name].add(str(model))
+    return found.assign(unpriced=[", ".join(sorted(models[name])) for name in found.index])
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:

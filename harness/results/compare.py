@@ -6,7 +6,6 @@ tasks that only one side has, or that changed between two runs, take no part and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import itemgetter
@@ -88,14 +87,11 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     Raises:
         UsageError: Nothing is in both.
     """
-    sides = [_measured_by(trials, by) for trials in (first, second)]
-    both = sorted(sides[0].keys() & sides[1].keys())
+    a, b = _measured_by(first, by), _measured_by(second, by)
+    both = sorted(a.keys() & b.keys())
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
-    return _adjust(
-        _compare(sides[0][each], sides[1][each], f"{each} in {names[0]}", f"{each} in {names[1]}")
-        for each in both
-    )
+    return _adjust([_compare(a[at], b[at], f"{at} in {names[0]}", f"{at} in {names[1]}") for at in both])
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
@@ -178,6 +174,8 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
         if not differences[name].isna().any():
             means |= {name: float(differences[name].mean()), f"{name}_interval": mean_interval(values)}
     rates = differences["solved"].tolist()
+    of_tasks = map(Flip, tasks, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
+    flips = [flip for flip in of_tasks if flip.first != flip.second]
     interval, smallest = difference_interval(rates), smallest_shown(rates)
     return replace(
         comparison,
@@ -187,7 +185,7 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
         interval_pct=interval and Interval(100 * interval.low, 100 * interval.high),
         p=paired_p(rates),
         smallest_pct=smallest and 100 * smallest,
-        flips=tuple(_flips(mine, yours)),
+        flips=tuple(sorted(flips, key=lambda flip: (flip.first - flip.second, flip.task))),
         **means,
     )
 
@@ -205,14 +203,6 @@ def _by_task(trials: Table) -> Table:
     return means.join(group["cost"].mean().mask(unknown)).join(group[["task_digest", "trial"]].first())
 
 
-def _flips(mine: Table, yours: Table) -> Iterator[Flip]:
-    gains: dict[Any, float] = (yours["solved"] - mine["solved"]).to_dict()
-    for task in sorted((task for task, gain in gains.items() if gain), key=lambda task: (-gains[task], task)):
-        a, b = mine.loc[task], yours.loc[task]
-        yield Flip(str(task), float(a["solved"]), float(b["solved"]), str(a["trial"]), str(b["trial"]))
-
-
-def _adjust(found: Iterable[Comparison]) -> list[Comparison]:
-    comparisons = list(found)
+def _adjust(comparisons: list[Comparison]) -> list[Comparison]:
     adjusted = holm([each.p for each in comparisons])
     return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]

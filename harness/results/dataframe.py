@@ -51,9 +51,7 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.DataFrame:
     """Return the records of a run as a table; see ``frame`` for its columns.
 
-    Args:
-        run: A run's folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
-        reports: The folder of all runs.
+    A run is a folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
 
     Raises:
         UsageError: There is no such run, or it holds what is no record.

@@ -136,9 +136,6 @@ def smallest_shown(differences: Sequence[float]) -> float | None:
 
     Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis).
 
-    Args:
-        differences: As for ``difference_interval``.
-
     Returns:
         A difference of rates from 0 to 1, or None where there are no tasks.
     """

@@ -92,10 +92,9 @@ def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
 def _heat(rows: Iterable[Row]) -> dict[str, Any]:
     """Return cells of task by pair; each leads to the first trial that was not solved, or else the first."""
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    difficulty: dict[str, str] = {}
     for row in rows:
         cells[row["task"], row["pair"]].append(row)
-        difficulty[row["task"]] = row["difficulty"]
+    difficulty = {row["task"]: row["difficulty"] for row in rows}
     pairs = sorted({pair for _, pair in cells})
     order = [*get_args(Difficulty), None]
     return {
