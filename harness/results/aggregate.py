@@ -5,14 +5,12 @@ Rates have the measured trials in their denominator; infra errors stand beside t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from itertools import groupby
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import COSTS, KINDS, SETTINGS, TOKENS
+from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS
 from harness.results.pricing import Prices
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
 
@@ -20,16 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMS = ("attempts", "repairs", "tool_calls", "tool_errors", "transport_retries")
-GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
 
 
 def add_costs(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.DataFrame:
     """Add ``<role>_cost`` and ``cost`` in US dollars, missing where tokens or a price are unknown.
 
-    Args:
-        trials: From ``frame``.
-        prices: Where prices come from.
-        on: The day whose prices count. Default: the day on which each trial was recorded.
+    The prices are those of the day on which each trial was recorded, unless another day is given.
     """
     costs = {f"{role}_cost": _costs(trials, role, prices, on) for role in ROLES}
     return trials.assign(**costs, cost=sum(costs.values()))
@@ -40,15 +34,11 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
     import numpy as np
 
     tokens = trials[[f"{role}_{kind}" for kind in KINDS]].to_numpy(float, na_value=np.nan)
-    models = trials[role]
     days = trials["recorded_at"].str[:10].astype("category")
-    where = models.cat.codes.to_numpy(int) * (len(days.cat.categories) + 1) + days.cat.codes.to_numpy(int)
     dollars = np.full(len(trials), np.nan)
-    for place in np.unique(where):
-        chosen = where == place
-        first = int(np.argmax(chosen))
-        model, day = models.iloc[first], on.isoformat() if on else days.iloc[first]
-        price = prices.of(str(model), date.fromisoformat(day)) if isinstance(day, str) else None
+    places: dict[Any, Any] = trials.groupby([trials[role], days], observed=True, dropna=not on).indices
+    for (model, day), chosen in places.items():
+        price = prices.of(str(model), on or date.fromisoformat(day))
         if price is not None:
             dollars[chosen] = tokens[chosen] @ [getattr(price, kind) for kind in KINDS] / 1_000_000
     dollars[tokens.sum(axis=1) == 0] = 0.0
@@ -58,9 +48,11 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
 def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return one row for each value of a column.
 
+    Under ``tag`` a trial counts in the row of each of its tags.
+
     Args:
         trials: From ``add_costs``.
-        by: One of ``columns.BY``. Under ``tag`` a trial counts in the row of each of its tags.
+        by: One of ``columns.BY``.
 
     Returns:
         Columns: ``by`` itself; for pairs, their ``SETTINGS``; ``trials`` (measured), ``tasks``,
@@ -133,8 +125,8 @@ def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return bounds of the pass rate, and pass@k and pass^k for the epochs that every task has."""
     import pandas as pd
 
-    clusters = dict(_counts(measured, by, "pair" if by == "task" else "task"))
-    units = dict(_counts(measured, by, "unit"))
+    clusters = _counts(measured, by, "pair" if by == "task" else "task")
+    units = _counts(measured, by, "unit")
     names, rows = measured[by].cat.categories, []
     for name in names:
         interval, counts = rate_interval(clusters.get(name, ())), units.get(name, [])
@@ -148,12 +140,11 @@ def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     return table.astype({name: int if name == "k" else float for name in columns}).round(1)
 
 
-def _counts(measured: pd.DataFrame, by: str, within: str) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Yield ``(trials, solved)`` of each cluster of each row."""
-    solved = measured.groupby([by, within], observed=True)["solved"]
-    rows = zip(solved.size().index, solved.size(), solved.sum(), strict=True)
-    for name, of_name in groupby(rows, key=lambda row: str(row[0][0])):
-        yield name, [(int(n), int(c)) for _, n, c in of_name]
+def _counts(measured: pd.DataFrame, by: str, within: str) -> dict[str, list[tuple[int, int]]]:
+    """Return ``(trials, solved)`` of each cluster of each row."""
+    counts = measured.groupby([by, within], observed=True)["solved"].agg(["size", "sum"])
+    groups: Any = counts.groupby(level=0, observed=True)
+    return {str(name): list(group.itertuples(index=False, name=None)) for name, group in groups}
 
 
 def _grades(measured: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -174,19 +165,12 @@ def _costs_by(measured: pd.DataFrame, by: str) -> pd.DataFrame:
     group = measured.groupby(by, observed=False)
     unknown = measured[columns].isna().groupby(measured[by], observed=False).any()
     found = group[columns].sum().mask(unknown | (group.size() == 0).to_numpy()[:, None])
-    names = {name: set[str]() for name in found.index}
+    models: dict[str, set[str]] = {name: set() for name in found.index}
     for role in ROLES:
         lacking = measured.loc[measured[f"{role}_cost"].isna(), [by, role]].drop_duplicates()
         for name, model in lacking.itertuples(index=False, name=None):
-            names[name].add(str(model))
-    found["unpriced"] = [", ".join(sorted(names[name])) for name in found.index]
-    return found
-
-
-def by_tester(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return ``summary`` by tester, without those that wrote no test file."""
-    table = summary(trials, "tester")
-    return table[table["test_files"] > 0].reset_index(drop=True)
+            models[name].add(str(model))
+    return found.assign(unpriced=[", ".join(sorted(models[name])) for name in found.index])
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:
@@ -198,9 +182,5 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain dictionaries, unknown figures as None."""
-    import pandas as pd
-
-    return [
-        {str(key): value if pd.notna(value) else None for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    rows: Any = table.astype(object).where(table.notna(), None).to_dict("records")
+    return list(rows)

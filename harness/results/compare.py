@@ -6,13 +6,14 @@ tasks that only one side has, or that changed between two runs, take no part and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from operator import itemgetter
+from typing import Any, Literal
 
 from harness.errors import UsageError
 from harness.results.columns import SETTINGS, TOKENS
+from harness.results.dataframe import Table
 from harness.results.stats import (
     ALPHA,
     Interval,
@@ -23,12 +24,7 @@ from harness.results.stats import (
     smallest_shown,
 )
 
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
-
 By = Literal["pair", "orchestrator", "coder"]
-BY: tuple[By, ...] = get_args(By)
-MEANS = ("solved", "cost", "tokens")
 
 
 @dataclass(frozen=True)
@@ -86,39 +82,28 @@ class Comparison:
 
 
 def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) -> list[Comparison]:
-    """Compare the same pairs (or orchestrators, or coders) in two runs.
-
-    Args:
-        first: Priced trials of one run.
-        second: Those of the other.
-        names: Of the two runs.
-        by: What is the same in both.
+    """Compare the same pairs (or orchestrators, or coders) in two runs, given by their priced trials.
 
     Raises:
         UsageError: Nothing is in both.
     """
-    both = [name for name in _names(first, by) if name in _names(second, by)]
+    a, b = _measured_by(first, by), _measured_by(second, by)
+    both = sorted(a.keys() & b.keys())
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
-    pairs = ((first[first[by] == name], second[second[by] == name], name) for name in both)
-    return _adjust([_compare(a, b, f"{name} in {names[0]}", f"{name} in {names[1]}") for a, b, name in pairs])
+    return _adjust([_compare(a[at], b[at], f"{at} in {names[0]}", f"{at} in {names[1]}") for at in both])
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
-    """Compare all pairs (or orchestrators, or coders) of a run with each other, or two of them.
+    """Compare all pairs (or orchestrators, or coders) of a run with each other, or ``only`` two of them.
 
     Orchestrators and coders are compared where all else is the same: with the same other model, flow, tools
     and backend.
 
-    Args:
-        trials: Priced trials.
-        by: What is compared.
-        only: The names of two.
-
     Raises:
         UsageError: There is no such name, or nothing to compare.
     """
-    known = _names(trials, by)
+    known = _measured_by(trials, by)
     for name in only or ():
         if name not in known:
             raise UsageError(
@@ -126,7 +111,10 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
             )
     compared = []
     for first, second in [only] if only else combinations(known, 2):
-        a, b = _alike(trials, by, first, second)
+        a, b = known[first], known[second]
+        if by != "pair":
+            of_a, of_b = _surroundings(a, by), _surroundings(b, by)
+            a, b = a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
         if len(a) and len(b):
             compared.append(_compare(a, b, first, second))
     if not compared:
@@ -138,9 +126,7 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
 def best(comparisons: list[Comparison], rates: dict[str, float]) -> list[str]:
     """Return the name with the highest rate, and then all that are not shown to be worse than it.
 
-    Args:
-        comparisons: From ``within_run``.
-        rates: Of all names.
+    Comparisons are from ``within_run``, rates of all names.
     """
     leader = max(rates, key=lambda name: (rates[name], name), default=None)
     if leader is None:
@@ -154,18 +140,12 @@ def best(comparisons: list[Comparison], rates: dict[str, float]) -> list[str]:
     return [leader, *sorted((compared & set(rates)) - worse - {leader})]
 
 
-def _names(trials: Table, by: By) -> list[str]:
+def _measured_by(trials: Table, by: By) -> dict[str, Table]:
+    """Return the measured trials of each name, sorted by name."""
     measured = trials[trials["kind"] == "model"]
-    return [str(name) for name in sorted(measured[by].dropna().unique())]
-
-
-def _alike(trials: Table, by: By, first: str, second: str) -> tuple[Table, Table]:
-    """Return the trials of two names that have a counterpart in all that surrounds them."""
-    a, b = (trials[(trials[by] == name) & (trials["kind"] == "model")] for name in (first, second))
-    if by == "pair" or not len(a) or not len(b):
-        return a, b
-    of_a, of_b = _surroundings(a, by), _surroundings(b, by)
-    return a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
+    return {
+        str(name): group for name, group in sorted(measured.groupby(by, observed=True), key=itemgetter(0))
+    }
 
 
 def _surroundings(trials: Table, by: By) -> Any:
@@ -187,8 +167,15 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
     if not len(tasks):
         return comparison
     mine, yours = mine.loc[tasks], yours.loc[tasks]
-    differences = {name: (yours[name] - mine[name]).astype(float) for name in MEANS}
+    differences = {name: (yours[name] - mine[name]).astype(float) for name in ("solved", "cost", "tokens")}
+    means: dict[str, Any] = {}
+    for name in ("cost", "tokens"):
+        values = differences[name].tolist()
+        if not differences[name].isna().any():
+            means |= {name: float(differences[name].mean()), f"{name}_interval": mean_interval(values)}
     rates = differences["solved"].tolist()
+    of_tasks = map(Flip, tasks, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
+    flips = [flip for flip in of_tasks if flip.first != flip.second]
     interval, smallest = difference_interval(rates), smallest_shown(rates)
     return replace(
         comparison,
@@ -198,37 +185,22 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
         interval_pct=interval and Interval(100 * interval.low, 100 * interval.high),
         p=paired_p(rates),
         smallest_pct=smallest and 100 * smallest,
-        flips=tuple(_flips(mine, yours)),
-        **_mean_of("cost", differences["cost"]),
-        **_mean_of("tokens", differences["tokens"]),
+        flips=tuple(sorted(flips, key=lambda flip: (flip.first - flip.second, flip.task))),
+        **means,
     )
 
 
 def _by_task(trials: Table) -> Table:
-    """Return means of each task's measured trials, and the name of its first one."""
-    measured = trials[trials["kind"] == "model"]
-    table = measured[["task_digest", "trial", "cost"]].assign(
-        task=measured["task"].astype(str),
-        solved=(measured["outcome"] == "solved").astype(float),
-        tokens=measured[list(TOKENS)].sum(axis=1).astype(float),
+    """Return means of each task's trials, and the name of its first one."""
+    table = trials[["task_digest", "trial", "cost"]].assign(
+        task=trials["task"].astype(str),
+        solved=(trials["outcome"] == "solved").astype(float),
+        tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
     )
     group = table.sort_values("trial").groupby("task")
     means = group[["solved", "tokens"]].mean()
     unknown = table["cost"].isna().groupby(table["task"]).any()
     return means.join(group["cost"].mean().mask(unknown)).join(group[["task_digest", "trial"]].first())
-
-
-def _mean_of(name: str, differences: Any) -> dict[str, Any]:
-    if differences.isna().any():
-        return {}
-    return {name: float(differences.mean()), f"{name}_interval": mean_interval(differences.tolist())}
-
-
-def _flips(mine: Table, yours: Table) -> Iterator[Flip]:
-    gains: dict[Any, float] = (yours["solved"] - mine["solved"]).to_dict()
-    for task in sorted((task for task, gain in gains.items() if gain), key=lambda task: (-gains[task], task)):
-        a, b = mine.loc[task], yours.loc[task]
-        yield Flip(str(task), float(a["solved"]), float(b["solved"]), str(a["trial"]), str(b["trial"]))
 
 
 def _adjust(comparisons: list[Comparison]) -> list[Comparison]:

@@ -36,19 +36,13 @@ class Part:
     is_code: bool = False
 
 
-def parts(events: Iterable[Event]) -> Iterator[Part]:
-    """Yield a part for each event, and one where each attempt begins."""
-    attempt = 0
+def parts(events: Iterable[Event], attempt: int = 0) -> Iterator[Part]:
+    """Yield a part for each event, and one where each attempt after the given one begins."""
     for event in events:
         if event.attempt != attempt:
             attempt = event.attempt
-            yield attempt_part(attempt)
+            yield Part("attempt", f"attempt {attempt}")
         yield part_of(event)
-
-
-def attempt_part(attempt: int) -> Part:
-    """Return the part that separates attempts."""
-    return Part("attempt", f"attempt {attempt}")
 
 
 def part_of(event: Event) -> Part:
@@ -85,10 +79,7 @@ def style_of(speaker: str) -> Style:
 def called(speaker: str, tool: str, arguments: Any) -> Part:
     """Return the part of a tool call, with a line for each argument.
 
-    Args:
-        speaker: The model that calls.
-        tool: The tool's name.
-        arguments: A JSON value or its text. What is no JSON object is displayed as the model wrote it.
+    Arguments are a JSON value or its text; what is no JSON object is displayed as the model wrote it.
     """
     values = arguments
     if isinstance(arguments, str):
@@ -110,10 +101,10 @@ def returned(text: str, *, ok: bool = True) -> Part:
 
 def tokens(usage: Usage) -> str:
     """Return numbers of tokens in words; those of the cache only where it was used."""
-    cached = f", cache {usage.cache_write:,} written {usage.cache_read:,} read"
-    return f"{usage.input:,} tokens in, {usage.output:,} out" + (
-        cached if usage.cache_write or usage.cache_read else ""
-    )
+    text = f"{usage.input:,} tokens in, {usage.output:,} out"
+    if usage.cache_write or usage.cache_read:
+        text += f", cache {usage.cache_write:,} written {usage.cache_read:,} read"
+    return text
 
 
 def _plain(value: Any) -> str:

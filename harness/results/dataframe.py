@@ -19,9 +19,9 @@ from harness.tasks.task import Difficulty
 if TYPE_CHECKING:
     import pandas as pd
 
-    Table: TypeAlias = pd.DataFrame
-
+Table: TypeAlias = "pd.DataFrame"
 TEXTS = ("trial", "final_answer", "task_digest", "tags", "detail", "recorded_at", "letta_version")
+DTYPES = {bool: "boolean", int: "Int64", float: "Float64"}
 CHUNK = 50_000
 
 
@@ -51,9 +51,7 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.DataFrame:
     """Return the records of a run as a table; see ``frame`` for its columns.
 
-    Args:
-        run: A run's folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
-        reports: The folder of all runs.
+    A run is a folder or its ``trials.jsonl``, or the name of a folder in ``reports``.
 
     Raises:
         UsageError: There is no such run, or it holds what is no record.
@@ -73,32 +71,18 @@ def read(path: Path) -> pd.DataFrame:
         raise UsageError(f"{path}: not a file of records: {error}") from None
 
 
-def dtypes() -> dict[str, Any]:
-    """Return the dtype of each column of a record's row."""
+def _with_dtypes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with all columns of a record's row, each with its dtype."""
     import pandas as pd
 
-    found: dict[str, Any] = {}
-    for name, kind in get_type_hints(Record).items():
-        if name in ("tokens", "recorded"):
-            continue
-        options = set(get_args(kind)) or {kind}
-        if name in TEXTS:
-            found[name] = "string"
-        elif bool in options:
-            found[name] = "boolean"
-        elif int in options:
-            found[name] = "Int64"
-        elif float in options:
-            found[name] = "Float64"
-        else:
-            found[name] = "category"
-    found["difficulty"] = pd.CategoricalDtype(list(get_args(Difficulty)), ordered=True)
-    further = dict.fromkeys(TOKENS, "Int64") | dict.fromkeys(TEXTS, "string")
-    return found | further | dict.fromkeys(("recorded_wall_s", "notional_cost_usd"), "Float64")
-
-
-def _with_dtypes(table: pd.DataFrame) -> pd.DataFrame:
-    kinds = dtypes()
+    kinds: dict[str, Any] = {}
+    for name, hint in get_type_hints(Record).items():
+        options = get_args(hint) or (hint,)
+        kinds[name] = next((dtype for kind, dtype in DTYPES.items() if kind in options), "category")
+    del kinds["tokens"], kinds["recorded"]
+    kinds["difficulty"] = pd.CategoricalDtype(list(get_args(Difficulty)), ordered=True)
+    kinds |= dict.fromkeys(TOKENS, "Int64") | dict.fromkeys(TEXTS, "string")
+    kinds |= dict.fromkeys(("recorded_wall_s", "notional_cost_usd"), "Float64")
     return table.reindex(columns=list(kinds)).astype(kinds)
 
 

@@ -7,7 +7,7 @@ is displayed as JSON, so that anybody's file can be displayed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,15 +43,11 @@ def exchange_parts(cassette: Cassette) -> Iterator[Part]:
         url = urlsplit(each.url)
         address = f"{url.netloc} {url.path}" + (f"?{url.query}" if url.query else "")
         yield Part("exchange", f"{number}. {each.method} {address} -> {each.status}")
-        yield from _marked(SENT, _request(each.request_body, sent.setdefault(each.url, [])))
-        yield from _marked(GOT, _answer(each.response_body))
-        if last := _ending(each):
-            yield Part("note", NOTE + last)
-
-
-def _marked(mark: str, displayed: Iterable[Part]) -> Iterator[Part]:
-    for part in displayed:
-        yield replace(part, title=(NOTE if part.style == "note" else mark) + part.title, text=_cut(part.text))
+        request = _request(each.request_body, sent.setdefault(each.url, []))
+        for mark, displayed in ((SENT, request), (GOT, _answer(each))):
+            for part in displayed:
+                title = (NOTE if part.style == "note" else mark) + part.title
+                yield replace(part, title=title, text=_cut(part.text))
 
 
 def _request(raw: bytes, earlier: list[dict[str, Any]]) -> Iterator[Part]:
@@ -90,32 +86,27 @@ def _field(key: str, value: Any) -> Iterator[Part]:
             yield Part("user", f"{key}: {value if isinstance(value, str) else _json(value)}")
 
 
-def _answer(raw: bytes) -> Iterator[Part]:
-    _, body = parse_body(raw)
-    if not isinstance(body, dict):
-        if raw:
-            yield Part("tool", "answer", _decoded(raw))
-        return
-    blocks, messages = body.get("content"), body.get("messages")
-    if isinstance(blocks, list):
-        yield from _content(blocks, "Claude")
-    if isinstance(messages, list):
-        for message in messages:
-            yield from _message(message)
-    if not (isinstance(blocks, list) or isinstance(messages, list)):
-        yield Part("tool", "answer", _json(body))
-
-
-def _ending(each: Exchange) -> str:
-    """Return why the model stopped and what the answer cost in tokens, as far as it says so."""
+def _answer(each: Exchange) -> Iterator[Part]:
+    """Yield an answer, then why the model stopped and what it cost in tokens, as far as it says so."""
     _, body = parse_body(each.response_body)
     match body:
+        case {"content": [*blocks]}:
+            yield from _content(blocks, "Claude")
+        case {"messages": [*messages]}:
+            for message in messages:
+                yield from _message(message)
+        case dict():
+            yield Part("tool", "answer", _json(body))
+        case _ if each.response_body:
+            yield Part("tool", "answer", _decoded(each.response_body))
+    ending = []
+    match body:
         case {"stop_reason": {"stop_reason": str(stop)} | str(stop)}:
-            reasons = [f"stop: {stop}"]
-        case _:
-            reasons = []
-    spent = usage(each)
-    return ", ".join([*reasons, tokens(spent)] if spent != Usage() else reasons)
+            ending.append(f"stop: {stop}")
+    if (spent := usage(each)) != Usage():
+        ending.append(tokens(spent))
+    if ending:
+        yield Part("note", ", ".join(ending))
 
 
 def _message(message: Any) -> Iterator[Part]:

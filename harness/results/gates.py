@@ -39,16 +39,15 @@ def worse(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def in_one_line(each: Comparison) -> str:
     """Return a comparison in one line."""
-    if each.difference_pct is None or each.interval_pct is None:
+    if each.interval_pct is None:
         return f"{each.second} against {each.first}: no task in common{_left_out(each)}"
     low, high = each.interval_pct.low, each.interval_pct.high
     change = f"{each.difference_pct:+.1f} points [{low:+.1f}, {high:+.1f}], p = {each.p_holm:.2g}"
-    is_shown = each.verdict != "not shown"
-    verdict = each.verdict if is_shown else "no difference shown"
-    line = f"{each.second} against {each.first}: {change}: {verdict}{_left_out(each)}"
-    if not is_shown and each.smallest_pct is not None:
-        line += f"; {each.tasks} tasks would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
-    return line
+    line = f"{each.second} against {each.first}: {change}: "
+    if each.verdict != "not shown":
+        return f"{line}{each.verdict}{_left_out(each)}"
+    power = f"{each.tasks} tasks would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
+    return f"{line}no difference shown{_left_out(each)}; {power}"
 
 
 def _left_out(each: Comparison) -> str:

@@ -28,12 +28,7 @@ class Prices:
     own: Mapping[str, Price] = field(default_factory=dict)
 
     def of(self, model: str, on: date) -> Price | None:
-        """Return the price of a model on a day, or None where it is unknown.
-
-        Args:
-            model: A Claude model, or a Letta handle such as ``openai/gpt-5-mini``.
-            on: The day.
-        """
+        """Return the price of a model, or of a Letta handle such as ``openai/gpt-5-mini``, on a day."""
         return self.own.get(model) or _library_price(model, on)
 
     def cost(self, model: str, usage: Usage, on: date) -> float | None:

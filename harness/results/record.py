@@ -16,8 +16,8 @@ from pydantic import Field, TypeAdapter
 
 from harness.agents.transcript import ROLES, Transcript
 from harness.errors import HarnessError, UsageError
-from harness.grading.verdict import MODEL_OUTCOMES, Outcome, Verdict
-from harness.results.columns import TOKENS
+from harness.grading.verdict import Outcome, Verdict
+from harness.results.columns import GRADES, SETTINGS, TOKENS
 from harness.tasks.task import Difficulty
 from harness.tasks.trial import Trial
 from harness.text import shorten
@@ -91,11 +91,6 @@ class Record:
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_infra(self) -> bool:
-        """Return True if it is no measurement."""
-        return self.kind == "infra"
-
     def row(self) -> dict[str, Any]:
         """Return the flat row: plain JSON values, always the same keys."""
         row = {"schema": SCHEMA, **asdict(self)}
@@ -103,9 +98,8 @@ class Record:
         row.update({name: tokens.get(name) for name in TOKENS})
         row["recorded_at"] = recorded.get("at")
         row["recorded_wall_s"] = recorded.get("wall_s")
-        versions = recorded.get("versions", {})
         row["notional_cost_usd"] = recorded.get("notional_cost_usd")
-        row["letta_version"] = versions.get("letta")
+        row["letta_version"] = recorded.get("versions", {}).get("letta")
         return row
 
 
@@ -114,6 +108,7 @@ def measured(
 ) -> Record:
     """Return the record of a trial that says something about its models."""
     accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
+    grades: dict[str, Any] = {name: getattr(tester, name, None) for name in GRADES}
     tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
     return Record(
         **_head(trial, mode),
@@ -124,11 +119,7 @@ def measured(
         generated_passed=bool(generated and generated.passed),
         generated_tests=len(generated.tests) if generated else 0,
         tests_valid=tester.valid if tester else None,
-        bugs_caught=tester.bugs_caught if tester else None,
-        bugs_accepted=tester.bugs_accepted if tester else None,
-        bugs_total=tester.bugs_total if tester else None,
-        mutants_caught=tester.mutants_caught if tester else None,
-        mutants_total=tester.mutants_total if tester else None,
+        **grades,
         acceptance_passed=accepted.passes if accepted else 0,
         acceptance_tests=tests if accepted else None,
         acceptance_fraction=round(accepted.passes / tests, 4) if accepted and tests else 0.0,
@@ -140,11 +131,7 @@ def measured(
         transport_retries=sum(recorded.get("transport_retries", {}).values()),
         wasted_calls=transcript.wasted_calls,
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
-        tokens={
-            f"{role}_{kind}": count
-            for role in ROLES
-            for kind, count in asdict(transcript.usage(role)).items()
-        },
+        tokens={f"{role}_{kind}": n for role in ROLES for kind, n in asdict(transcript.usage(role)).items()},
         recorded=recorded,
     )
 
@@ -167,11 +154,7 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
         "difficulty": task.difficulty,
         "tags": " ".join(task.tags),
         "orchestrator": pair.orchestrator.model,
-        "coder": pair.coder,
-        "tester": pair.tester,
-        "flow": pair.flow,
-        "tools": pair.tools,
-        "backend": pair.backend,
+        **{name: getattr(pair, name) for name in SETTINGS if name != "orchestrator"},
         "mode": mode,
     }
 
@@ -223,8 +206,3 @@ def _row(line: str, place: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         remedy = ""
     raise UsageError(f"{place}: not a record of schema {SCHEMA}", remedy=remedy)
-
-
-def is_measurement(row: dict[str, Any]) -> bool:
-    """Return True if a row counts in rates."""
-    return row["outcome"] in MODEL_OUTCOMES

@@ -17,16 +17,8 @@ TEXTS = (*BY, "role", "model", "first", "second")
 Columns = list[tuple[str, Callable[[Any], str]]]
 
 
-def _plain(key: str) -> Callable[[Row], str]:
-    return lambda row: str(row[key])
-
-
 def _percent(key: str) -> Callable[[Row], str]:
     return lambda row: "-" if row[key] is None else f"{row[key]:.1f}"
-
-
-def _count(key: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[key]:,}"
 
 
 def _share(part: str, whole: str) -> Callable[[Row], str]:
@@ -52,22 +44,22 @@ def results(by: str) -> Columns:
     """Return the columns of a table of results, the first of which names its rows."""
     return [
         (by, _name(by)),
-        ("trials", _plain("trials")),
+        ("trials", "{trials}".format_map),
         ("solved\n%", _percent("solved_pct")),
         ("95 %\ninterval", _bounds),
         ("at 1st\n%", _percent("solved_at_1_pct")),
         ("pass\n@k %", _percent("pass_at_k_pct")),
         ("pass\n^k %", _percent("pass_hat_k_pct")),
-        ("repairs", _plain("repairs")),
-        ("tool\nerrors", _plain("tool_errors")),
-        ("http\nretries", _plain("transport_retries")),
-        ("infra\nerrors", _plain("infra_errors")),
+        ("repairs", "{repairs}".format_map),
+        ("tool\nerrors", "{tool_errors}".format_map),
+        ("http\nretries", "{transport_retries}".format_map),
+        ("infra\nerrors", "{infra_errors}".format_map),
     ]
 
 
 TESTERS: Columns = [
-    ("tester", _plain("tester")),
-    ("test\nfiles", _plain("test_files")),
+    ("tester", "{tester}".format_map),
+    ("test\nfiles", "{test_files}".format_map),
     ("passed\n%", _percent("generated_passed_pct")),
     ("false\nalarm %", _percent("false_alarm_pct")),
     ("false\npass %", _percent("false_pass_pct")),
@@ -77,13 +69,13 @@ TESTERS: Columns = [
 
 
 SPENDING: Columns = [
-    ("pair", _plain("pair")),
-    ("role", _plain("role")),
-    ("model", _plain("model")),
-    ("input", _count("input")),
-    ("cache\nwrite", _count("cache_write")),
-    ("cache\nread", _count("cache_read")),
-    ("output", _count("output")),
+    ("pair", "{pair}".format_map),
+    ("role", "{role}".format_map),
+    ("model", "{model}".format_map),
+    ("input", "{input:,}".format_map),
+    ("cache\nwrite", "{cache_write:,}".format_map),
+    ("cache\nread", "{cache_read:,}".format_map),
+    ("output", "{output:,}".format_map),
     ("cost", lambda row: dollars(row["cost"])),
     ("per\nsolved", _of_all_roles(lambda row: dollars(row["cost_per_solved"]) if row["solved"] else "-")),
     ("p50\ns", _of_all_roles(_percent("wall_p50_s"))),

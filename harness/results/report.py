@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.files import write_whole
 from harness.results import aggregate, render
+from harness.results.dataframe import Table
 from harness.results.pricing import Prices
 from harness.results.run_folder import load_conversation
 from harness.results.tables import Tables
 from harness.tasks import loader
 
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
-
 PAGE = "report.html"
 
 
 def write_report(folder: Path, trials: Table, tables: Tables) -> None:
-    """Write all that a run's folder holds besides its records and transcripts.
-
-    Args:
-        folder: The run's folder, with ``transcripts/``.
-        trials: From ``aggregate.add_costs``.
-        tables: From ``tables_of``.
+    """Write all that a run's folder holds besides its records and transcripts, which must be there.
 
     Raises:
         OSError: It cannot be written.
@@ -38,10 +30,9 @@ def write_report(folder: Path, trials: Table, tables: Tables) -> None:
     write_whole(folder / "testers.csv", aggregate.to_csv(tables.testers))
     write_whole(folder / "pairs.md", render.markdown(tables))
     write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
-    made = page(
-        f"Run {folder.name}", tables, aggregate.rows_of(trials), lambda row: load_conversation(folder, row)
-    )
-    for name, html in {PAGE: made.html, **made.trials}.items():
+    rows = aggregate.rows_of(trials)
+    whole, apart = page(f"Run {folder.name}", tables, rows, lambda row: load_conversation(folder, row))
+    for name, html in {PAGE: whole, **apart}.items():
         write_whole(folder / name, html)
 
 

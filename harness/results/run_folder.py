@@ -18,7 +18,6 @@ from harness.redact import redact_json
 from harness.results.record import read_rows
 
 TRIALS = "trials.jsonl"
-LATEST = "latest"
 
 
 def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
@@ -50,14 +49,8 @@ class RunFolder:
     """
 
     def __init__(self, reports: Path, now: datetime) -> None:
-        self.reports = reports
-        self.name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.path = reports / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.rows: list[dict[str, Any]] = []
-
-    @property
-    def path(self) -> Path:
-        """Return the run's folder."""
-        return self.reports / self.name
 
     def add(self, payload: dict[str, Any]) -> None:
         """Append a record, as one whole line, and keep its conversation.
@@ -69,17 +62,14 @@ class RunFolder:
         self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         if is_first:
             self.path.mkdir(parents=True)
-            _point(self.reports / LATEST, self.name)
+            _point_latest_at(self.path)
         write_whole(
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
         )
         line = json.dumps(row, ensure_ascii=False) + "\n"
-        handle = os.open(self.path / TRIALS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, line.encode("utf-8", "surrogatepass"))
-        finally:
-            os.close(handle)
+        with (self.path / TRIALS).open("ab") as file:
+            file.write(line.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
@@ -121,12 +111,12 @@ def load_conversation(folder: Path, row: dict[str, Any]) -> Conversation:
         raise UsageError(f"{path}: not a transcript ({type(error).__name__}: {error})") from None
 
 
-def _point(link: Path, target: str) -> None:
+def _point_latest_at(run: Path) -> None:
     """Let ``latest`` point at the newest run, in one step."""
-    fresh = link.with_name(f".{LATEST}-{target}")
+    fresh = run.with_name(f".latest-{run.name}")
     try:
-        fresh.symlink_to(target)
-        os.replace(fresh, link)
+        fresh.symlink_to(run.name)
+        os.replace(fresh, run.with_name("latest"))
     except OSError:
         # A platform or disk without links: the folder's name is printed anyway.
         fresh.unlink(missing_ok=True)

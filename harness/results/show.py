@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.redact import redact_json
-from harness.results.conversation import Part, Style, attempt_part, part_of, parts
+from harness.results.conversation import Part, Style, parts
 from harness.terminal import one_line, visible
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def narrator() -> Watch:
 
     def narrate(event: Event) -> None:
         nonlocal attempt
-        if event.attempt > attempt:
-            attempt = event.attempt
-            print_parts(console, [attempt_part(attempt)])
-        print_parts(console, [part_of(event)])
+        print_parts(console, parts([event], attempt))
+        attempt = event.attempt
 
     return narrate
 

@@ -49,13 +49,7 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 
     Source: Yao et al., tau-bench (2024), arXiv:2406.12045, section 3.
 
-    Args:
-        n: Epochs measured.
-        c: Epochs solved, 0 to n.
-        k: Epochs asked about, 1 to n.
-
-    Raises:
-        ValueError: More epochs are asked about than were measured.
+    Arguments and errors are those of ``pass_at_k``.
     """
     _check(n, c, k)
     return comb(c, k) / comb(n, k)
@@ -86,7 +80,12 @@ def rate_interval(counts: Iterable[tuple[int, int]]) -> Interval | None:
     if not trials:
         return None
     rate = sum(c for _, c in clusters) / trials
-    return _wilson(rate, _effective(clusters, trials, rate))
+    size = _effective(clusters, trials, rate)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    center = rate + z * z / (2 * size)
+    half = z * sqrt(rate * (1 - rate) / size + z * z / (4 * size * size))
+    whole = 1 + z * z / size
+    return Interval(max(0.0, (center - half) / whole), min(1.0, (center + half) / whole))
 
 
 def _effective(clusters: list[tuple[int, int]], trials: int, rate: float) -> float:
@@ -99,14 +98,6 @@ def _effective(clusters: list[tuple[int, int]], trials: int, rate: float) -> flo
     within = rate * (1 - rate) / trials
     between = count / (count - 1) * sum((c - rate * n) ** 2 for n, c in clusters) / trials**2
     return trials / max(1.0, between / within)
-
-
-def _wilson(rate: float, trials: float) -> Interval:
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    center = rate + z * z / (2 * trials)
-    half = z * sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
-    whole = 1 + z * z / trials
-    return Interval(max(0.0, (center - half) / whole), min(1.0, (center + half) / whole))
 
 
 def difference_interval(differences: Sequence[float]) -> Interval | None:
@@ -140,14 +131,10 @@ def _mean_and_error(differences: Sequence[float]) -> tuple[float, float]:
     return mean, sqrt(variance / count)
 
 
-def smallest_shown(differences: Sequence[float], alpha: float = ALPHA) -> float | None:
+def smallest_shown(differences: Sequence[float]) -> float | None:
     """Return the smallest true difference that this many tasks would have shown four times in five.
 
     Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis).
-
-    Args:
-        differences: As for ``difference_interval``.
-        alpha: Two-sided level of the test.
 
     Returns:
         A difference of rates from 0 to 1, or None where there are no tasks.
@@ -155,7 +142,7 @@ def smallest_shown(differences: Sequence[float], alpha: float = ALPHA) -> float 
     if not differences:
         return None
     normal = NormalDist()
-    factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)
+    factor = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
     return min(1.0, factor * _mean_and_error(differences)[1])
 
 
@@ -166,9 +153,6 @@ def paired_p(differences: Sequence[float]) -> float:
     the tasks on which the two disagree. With several, differences may be fractions: then the sign-flip
     permutation test of their sum (Fisher 1935, The Design of Experiments, section 21), of which McNemar's
     is the special case; exact for up to 16 differing tasks, else from 99,999 seeded draws.
-
-    Args:
-        differences: Of each task, the difference of the two rates.
     """
     differing = [d for d in differences if d]
     if not differing:

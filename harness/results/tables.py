@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.results import aggregate, compare
 from harness.results.columns import BY
 from harness.results.compare import Comparison
-
-if TYPE_CHECKING:
-    from harness.results.dataframe import Table
+from harness.results.dataframe import Table
 
 Row = dict[str, Any]
 
@@ -22,7 +20,7 @@ class Tables:
 
     Attributes:
         by: Rows of ``aggregate.summary``, for each of ``columns.BY``.
-        testers: Rows of ``aggregate.by_tester``.
+        testers: Rows by tester, without those that wrote no test file.
         comparisons: Of all pairs with each other.
         best: The pair with the highest rate, and those that are not shown to be worse.
         note: A line on what the figures are.
@@ -41,18 +39,13 @@ class Tables:
 
 
 def tables_of(trials: Table, further: str = "") -> Tables:
-    """Return all tables of a run.
-
-    Args:
-        trials: From ``aggregate.add_costs``.
-        further: What the note has to say besides.
-    """
+    """Return all tables of a run from its priced trials; ``further`` ends the note."""
     by = {name: aggregate.rows_of(aggregate.summary(trials, name)) for name in BY}
     rates = {row["pair"]: row["solved_pct"] for row in by["pair"] if row["trials"]}
     comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
     return Tables(
         by=by,
-        testers=aggregate.rows_of(aggregate.by_tester(trials)),
+        testers=[row for row in by["tester"] if row["test_files"]],
         comparisons=comparisons,
         best=compare.best(comparisons, rates),
         note=note(aggregate.rows_of(trials), by["pair"]) + further,
@@ -62,9 +55,7 @@ def tables_of(trials: Table, further: str = "") -> Tables:
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     """Return a line on the figures: replayed or live, of how many epochs, and what stands in for what.
 
-    Args:
-        rows: Of the trials.
-        pairs: Of the pair table.
+    Rows are of the trials, pairs of the pair table.
     """
     measured = [row for row in rows if row["kind"] == "model"]
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})

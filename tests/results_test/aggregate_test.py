@@ -11,6 +11,7 @@ from harness.results import aggregate
 from harness.results.columns import BY
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
+from harness.results.tables import tables_of
 from harness.tasks.loader import Price
 
 OWN = Prices(
@@ -27,7 +28,7 @@ def pairs_of(*rows, prices=OWN, on=None):
 
 
 def graded(*rows):
-    return aggregate.rows_of(aggregate.by_tester(aggregate.add_costs(frame(rows), OWN)))
+    return tables_of(aggregate.add_costs(frame(rows), OWN)).testers
 
 
 def test_testers_are_graded_over_all_pairs_by_what_they_wrote():

@@ -7,7 +7,7 @@ import pytest
 
 from harness.agents.transcript import Called, Returned, Said, Spent, Transcript, Usage
 from harness.errors import ApiError, MissingCassette, SandboxError, SpecError, StaleCassette, UsageError
-from harness.grading.verdict import INFRA_OUTCOMES, MODEL_OUTCOMES, Grade, Verdict
+from harness.grading.verdict import INFRA_OUTCOMES, Grade, Verdict
 from harness.results import record
 from harness.sandbox import Test, TestRun
 from harness.tasks.task import Task
@@ -129,12 +129,10 @@ def test_a_row_holds_plain_values_only():
 )
 def test_a_broken_trial_is_never_a_measurement(error, outcome):
     """Its outcome names what broke, and its figures are unknown, not zero."""
-    broken = record.broken(a_trial(), error, mode="record")
-    row = broken.row()
-    assert (row["outcome"], row["kind"], broken.is_infra) == (outcome, "infra", True)
+    row = record.broken(a_trial(), error, mode="record").row()
+    assert (row["outcome"], row["kind"]) == (outcome, "infra")
     assert outcome in INFRA_OUTCOMES
     assert row["detail"]
-    assert not record.is_measurement(row)
     figures = (
         "attempts",
         "tool_calls",
@@ -156,14 +154,6 @@ def test_a_long_error_becomes_one_short_line():
     row = record.broken(a_trial(), SpecError(["a\nb", "c " * 1000]), mode="replay").row()
     assert row["detail"].startswith("a b c c")
     assert len(row["detail"]) <= 500
-
-
-@pytest.mark.parametrize(
-    ("outcome", "counts"), [(o, True) for o in MODEL_OUTCOMES] + [(o, False) for o in INFRA_OUTCOMES]
-)
-def test_only_the_models_outcomes_count(outcome, counts):
-    """Rates are made of measurements."""
-    assert record.is_measurement({"outcome": outcome}) is counts
 
 
 @pytest.mark.parametrize(

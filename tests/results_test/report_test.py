@@ -83,7 +83,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     run = RunFolder(tmp_path, NOON)
     run.add(carried)
     written(run)
-    (found,) = find_conversations(tmp_path, run.name, "add")
+    (found,) = find_conversations(tmp_path, run.path.name, "add")
     assert found.row == carried["record"]
     assert report_payload(found.row, found.transcript, found.files) == carried
 
@@ -98,7 +98,7 @@ def test_a_damaged_transcript_is_named(damage, carried, tmp_path) -> None:
     path = run.path / "transcripts" / "gpt+haiku/add/1.json"
     path.write_text(damage)
     with pytest.raises(UsageError, match="not a transcript"):
-        find_conversations(tmp_path, run.name, "add")
+        find_conversations(tmp_path, run.path.name, "add")
 
 
 def test_no_half_written_files(carried, tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,7 +16,6 @@ from harness.results.columns import BY, TOKENS
 from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
 from harness.results.page.figure import rate_against_cost
 from harness.results.pricing import dollars
-from harness.results.render import Columns
 from harness.results.run_folder import Conversation
 from harness.results.tables import Row, Tables
 from harness.tasks.task import Difficulty
@@ -27,36 +25,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 ONE_FILE_BYTES = 8_000_000
-TRIAL_TITLES = (
-    *(("trial", False), ("outcome", False), ("attempts", True), ("tool errors", True), ("tokens", True)),
-    *(("cost", True), ("seconds", True), ("why", False)),
-)
 
 
-@dataclass(frozen=True)
-class Page:
-    """``report.html``, and by their paths below it the files with the conversations of a large run."""
+def page(
+    title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]
+) -> tuple[str, dict[str, str]]:
+    """Return the page of a run, and by their paths beside it the conversations of a large run.
 
-    html: str
-    trials: Mapping[str, str]
-
-
-def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]) -> Page:
-    """Return the page of a run.
-
-    Args:
-        title: Its heading.
-        tables: The run's tables.
-        trials: Rows of its trials, each with its ``cost``.
-        load: Returns the conversation of a row.
+    Each trial's row has its ``cost``; ``load`` returns its conversation.
     """
     bodies = {row["trial"]: _body(load(row)) for row in trials}
     split = sum(map(len, bodies.values())) > ONE_FILE_BYTES
     apart = {f"trials/{name}.html": _alone(name, body) for name, body in bodies.items()} if split else {}
-    rows = [{**row, "href": _href(row["trial"], split=split)} for row in trials]
+    place = "trials/{}.html" if split else "#trial/{}"
+    rows = [{**row, "href": place.format(quote(row["trial"]))} for row in trials]
+    filters = {name: sorted({row[name] for row in rows}) for name in ("pair", "outcome", "difficulty")}
+    filters["tag"] = sorted({tag for row in rows for tag in row["tags"].split()})
     script = _text("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    html = _template("page.html.j2").render(
+    html = _render(
+        "page.html.j2",
         title=title,
         style=_text("style.css"),
         script=script,
@@ -64,34 +52,22 @@ def page(title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row]
         tables=tables,
         answer=list(_answer(tables, rows)),
         columns={
-            "pairs": _columns(render.results("pair")),
-            "differences": _columns([*render.DIFFERENCES, *render.SAVINGS[2:]]),
-            "spending": _columns(render.SPENDING),
-            "testers": _columns(render.TESTERS),
-            **{by: _columns(render.results(by)) for by in BY},
+            "differences": [*render.DIFFERENCES, *render.SAVINGS[2:]],
+            "spending": render.SPENDING,
+            "testers": render.TESTERS,
+            **{by: render.results(by) for by in BY},
         },
+        texts=render.TEXTS,
         spending=render.spending_rows(tables.pairs),
         figure=rate_against_cost(tables.pairs),
         heat=_heat(rows),
         groups=[(by, tables.by[by]) for by in BY if by not in ("pair", "task")],
-        filters=_filters(rows),
+        filters=filters,
         trials=[_trial_row(row) for row in rows],
-        trial_titles=TRIAL_TITLES,
         split=split,
         sections={} if split else bodies,
     )
-    return Page(html, apart)
-
-
-def _columns(columns: Columns) -> list[dict[str, Any]]:
-    return [
-        {"title": title.replace("\n", " "), "cell": cell, "text": title in render.TEXTS}
-        for title, cell in columns
-    ]
-
-
-def _href(trial: str, *, split: bool) -> str:
-    return f"trials/{quote(trial)}.html" if split else f"#trial/{quote(trial)}"
+    return html, apart
 
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
@@ -116,10 +92,9 @@ def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
 def _heat(rows: Iterable[Row]) -> dict[str, Any]:
     """Return cells of task by pair; each leads to the first trial that was not solved, or else the first."""
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    difficulty: dict[str, str] = {}
     for row in rows:
         cells[row["task"], row["pair"]].append(row)
-        difficulty[row["task"]] = row["difficulty"]
+    difficulty = {row["task"]: row["difficulty"] for row in rows}
     pairs = sorted({pair for _, pair in cells})
     order = [*get_args(Difficulty), None]
     return {
@@ -144,53 +119,36 @@ def _cell(trials: list[Row]) -> dict[str, Any]:
     return {"text": text, "rate": rate, "href": chosen["href"]}
 
 
-def _filters(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
-    tags = {tag for row in rows for tag in row["tags"].split()}
-    return [
-        *((name, sorted({row[name] for row in rows})) for name in ("pair", "outcome", "difficulty")),
-        ("tag", sorted(tags)),
-    ]
-
-
 def _trial_row(row: Row) -> Row:
-    """Return a row with its figures as texts; what is unknown is ``-``."""
+    """Return a row with its tokens and its cost as texts; what is unknown is ``-``."""
     known = [row[name] for name in TOKENS if row[name] is not None]
-    texts = {
-        name: "-" if row[name] is None else str(row[name])
-        for name in ("attempts", "tool_errors", "recorded_wall_s")
-    }
-    return {
-        **row,
-        **texts,
-        "tokens": f"{sum(known):,}" if known else "-",
-        "cost": dollars(row["cost"]) if row["kind"] == "model" else "-",
-    }
+    cost = dollars(row["cost"]) if row["kind"] == "model" else "-"
+    return {**row, "tokens": f"{sum(known):,}" if known else "-", "cost": cost}
 
 
 def _body(conversation: Conversation) -> str:
     events = conversation.transcript.events
-    return str(
-        _template("trial.html.j2").render(
-            row=figures(conversation.row),
-            parts=parts_for_page(events),
-            stop=conversation.transcript.stop,
-            files=unseen_files(conversation.files, events),
-        )
+    return _render(
+        "trial.html.j2",
+        row=figures(conversation.row),
+        parts=parts_for_page(events),
+        stop=conversation.transcript.stop,
+        files=unseen_files(conversation.files, events),
     )
 
 
 def _alone(name: str, body: str) -> str:
     """Return a conversation as a file of its own."""
     back = f"{'../' * (name.count('/') + 1)}report.html#trials"
-    return str(_template("alone.html.j2").render(title=name, style=_text("style.css"), body=body, back=back))
+    return _render("alone.html.j2", title=name, style=_text("style.css"), body=body, back=back)
 
 
 def _text(name: str) -> str:
     return package_files("harness.results.page").joinpath(name).read_text(encoding="utf-8")
 
 
-def _template(name: str) -> Any:
-    return _environment().get_template(name)
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(values)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from harness.agents.transcript import Event, Said, Wrote
@@ -14,11 +13,10 @@ from harness.terminal import visible
 
 def parts_for_page(events: tuple[Event, ...]) -> Iterator[Part]:
     """Yield the parts of a conversation, with code that an answer holds only where it became a file."""
-    return parts(_without_its_code(*pair) for pair in pairwise((*events, None)))
+    return parts(map(_without_its_code, events, (*events[1:], None)))
 
 
-def _without_its_code(event: Event | None, following: Event | None) -> Event:
-    assert event is not None
+def _without_its_code(event: Event, following: Event | None) -> Event:
     if isinstance(event, Said) and isinstance(following, Wrote) and (code := following.text.strip()):
         return replace(event, text=event.text.replace(code, "(the file below)"))
     return event

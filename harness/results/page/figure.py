@@ -34,24 +34,21 @@ def rate_against_cost(pairs: list[Row]) -> Figure:
     """Draw each pair's pass rate with its interval, against dollars a trial.
 
     Where a pair's cost is unknown, or nothing cost anything, tokens a trial take the place of dollars.
-
-    Args:
-        pairs: Rows of ``aggregate.summary`` by pair.
     """
     measured = [row for row in pairs if row["trials"]]
     in_dollars = all(row["cost"] is not None for row in measured) and any(row["cost"] for row in measured)
     axis = "cost per trial" if in_dollars else "tokens per trial"
     marks = tuple((number, row["pair"]) for number, row in enumerate(measured, start=1))
-    if not measured:
-        return Figure(axis, "", ())
     across = [
         row["cost_per_trial"] if in_dollars else sum(row[name] for name in TOKENS) / row["trials"]
         for row in measured
     ]
-    return Figure(axis, _draw(measured, across, "US dollars" if in_dollars else "tokens"), marks)
+    unit = "US dollars" if in_dollars else "tokens"
+    return Figure(axis, _draw(measured, across, unit) if measured else "", marks)
 
 
 def _draw(pairs: list[Row], across: list[float], unit: str) -> str:
+    """Return the drawing itself, with the page's colours."""
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
@@ -76,18 +73,14 @@ def _draw(pairs: list[Row], across: list[float], unit: str) -> str:
         axes.tick_params(colors=INK)
         axes.xaxis.label.set_color(INK)
         axes.yaxis.label.set_color(INK)
-        for spine in axes.spines.values():
-            spine.set_color(LINE)
+        axes.spines[:].set_color(LINE)
         text = io.StringIO()
         plain = {"Date": None, "Creator": None, "Format": None, "Type": None}
         canvas.savefig(text, format="svg", transparent=True, metadata=plain)
-    return _for_the_page(text.getvalue())
-
-
-def _for_the_page(svg: str) -> str:
-    """Return the drawing itself, with the page's colours and a name for those who do not see it."""
+    svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, variable)
+    # For those who do not see it.
     name = 'role="img" aria-label="Pass rate of each pair; the table below has the figures"'
     return svg.replace("<svg ", f"<svg {name} ", 1)
