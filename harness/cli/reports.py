@@ -97,8 +97,10 @@ def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks
     With one run as A, or nothing, all of that run are compared with each other. Paired by task: difference
     with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment.
     """
-    from harness.results.compare import best, between_runs, within_run
+    from harness.results.compare import between_runs, rank, within_run
+    from harness.results.render import headline
     from harness.results.run_folder import find_run
+    from harness.results.tables import rows_by
 
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
@@ -114,12 +116,7 @@ def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks
     comparisons = within_run(trials, by, only)
     _print_comparisons(comparisons, [path, path])
     if only is None:
-        rates = {
-            str(name): float((group["outcome"] == "solved").mean())
-            for name, group in trials[trials["kind"] == "model"].groupby(by, observed=True)
-        }
-        leader, *others = best(comparisons, rates)
-        click.echo(f"best: {leader}; not shown to be worse: {', '.join(others) or 'none'}")
+        click.echo(headline(rank(comparisons, rows_by(trials, by), by)))
 
 
 def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS
+from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS, mark_of
 from harness.results.pricing import Prices
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
 
@@ -68,21 +68,25 @@ def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
 
     trials = _with_key(trials, by)
     measured = _with_flags(trials[trials["kind"] == "model"])
+    distinct = _distinct(measured)
     # Not only those observed: who had nothing but infra errors has a row, too.
     every, group = (table.groupby(by, observed=False) for table in (trials, measured))
     count, solved = group.size(), group[["solved", "solved_at_1", "solved_after_repair"]].sum()
     costs, walls = _costs_by(measured, by), group["recorded_wall_s"]
     parts: list[Any] = [
         every[list(SETTINGS) if by == "pair" else []].first().astype(object),
+        every["backend"].agg(mark_of).rename("mark").astype(object),
         count.rename("trials"),
         group["task"].nunique().rename("tasks"),
         (every.size() - count).rename("infra_errors"),
         solved,
         _percent(solved["solved"], count).rename("solved_pct"),
         _percent(solved["solved_at_1"], count).rename("solved_at_1_pct"),
-        _estimates(measured, by),
+        _estimates(distinct, by),
         (100 * group["acceptance_fraction"].mean()).round(1).rename("acceptance_pct"),
         group[list(SUMS)].sum(),
+        group["forged"].sum(),
+        (group.size() - distinct.groupby(by, observed=False).size()).rename("repeated"),
         _grades(measured, by),
         group[list(TOKENS)].sum(),
         costs,
@@ -111,9 +115,30 @@ def _with_flags(measured: pd.DataFrame) -> pd.DataFrame:
         solved=solved.astype(int),
         solved_at_1=at_once.astype(int),
         solved_after_repair=(solved & ~at_once).astype(int),
+        forged=(measured["outcome"] == "forged").astype(int),
         unit=measured["pair"].cat.codes.astype(int) * len(measured["task"].cat.categories)
         + measured["task"].cat.codes,
     )
+
+
+def _distinct(measured: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without the further epochs of pairs whose epochs are all the same conversation.
+
+    Such epochs (greedy decoding) are no further samples: intervals and pass@k must not count them.
+    """
+    later = measured["epoch"] > measured.groupby("unit")["epoch"].transform("min")
+    if not later.any():
+        return measured
+    heard = measured["conversation"].fillna("")
+    known = heard.astype(bool) & (heard.groupby(measured["unit"]).transform("nunique") == 1)
+    equal = known.groupby(measured["pair"], observed=True).transform("all")
+    return measured[~(later & equal)]
+
+
+def apart(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without mocks; with them where there is nothing else."""
+    mocks = trials["backend"] == "mock"
+    return trials if mocks.all() else trials[~mocks]
 
 
 def _percent(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[float]:

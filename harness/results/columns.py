@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 
 from harness.agents.transcript import ROLES, Usage
@@ -12,3 +13,18 @@ KINDS = tuple(kind.name for kind in fields(Usage))
 TOKENS = tuple(f"{role}_{kind}" for role in ROLES for kind in KINDS)
 GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
 COSTS = tuple(f"{role}_cost" for role in ROLES)
+MARKS = {
+    "mock": "mock",
+    "local": "stand-in",
+}  # backend -> what it is, where it is no model that people compare
+
+
+def mark_of(backends: Iterable[object]) -> str:
+    """Return what stands in for the models of these trials; empty unless it is the same in all of them."""
+    kinds = {str(each) for each in backends}
+    return MARKS.get(kinds.pop(), "") if len(kinds) == 1 else ""
+
+
+def marked(name: object, mark: str | None) -> str:
+    """Return a name for display, with what stands in for its models."""
+    return f"{name} ({mark})" if mark else str(name)

@@ -6,13 +6,14 @@ tasks that only one side has, or that changed between two runs, take no part and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import itemgetter
 from typing import Any, Literal
 
 from harness.errors import UsageError
-from harness.results.columns import SETTINGS, TOKENS
+from harness.results.columns import SETTINGS, TOKENS, mark_of, marked
 from harness.results.dataframe import Table
 from harness.results.stats import (
     ALPHA,
@@ -53,6 +54,7 @@ class Comparison:
         flips: The tasks that differ, those where the second side gained most first.
         cost: Dollars a trial, second minus first; None where a price is unknown.
         tokens: Tokens a trial, all roles and kinds together, second minus first.
+        marks: What stands in for the models of each side, if anything does.
     """
 
     first: str
@@ -72,6 +74,12 @@ class Comparison:
     cost_interval: Interval | None = None
     tokens: float | None = None
     tokens_interval: Interval | None = None
+    marks: tuple[str, str] = ("", "")
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return both sides for display, with what stands in for their models."""
+        return marked(self.first, self.marks[0]), marked(self.second, self.marks[1])
 
     @property
     def verdict(self) -> Literal["better", "worse", "not shown"]:
@@ -98,7 +106,7 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
     """Compare all pairs (or orchestrators, or coders) of a run with each other, or ``only`` two of them.
 
     Orchestrators and coders are compared where all else is the same: with the same other model, flow, tools
-    and backend.
+    and backend; mocks with mocks only, unless they are named.
 
     Raises:
         UsageError: There is no such name, or nothing to compare.
@@ -115,6 +123,8 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
         if by != "pair":
             of_a, of_b = _surroundings(a, by), _surroundings(b, by)
             a, b = a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
+        if only is None and "mock" in (mark_of(a["backend"]), mark_of(b["backend"])):
+            b = b[b["backend"].isin(set(a["backend"]))]
         if len(a) and len(b):
             compared.append(_compare(a, b, first, second))
     if not compared:
@@ -123,21 +133,49 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
     return _adjust(compared)
 
 
-def best(comparisons: list[Comparison], rates: dict[str, float]) -> list[str]:
-    """Return the name with the highest rate, and then all that are not shown to be worse than it.
+@dataclass(frozen=True)
+class Ranking:
+    """Who is best, and how sure that is.
 
-    Comparisons are from ``within_run``, rates of all names.
+    Attributes:
+        best: Those with the highest rate: several if they are tied, the cheaper first, then the faster.
+        rate_pct: That rate.
+        close: Those that are not shown to be worse.
+        worse: Those that are.
+        mocks: Those in which no model wrote anything; never the best, unless there is nothing else.
     """
-    leader = max(rates, key=lambda name: (rates[name], name), default=None)
-    if leader is None:
-        return []
-    worse = {
-        each.second if each.first == leader else each.first
-        for each in comparisons
-        if leader in (each.first, each.second) and each.verdict != "not shown"
-    }
-    compared = {name for each in comparisons for name in (each.first, each.second)}
-    return [leader, *sorted((compared & set(rates)) - worse - {leader})]
+
+    best: tuple[str, ...] = ()
+    rate_pct: float = 0.0
+    close: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    mocks: tuple[str, ...] = ()
+
+
+def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> Ranking:
+    """Rank the rows of ``aggregate.summary``, named by ``by``, with the comparisons of ``within_run``."""
+    measured = [row for row in rows if row["trials"]]
+    models = sorted([row for row in measured if row["mark"] != "mock"] or measured, key=_place)
+    if not models:
+        return Ranking()
+    names = {marked(row[by], row["mark"]): row for row in models}
+    best = [name for name, row in names.items() if _place(row)[0] == _place(models[0])[0]]
+    shown = {each.names for each in comparisons if best[0] in each.names and each.verdict != "not shown"}
+    worse = {name for pair in shown for name in pair} - {best[0]}
+    compared = {name for each in comparisons for name in each.names}
+    return Ranking(
+        best=tuple(best),
+        rate_pct=models[0]["solved_pct"],
+        close=tuple(name for name in names if name in compared - worse and name not in best),
+        worse=tuple(name for name in names if name in worse),
+        mocks=tuple(marked(row[by], row["mark"]) for row in measured if row not in models),
+    )
+
+
+def _place(row: dict[str, Any]) -> tuple[float, float, float]:
+    """Return what rows are ranked by: rate, dollars and seconds; what is unknown comes last."""
+    cost, seconds = (math.inf if row[key] is None else row[key] for key in ("cost_per_trial", "wall_p50_s"))
+    return -row["solved"] / row["trials"], cost, seconds
 
 
 def _measured_by(trials: Table, by: By) -> dict[str, Table]:
@@ -163,7 +201,8 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
     changed = shared[~same.to_numpy(bool)]
     tasks = shared.difference(changed)
     left_out = tuple(sorted(map(str, mine.index.symmetric_difference(yours.index))))
-    comparison = Comparison(first, second, len(tasks), left_out, tuple(map(str, changed)))
+    marks = (mark_of(a["backend"]), mark_of(b["backend"]))
+    comparison = Comparison(first, second, len(tasks), left_out, tuple(map(str, changed)), marks=marks)
     if not len(tasks):
         return comparison
     mine, yours = mine.loc[tasks], yours.loc[tasks]

@@ -14,15 +14,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.agents.transcript import ROLES, Transcript
+from harness.agents.transcript import ROLES, Transcript, to_json
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import Outcome, Verdict
 from harness.results.columns import GRADES, SETTINGS, TOKENS
-from harness.tasks.task import Difficulty
+from harness.tasks.task import Difficulty, digest
 from harness.tasks.trial import Trial
 from harness.text import shorten
 
-SCHEMA = 2
+SCHEMA = 3
 ANSWER_CHARS = 200
 Count = Annotated[int | None, Field(ge=0)]
 
@@ -88,6 +88,9 @@ class Record:
     final_answer: Annotated[
         str, Field(description="The orchestrator's last words, in one line, shortened.")
     ] = ""
+    conversation: Annotated[
+        str, Field(description="Hash of all that was said, called and written; equal in equal conversations.")
+    ] = ""
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
@@ -131,6 +134,7 @@ def measured(
         transport_retries=sum(recorded.get("transport_retries", {}).values()),
         wasted_calls=transcript.wasted_calls,
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
+        conversation=digest(to_json(transcript.events)),
         tokens={f"{role}_{kind}": n for role in ROLES for kind, n in asdict(transcript.usage(role)).items()},
         recorded=recorded,
     )

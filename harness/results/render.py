@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import BY, KINDS
+from harness.results.columns import BY, KINDS, marked
+from harness.results.compare import Ranking
 from harness.results.pricing import dollars
 from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
@@ -31,8 +32,8 @@ def _of_all_roles(cell: Callable[[Row], str]) -> Callable[[Row], str]:
 
 
 def _name(by: str) -> Callable[[Row], str]:
-    """Return a cell that names the row; a pair is marked where no model wrote anything."""
-    return lambda row: f"{row[by]} (mock)" if by == "pair" and row.get("backend") == "mock" else str(row[by])
+    """Return a cell that names the row, and says what stands in for its models."""
+    return lambda row: marked(row[by], row["mark"])
 
 
 def _bounds(row: Row) -> str:
@@ -52,13 +53,14 @@ def results(by: str) -> Columns:
         ("pass\n^k %", _percent("pass_hat_k_pct")),
         ("repairs", "{repairs}".format_map),
         ("tool\nerrors", "{tool_errors}".format_map),
+        ("forged", "{forged}".format_map),
         ("http\nretries", "{transport_retries}".format_map),
         ("infra\nerrors", "{infra_errors}".format_map),
     ]
 
 
 TESTERS: Columns = [
-    ("tester", "{tester}".format_map),
+    ("tester", _name("tester")),
     ("test\nfiles", "{test_files}".format_map),
     ("passed\n%", _percent("generated_passed_pct")),
     ("false\nalarm %", _percent("false_alarm_pct")),
@@ -69,7 +71,7 @@ TESTERS: Columns = [
 
 
 SPENDING: Columns = [
-    ("pair", "{pair}".format_map),
+    ("pair", _name("pair")),
     ("role", "{role}".format_map),
     ("model", "{model}".format_map),
     ("input", "{input:,}".format_map),
@@ -91,7 +93,9 @@ def spending_rows(pairs: list[Row]) -> list[Row]:
             continue
         for role in ROLES:
             kinds = {kind: pair[f"{role}_{kind}"] for kind in (*KINDS, "cost")}
-            rows.append({"pair": pair["pair"], "role": role, "model": pair[role], **kinds})
+            rows.append(
+                {"pair": pair["pair"], "mark": pair["mark"], "role": role, "model": pair[role], **kinds}
+            )
         totals = {kind: sum(row[kind] for row in rows[-len(ROLES) :]) for kind in KINDS}
         rows.append({**pair, "role": "all", "model": "", **totals})
     return rows
@@ -109,8 +113,8 @@ def _signed_dollars(value: float) -> str:
 
 
 DIFFERENCES: Columns = [
-    ("first", lambda each: each.first),
-    ("second", lambda each: each.second),
+    ("first", lambda each: each.names[0]),
+    ("second", lambda each: each.names[1]),
     ("tasks", lambda each: str(each.tasks)),
     ("points", lambda each: _change(each.difference_pct, each.interval_pct, "{:+.1f}".format)),
     ("p", lambda each: f"{each.p_holm:.2g}" if each.tasks else "-"),
@@ -132,13 +136,22 @@ SAVINGS: Columns = [
 ]
 
 
-def in_short(tables: Tables) -> str:
-    """Tell which pair is best, and which are not shown to be worse; empty where there is but one."""
-    if len(tables.best) + len(tables.comparisons) < 2:
+def headline(ranking: Ranking) -> str:
+    """Tell which is best or which are tied, and what is shown of the others; empty where there is but one."""
+    if len((*ranking.best, *ranking.close, *ranking.worse, *ranking.mocks)) < 2:
         return ""
-    best, *others = tables.best
-    rest = f"not shown to be worse: {', '.join(others)}" if others else "all others are shown to be worse"
-    return f"best: {best}; {rest} (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
+    best = f"best: {ranking.best[0]}"
+    if len(ranking.best) > 1:
+        best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (the cheaper first, then the faster)"
+    parts = [best]
+    if ranking.close:
+        parts.append(f"not shown to be worse: {', '.join(ranking.close)}")
+    elif ranking.worse:
+        parts.append("all others are shown to be worse")
+    if ranking.mocks:
+        parts.append(f"apart, as no model wrote their code: {', '.join(ranking.mocks)}")
+    method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
+    return "; ".join(parts) + method * bool(ranking.close or ranking.worse)
 
 
 def markdown(tables: Tables) -> str:
@@ -147,7 +160,7 @@ def markdown(tables: Tables) -> str:
     if tables.testers:
         parts.append(markdown_table(TESTERS, tables.testers))
     parts.append(markdown_table(SPENDING, spending_rows(tables.pairs)))
-    parts += [text.replace("|", "\\|") for text in (in_short(tables), tables.note) if text]
+    parts += [text.replace("|", "\\|") for text in (headline(tables.ranking), tables.note) if text]
     return "\n\n".join(parts) + "\n"
 
 
@@ -190,7 +203,7 @@ def print_tables(tables: Tables, console: Any) -> None:
         print_table(console, TESTERS, tables.testers, "testers")
     spending = [column for column in SPENDING if column[0] != "model"]
     print_table(console, spending, spending_rows(tables.pairs), "tokens and cost")
-    for text in (in_short(tables), tables.note):
+    for text in (headline(tables.ranking), tables.note):
         if text:
             console.print(text, markup=False, soft_wrap=True)
 

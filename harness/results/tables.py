@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results import aggregate, compare
-from harness.results.columns import BY
-from harness.results.compare import Comparison
+from harness.results.columns import BY, marked
+from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
 
 Row = dict[str, Any]
+NAMES_A_WRITER = ("pair", "coder", "tester")  # rows in which mocks and models cannot meet
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ class Tables:
         by: Rows of ``aggregate.summary``, for each of ``columns.BY``.
         testers: Rows by tester, without those that wrote no test file.
         comparisons: Of all pairs with each other.
-        best: The pair with the highest rate, and those that are not shown to be worse.
+        ranking: Which pairs are best, and how sure that is.
         note: A line on what the figures are.
     """
 
     by: Mapping[str, list[Row]]
     testers: list[Row]
     comparisons: list[Comparison]
-    best: list[str]
+    ranking: Ranking
     note: str
 
     @property
@@ -40,16 +41,26 @@ class Tables:
 
 def tables_of(trials: Table, further: str = "") -> Tables:
     """Return all tables of a run from its priced trials; ``further`` ends the note."""
-    by = {name: aggregate.rows_of(aggregate.summary(trials, name)) for name in BY}
-    rates = {row["pair"]: row["solved_pct"] for row in by["pair"] if row["trials"]}
-    comparisons = compare.within_run(trials, "pair") if len(rates) > 1 else []
+    by = {name: rows_by(trials, name) for name in BY}
+    pairs = sum(bool(row["trials"]) for row in by["pair"])
+    comparisons = compare.within_run(trials, "pair") if pairs > 1 else []
     return Tables(
         by=by,
         testers=[row for row in by["tester"] if row["test_files"]],
         comparisons=comparisons,
-        best=compare.best(comparisons, rates),
+        ranking=compare.rank(comparisons, by["pair"], "pair"),
         note=note(aggregate.rows_of(trials), by["pair"]) + further,
     )
+
+
+def rows_by(trials: Table, by: str) -> list[Row]:
+    """Return the rows of one table of results.
+
+    Rows that pool several pairs (of an orchestrator, a task, a tag ...) leave out mocks, unless there is
+    nothing else: what the task file wrote must not raise a model's rate.
+    """
+    pooled = trials if by in NAMES_A_WRITER else aggregate.apart(trials)
+    return aggregate.rows_of(aggregate.summary(pooled, by))
 
 
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
@@ -68,8 +79,17 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     epochs = sorted({row["k"] for row in pairs if row["k"] > 1})
     if epochs:
         parts.append(f"k of pass@k and pass^k is {', '.join(map(str, epochs))}")
+    repeated = [marked(row["pair"], row["mark"]) for row in pairs if row["repeated"]]
+    if repeated:
+        parts.append(
+            f"the epochs of {', '.join(repeated)} are the same conversations, so one of each counts in "
+            "intervals and pass@k"
+        )
     if any(row["backend"] == "local" for row in rows):
-        parts.append("backend local: a small local model stands in for Claude")
-    if any(row["backend"] == "mock" for row in rows):
-        parts.append("backend mock: no model wrote code or tests, but the task file did")
+        parts.append("stand-in: a small local model in place of Claude")
+    mocks = sum(row["backend"] == "mock" for row in rows)
+    if 0 < mocks < len(rows):
+        parts.append(f"{mocks} trials of mocks are in no row that pools pairs")
+    if mocks:
+        parts.append("mock: no model wrote code or tests, but the task file did")
     return "; ".join(parts) + "."

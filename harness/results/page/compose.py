@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
 from harness.results import render
-from harness.results.columns import BY, TOKENS
+from harness.results.columns import BY, TOKENS, mark_of, marked
 from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
 from harness.results.page.figure import rate_against_cost
 from harness.results.pricing import dollars
@@ -72,19 +72,22 @@ def page(
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
     """Yield sentences on what a reader wants to know first."""
-    if short := render.in_short(tables):
+    if short := render.headline(tables.ranking):
         yield short[:1].upper() + short[1:] + "."
     measured = [row for row in tables.pairs if row["trials"]]
     for row in measured:
-        if row["pair"] in tables.best[:1]:
+        if (name := marked(row["pair"], row["mark"])) in tables.ranking.best:
             low, high = row["solved_low_pct"], row["solved_high_pct"]
             yield (
-                f"{row['pair']} solved {row['solved']} of {row['trials']} trials of {row['tasks']} tasks: "
+                f"{name} solved {row['solved']} of {row['trials']} trials of {row['tasks']} tasks: "
                 f"{row['solved_pct']:.1f} % (95 % interval {low:.1f} to {high:.1f})."
             )
-    for row in measured:
+    free = [row for row in measured if row["cost_per_trial"] == 0]
+    if free and len(free) == len(measured):
+        yield "No trial cost anything."
+    for row in measured if len(free) < len(measured) else ():
         unknown = f" (no price is known for {row['unpriced']})" if row["unpriced"] else ""
-        yield f"{row['pair']} costs {dollars(row['cost_per_trial'])} a trial{unknown}."
+        yield f"{marked(row['pair'], row['mark'])} costs {dollars(row['cost_per_trial'])} a trial{unknown}."
     outcomes = Counter(row["outcome"].replace("_", " ") for row in rows)
     yield "Outcomes: " + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) + "."
 
@@ -92,13 +95,15 @@ def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
 def _heat(rows: Iterable[Row]) -> dict[str, Any]:
     """Return cells of task by pair; each leads to the first trial that was not solved, or else the first."""
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    backends: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         cells[row["task"], row["pair"]].append(row)
+        backends[row["pair"]].add(row["backend"])
     difficulty = {row["task"]: row["difficulty"] for row in rows}
     pairs = sorted({pair for _, pair in cells})
     order = [*get_args(Difficulty), None]
     return {
-        "pairs": pairs,
+        "pairs": [marked(pair, mark_of(backends[pair])) for pair in pairs],
         "rows": [
             {
                 "task": task,

@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from harness.results.columns import TOKENS
+from harness.results.columns import TOKENS, marked
 from harness.results.tables import Row
 
 VARIABLES = {"#010203": "var(--ink)", "#040506": "var(--line)", "#070809": "var(--point)"}
@@ -38,7 +38,7 @@ def rate_against_cost(pairs: list[Row]) -> Figure:
     measured = [row for row in pairs if row["trials"]]
     in_dollars = all(row["cost"] is not None for row in measured) and any(row["cost"] for row in measured)
     axis = "cost per trial" if in_dollars else "tokens per trial"
-    marks = tuple((number, row["pair"]) for number, row in enumerate(measured, start=1))
+    marks = tuple((number, marked(row["pair"], row["mark"])) for number, row in enumerate(measured, start=1))
     across = [
         row["cost_per_trial"] if in_dollars else sum(row[name] for name in TOKENS) / row["trials"]
         for row in measured
