@@ -32,13 +32,13 @@ LIMITS: dict[str, Stop] = {
 
 
 class Agent(Protocol):
-    """The orchestrator's side of the conversation."""
+    """The orchestrator's side of the conversation. ApiError: Letta, or the model behind it, failed."""
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Send a user message."""
 
     def work(self, text: str, max_steps: int) -> Turn:
-        """Send a user message; the agent works with its server tools until it ends its turn."""
+        """Send a user message; the agent works with its server tools for at most so many model calls."""
 
     def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of the tool calls that the agent waits for."""

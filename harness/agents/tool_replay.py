@@ -34,7 +34,11 @@ class ServerSide(Protocol):
         """Environment variables of the child process in which Letta runs the tools."""
 
     def playback(self) -> AbstractContextManager[None]:
-        """Let Claude answer, inside, as it answered Letta's tools since the last time."""
+        """Let Claude answer, inside, as it answered Letta's tools since the last time.
+
+        Raises:
+            ApiError: Claude could not be used, or was asked something else.
+        """
 
     def check(self, files: Mapping[str, str]) -> None:
         """Compare these files with those that Letta's tools wrote.

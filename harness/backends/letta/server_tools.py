@@ -45,11 +45,7 @@ class Live:
 
     @contextmanager
     def playback(self) -> Iterator[None]:
-        """Play the exchanges with Claude that were not played yet.
-
-        Raises:
-            ApiError: Claude could not be used, or was asked something else.
-        """
+        """Play the exchanges with Claude that were not played yet; see ``ServerSide.playback``."""
         if self.gateway.faults:
             raise self.gateway.faults[0]
         exchanges = self.exchanges()
@@ -76,13 +72,9 @@ def live(
     files: Mapping[str, str],
     exchanges: Callable[[], tuple[Exchange, ...]],
 ) -> Iterator[Live]:
-    """Keep a folder with a trial's files and a gateway, as long as the block runs.
+    """Keep a folder with a trial's files and a gateway to ``upstream``, as long as the block runs.
 
-    Args:
-        upstream: The backend that the gateway passes requests on to.
-        context: The trial, as its tools see it.
-        files: The files that are there before it.
-        exchanges: Returns the exchanges with Claude so far.
+    ``exchanges`` returns the exchanges with Claude so far.
     """
     gateway = Gateway(upstream)
     with tempfile.TemporaryDirectory(prefix="trial-") as name, serve(gateway.respond) as address:
@@ -93,11 +85,7 @@ def live(
 
 
 def require_here(letta_url: str) -> None:
-    """Refuse a Letta server that cannot reach this process.
-
-    Raises:
-        ApiError: It is on another machine.
-    """
+    """Raise ApiError if the Letta server is on another machine and so cannot reach this process."""
     host = urlsplit(letta_url).hostname or ""
     if host not in LOOPBACK:
         raise ApiError(
