@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import ExecutedCall, ToolReturn, Turn
+from harness.agents.messages import ExecutedCall, Turn
 from harness.agents.tools import Tools
-from harness.agents.transcript import Event, Fault, Said, Spent, Stop, Tested
+from harness.agents.transcript import Event, Fault, Returned, Said, Spent, Stop, Tested
 from harness.errors import ApiError
 from harness.tasks.trial import Trial
 
@@ -40,19 +40,13 @@ class Agent(Protocol):
     def work(self, text: str, max_steps: int) -> Turn:
         """Send a user message; the agent works with its server tools for at most so many model calls."""
 
-    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+    def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of the tool calls that the agent waits for."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """The result of the generated tests, as the orchestrator may see it.
-
-    Attributes:
-        passed: The generated tests pass on the generated code.
-        summary: One line.
-        output: Cleaned test output, the same on every machine.
-    """
+    """The result of the generated tests; ``output`` is cleaned, the same on every machine."""
 
     passed: bool
     summary: str
@@ -143,9 +137,9 @@ class Loop:
         """
         model = self.trial.pair.orchestrator.model
         self.note(Spent(attempt, "orchestrator", model, turn.usage, turn.steps))
-        for number in range(len(turn.texts) + 1):
+        last = len(turn.texts)
+        for number in range(last + 1):
             if self.replay is not None:
-                last = len(turn.texts)
                 self.replay([each for each in turn.ran if min(each.before, last) == number], attempt)
             for thinking, text in turn.texts[number : number + 1]:
                 self.note(Said(attempt, "orchestrator", text, thinking))

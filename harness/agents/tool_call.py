@@ -28,11 +28,9 @@ class ToolContext:
     """A trial as its tools see it, in values that JSON can carry.
 
     Attributes:
-        code_file: Where the coder writes, unless the call names another file.
-        test_file: Where the tester writes, likewise.
+        code_file: Where the coder writes, unless the call names another file; ``test_file`` likewise.
         given: Names of the files that were there before the trial.
-        models: Of the ``coder`` and the ``tester``.
-        systems: Their system prompts.
+        models: By role, as ``systems``, their system prompts.
         max_tokens: Output tokens of one answer.
         words: The templates of ``prompts.py``, by name.
     """
@@ -64,12 +62,7 @@ def execute(
 ) -> ToolResult:
     """Let Claude write one file into the workspace.
 
-    Args:
-        role: The role whose tool was called.
-        arguments: Those of the call, as the model wrote them.
-        context: The trial.
-        workspace: The trial's files.
-        ask: Sends a prompt to Claude; returns the answer, and True if it was cut off.
+    ``ask`` sends a prompt to Claude; it returns the answer, and True if that was cut off.
 
     Raises:
         ToolError, WorkspaceError: It cannot be done; the message is meant for the orchestrator.

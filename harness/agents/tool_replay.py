@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import ExecutedCall, Refused, ToolCall, ToolReturn
+from harness.agents.messages import ExecutedCall, Refused
 from harness.agents.tool_call import ToolError
 from harness.agents.tools import Tools, parse_call
 from harness.agents.transcript import Called, Returned
@@ -80,22 +80,23 @@ class ToolReplay:
         note = self.tools.note
         with self.server_side.playback():
             for each in ran:
-                call, reported = each.call, each.returned
+                call = each.call
                 note(Called(attempt, call.call_id, call.name, call.arguments))
-                if reported.ok or reported.text.startswith(letta_error(call.name, "")):
-                    self._compare(call, reported, attempt)
-                elif not _refused_by_letta(call, reported):
-                    raise ApiError(f"Letta could not run {call.name}: {reported.text}", remedy=NOT_RUN)
-                note(Returned(attempt, call.call_id, reported.ok, reported.text))
+                if each.ok or each.text.startswith(letta_error(call.name, "")):
+                    self._compare(each, attempt)
+                elif not _refused_by_letta(each):
+                    raise ApiError(f"Letta could not run {call.name}: {each.text}", remedy=NOT_RUN)
+                note(Returned(attempt, call.call_id, each.ok, each.text))
 
-    def _compare(self, call: ToolCall, reported: ToolReturn, attempt: int) -> None:
+    def _compare(self, ran: ExecutedCall, attempt: int) -> None:
+        name = ran.call.name
         try:
-            ok, text = True, self.tools.execute(call, attempt)
+            ok, text = True, self.tools.execute(ran.call, attempt)
         except (ToolError, WorkspaceError, Refused) as error:
-            ok, text = False, letta_error(call.name, str(error))
-        if (ok, text) != (reported.ok, reported.text):
+            ok, text = False, letta_error(name, str(error))
+        if (ok, text) != (ran.ok, ran.text):
             raise ApiError(
-                f"{call.name} said {shorten(reported.text, 200)!r} in Letta's sandbox, "
+                f"{name} said {shorten(ran.text, 200)!r} in Letta's sandbox, "
                 f"and {shorten(text, 200)!r} when it was carried out again"
             )
 
@@ -105,13 +106,13 @@ def letta_error(tool: str, message: str) -> str:
     return f"Error executing function {tool}: ToolError: {' '.join(message.split())}"[:MAX_ERROR_CHARS]
 
 
-def _refused_by_letta(call: ToolCall, reported: ToolReturn) -> bool:
+def _refused_by_letta(ran: ExecutedCall) -> bool:
     """Return True if Letta refused a call for what the model made of it."""
-    if not reported.text.startswith("Error executing function"):
+    if not ran.text.startswith("Error executing function"):
         return True
     try:
-        _, arguments = parse_call(call)
+        _, arguments = parse_call(ran.call)
     except ToolError:
         return True
-    known = prompts.definitions(guided=False)[call.name]["parameters"]["properties"]
+    known = prompts.definitions(guided=False)[ran.call.name]["parameters"]["properties"]
     return not set(arguments) <= set(known)

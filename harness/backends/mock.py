@@ -61,7 +61,7 @@ class Mock:
         return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Answer in the form of the Messages API; see ``gateway.Upstream.forward``.
+        """Answer in the form of the Messages API; see ``Claude.forward``.
 
         Raises:
             SpecError: The task has no such bug or script.

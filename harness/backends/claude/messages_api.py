@@ -58,7 +58,7 @@ class MessagesApi:
             raise _no_api(self._display_url) from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Pass a request on as it is; see ``gateway.Upstream.forward``."""
+        """Pass a request on as it is; see ``Claude.forward``."""
         create = self._client.messages.with_raw_response.create
         return bytes(self._send(role, str(body["model"]), lambda: create(**body)).http_response.content)
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from harness.agents.messages import ToolReturn, Turn
+from harness.agents.messages import Turn
 from harness.agents.tools import ROLES
+from harness.agents.transcript import Returned
 from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
@@ -161,7 +162,7 @@ class Agent:
         message = [{"role": "user", "content": text}]
         return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
 
-    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+    def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of all the tool calls that the agent waits for."""
         approvals = [
             {

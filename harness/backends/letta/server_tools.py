@@ -20,10 +20,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.agents.messages import Claude
 from harness.agents.tool_call import ToolContext
 from harness.agents.tool_replay import SECRETS
 from harness.backends.folder import require_files, write_files
-from harness.backends.letta.gateway import Gateway, Upstream
+from harness.backends.letta.gateway import Gateway
 from harness.backends.loopback import serve
 from harness.cassette import recorder
 from harness.cassette.exchange import Exchange
@@ -67,16 +68,16 @@ class Live:
 
 @contextmanager
 def live(
-    upstream: Upstream,
+    claude: Claude,
     context: ToolContext,
     files: Mapping[str, str],
     exchanges: Callable[[], tuple[Exchange, ...]],
 ) -> Iterator[Live]:
-    """Keep a folder with a trial's files and a gateway to ``upstream``, as long as the block runs.
+    """Keep a folder with a trial's files and a gateway to ``claude``, as long as the block runs.
 
     ``exchanges`` returns the exchanges with Claude so far.
     """
-    gateway = Gateway(upstream)
+    gateway = Gateway(claude)
     with tempfile.TemporaryDirectory(prefix="trial-") as name, serve(gateway.respond) as address:
         folder = Path(name).resolve()
         write_files(folder, files)
