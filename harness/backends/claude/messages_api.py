@@ -8,13 +8,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Role, Usage
-from harness.backends.claude.api_errors import diagnose
+from harness.backends.claude.api_errors import Diagnosis, diagnose
 from harness.backends.retries import SPEND_CAP, Transport, status_of
 from harness.errors import ApiError
 from harness.redact import without_password
@@ -83,24 +82,11 @@ def _no_api(url: str, what: str = "is no Messages API") -> ApiError:
     return ApiError(f"what answers at {url} {what}", remedy="correct ANTHROPIC_BASE_URL")
 
 
-@dataclass(frozen=True)
-class ProbeFailure:
-    """The answer to a failed probe: its HTTP status, None if no answer came, and its text."""
+def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | None:
+    """Ask a model for one token, once: the cheapest call that shows an empty account.
 
-    status: int | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A model that an endpoint offers, and the day on which it ends, if that is known."""
-
-    name: str
-    retires: date | None = None
-
-
-def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
-    """Ask a model for one token, once: the cheapest call that shows an empty account. None if it answers."""
+    Returns None if it answers, else why it does not, and the words of the service.
+    """
     import anthropic
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
@@ -110,14 +96,16 @@ def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
         )
         _answer(message, model)
     except anthropic.APIError as error:
-        return ProbeFailure(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
+        status, text = status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip()
     except (AttributeError, KeyError, TypeError, ValueError):
-        return ProbeFailure(200, "what answers there is no Messages API")
-    return None
+        status, text = 200, "what answers there is no Messages API"
+    else:
+        return None
+    return diagnose(status, text, key=api_key), text
 
 
-def offered(base_url: str, api_key: str) -> list[Offered]:
-    """List the models of an endpoint. Costs nothing.
+def offered(base_url: str, api_key: str) -> dict[str, date | None]:
+    """List the models of an endpoint, each with the day on which it ends, if that is known. Costs nothing.
 
     Raises:
         ApiError: It lists none, or cannot be reached.
@@ -126,7 +114,7 @@ def offered(base_url: str, api_key: str) -> list[Offered]:
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
     try:
-        listed = [(str(each.id), each.retires_at) for each in client.models.list(limit=100)]
+        listed = {str(each.id): each.retires_at for each in client.models.list(limit=100)}
     except anthropic.APIError as error:
         raise ApiError(
             f"Claude's models at {without_password(base_url)}: {_reason(error)}",
@@ -134,7 +122,7 @@ def offered(base_url: str, api_key: str) -> list[Offered]:
         ) from None
     except (ValueError, AttributeError, TypeError):
         raise _no_api(without_password(base_url), "lists no models") from None
-    return [Offered(name, ends.date() if isinstance(ends, datetime) else None) for name, ends in listed]
+    return {name: ends.date() if isinstance(ends, datetime) else None for name, ends in listed.items()}
 
 
 def _error_code(error: Exception) -> str:
