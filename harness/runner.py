@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 from harness import redact
 from harness.agents import prompts
 from harness.agents.loop import Check, Loop
-from harness.agents.tool_replay import Replayed, ServerSide, ToolReplay
+from harness.agents.tool_replay import Replayed, ServerSide, replay
 from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.agents.workspace import Workspace
@@ -258,8 +259,8 @@ class _Run:
             ) as agent,
             self._every_attempt_kept(),
         ):
-            replay = ToolReplay(tools, behind).replay if in_letta else None
-            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note, replay).run()
+            again = partial(replay, tools, behind) if in_letta else None
+            stop = Loop(self.trial, agent, tools, lambda: self._check(behind), self._note, again).run()
         return Transcript(tuple(self.events), stop)
 
     @contextmanager

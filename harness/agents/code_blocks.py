@@ -1,8 +1,8 @@
 """Fenced code blocks: write code into a prompt, and find it in an answer.
 
 Fences are those of CommonMark (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), but for their limits
-inside of lists and quotes. This module is part of the text that Letta's tool sandbox runs
-(``backends/letta/tool_source.py``), so it imports the standard library and ``harness.text`` only.
+inside of lists and quotes. Letta's tool sandbox runs this module's source, too
+(``backends/letta/tool_source.py``): import the standard library and ``harness.text`` only.
 """
 
 from __future__ import annotations

@@ -58,7 +58,6 @@ class Loop:
     """One trial's conversation, to be run once.
 
     Attributes:
-        check: Runs the generated tests.
         note: Called with every event as it happens.
         replay: Executes again what Letta executed; None with client tools.
     """
@@ -70,9 +69,6 @@ class Loop:
     note: Callable[[Event], None]
     replay: Callable[[Sequence[ExecutedCall], int], None] | None = None
 
-    def __post_init__(self) -> None:
-        self._calls_left = self.trial.task.limits.max_tool_calls
-
     def run(self) -> Stop:
         """Work until the tests pass, the repairs are used up, or a limit is reached.
 
@@ -80,13 +76,12 @@ class Loop:
             ApiError: Letta, or the model behind it, failed.
         """
         task = self.trial.task
+        self._calls_left = task.limits.max_tool_calls
         names = {"code_file": task.code_file, "test_file": task.test_file, "spec": task.spec.rstrip()}
         message = prompts.TASK.format(**names)
         for attempt in range(1, task.limits.max_repairs + 2):
             self.note(Said(attempt, "user", message))
-            stop = (
-                self._attempt(attempt, message) if self.replay is None else self._in_letta(attempt, message)
-            )
+            stop = self._attempt(attempt, message)
             check = self.check()
             self.note(Tested(attempt, check.passed, check.output))
             if check.passed or stop != "done":
@@ -95,6 +90,8 @@ class Loop:
         return "done"
 
     def _attempt(self, attempt: int, message: str) -> Stop:
+        if self.replay is not None:
+            return self._in_letta(attempt, message)
         done: list[str] = []
         turn = self._record(attempt, self.agent.say(message, self._offered(done)))
         while turn.calls:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
@@ -61,44 +60,37 @@ class Replayed:
         """Do nothing: the files were compared before the recording was kept."""
 
 
-@dataclass(frozen=True)
-class ToolReplay:
-    """Executes again, with the trial's tools, what Letta executed."""
+def replay(tools: Tools, server_side: ServerSide, ran: Sequence[ExecutedCall], attempt: int) -> None:
+    """Execute again, with the trial's tools, what Letta executed, and note it.
 
-    tools: Tools
-    server_side: ServerSide
+    What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and is
+    only noted.
 
-    def replay(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
-        """Execute these calls again, and note them.
+    Raises:
+        ApiError: Letta could not run a tool, or it did something else there.
+    """
+    with server_side.playback():
+        for each in ran:
+            call = each.call
+            tools.note(Called(attempt, call.call_id, call.name, call.arguments))
+            if each.ok or each.text.startswith(letta_error(call.name, "")):
+                _compare(tools, each, attempt)
+            elif not _refused_by_letta(each):
+                raise ApiError(f"Letta could not run {call.name}: {each.text}", remedy=NOT_RUN)
+            tools.note(Returned(attempt, call.call_id, each.ok, each.text))
 
-        What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and
-        is only noted.
 
-        Raises:
-            ApiError: Letta could not run a tool, or it did something else there.
-        """
-        note = self.tools.note
-        with self.server_side.playback():
-            for each in ran:
-                call = each.call
-                note(Called(attempt, call.call_id, call.name, call.arguments))
-                if each.ok or each.text.startswith(letta_error(call.name, "")):
-                    self._compare(each, attempt)
-                elif not _refused_by_letta(each):
-                    raise ApiError(f"Letta could not run {call.name}: {each.text}", remedy=NOT_RUN)
-                note(Returned(attempt, call.call_id, each.ok, each.text))
-
-    def _compare(self, ran: ExecutedCall, attempt: int) -> None:
-        name = ran.call.name
-        try:
-            ok, text = True, self.tools.execute(ran.call, attempt)
-        except (ToolError, WorkspaceError, Refused) as error:
-            ok, text = False, letta_error(name, str(error))
-        if (ok, text) != (ran.ok, ran.text):
-            raise ApiError(
-                f"{name} said {shorten(ran.text, 200)!r} in Letta's sandbox, "
-                f"and {shorten(text, 200)!r} when it was carried out again"
-            )
+def _compare(tools: Tools, ran: ExecutedCall, attempt: int) -> None:
+    name = ran.call.name
+    try:
+        ok, text = True, tools.execute(ran.call, attempt)
+    except (ToolError, WorkspaceError, Refused) as error:
+        ok, text = False, letta_error(name, str(error))
+    if (ok, text) != (ran.ok, ran.text):
+        raise ApiError(
+            f"{name} said {shorten(ran.text, 200)!r} in Letta's sandbox, "
+            f"and {shorten(text, 200)!r} when it was carried out again"
+        )
 
 
 def letta_error(tool: str, message: str) -> str:

@@ -44,9 +44,7 @@ class Usage:
 
     @classmethod
     def from_letta(cls, usage: Mapping[str, Any]) -> Usage:
-        """Return the tokens that an answer of Letta reports; what is missing counts as 0.
-
-        Letta's ``prompt_tokens`` include what caches were involved in.
+        """Return the tokens of an answer of Letta, whose ``prompt_tokens`` include those of caches.
 
         Raises:
             TypeError: A count is no whole number.
@@ -174,10 +172,9 @@ class Transcript:
 
     @property
     def wasted_calls(self) -> int:
-        """Tool calls that returned an error, or repeated one that had succeeded.
+        """Tool calls that returned an error, or repeated one of the same attempt that had succeeded.
 
-        A repeat has the same tool and arguments, in the same attempt. The tester may be called again once
-        the coder has written something else.
+        The tester may be called again once the coder has written something else.
         """
         wasted = 0
         done: set[tuple[int, str, str]] = set()

@@ -18,6 +18,7 @@ from harness.tasks.trial import Pair
 API_PREFIX = "sk-ant-api"
 ADMIN_PREFIX = "sk-ant-admin"
 QUOTES = "'\""
+UNSET = "unset it, if it is a leftover"
 OTHER_KEYS = {
     "OPENAI_API_KEY": "no openai/... orchestrator unless the Letta server has a key",
     "LETTA_API_KEY": "right for a server of your own without a password",
@@ -49,26 +50,20 @@ def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Ite
         else:
             yield Finding(name, "ok", f"not set: {without}")
     yield from addresses(environment)
-    if environment.get("ANTHROPIC_CUSTOM_HEADERS"):
-        yield Finding(
-            "ANTHROPIC_CUSTOM_HEADERS",
-            "warning",
-            "set: the SDK sends these headers with every request to Claude",
-            "unset it, if it is a leftover",
-        )
+    if environment.get(name := "ANTHROPIC_CUSTOM_HEADERS"):
+        yield Finding(name, "warning", "set: the SDK sends these headers with every request to Claude", UNSET)
 
 
 def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
     """Check that ANTHROPIC_API_KEY can be a key of the API."""
     name = "ANTHROPIC_API_KEY"
-    finding = partial(Finding, name)
+    warning, ok = partial(Finding, name, "warning"), partial(Finding, name, "ok")
     key = environment.get(name, "").strip()
     if not key:
-        return finding(
-            "error" if needed else "warning",
-            "not set",
-            "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none",
+        remedy = (
+            "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none"
         )
+        return Finding(name, "error" if needed else "warning", "not set", remedy)
     foreign = {
         CLI_TOKEN_PREFIX: (CLI_TOKEN.meaning, CLI_TOKEN.remedy),
         ADMIN_PREFIX: ("an admin key, which runs no model", "set an API key"),
@@ -76,32 +71,22 @@ def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
     if fault := _fault(environment, name, foreign):
         return fault
     if environment.get("ANTHROPIC_BASE_URL", "").strip():
-        return finding("ok", "set, for the endpoint of ANTHROPIC_BASE_URL")
+        return ok("set, for the endpoint of ANTHROPIC_BASE_URL")
     if not key.startswith(API_PREFIX):
-        return finding(
-            "warning", f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it"
-        )
+        return warning(f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it")
     if len(key) < 60:
-        return finding(
-            "warning", f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it"
-        )
-    return finding("ok", f"set, an API key by its beginning ({API_PREFIX}...)")
+        return warning(f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it")
+    return ok(f"set, an API key by its beginning ({API_PREFIX}...)")
 
 
 def _auth_token(environment: Mapping[str, str]) -> Iterator[Finding]:
     name = "ANTHROPIC_AUTH_TOKEN"
-    finding = partial(Finding, name)
     token = environment.get(name, "").strip()
     if token.startswith(CLI_TOKEN_PREFIX):
-        yield finding(
-            "error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", f"unset it; {CLI_TOKEN.remedy}"
-        )
+        seen = f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}"
+        yield Finding(name, "error", seen, f"unset it; {CLI_TOKEN.remedy}")
     elif token:
-        yield finding(
-            "warning",
-            "set, and not used: the harness sends ANTHROPIC_API_KEY",
-            "unset it, if it is a leftover",
-        )
+        yield Finding(name, "warning", "set, and not used: the harness sends ANTHROPIC_API_KEY", UNSET)
 
 
 def _cli_token(environment: Mapping[str, str]) -> Finding:
@@ -112,19 +97,13 @@ def _cli_token(environment: Mapping[str, str]) -> Finding:
         return finding("ok", "not set; only `backend: claude-code` uses it, or the CLI's own login")
     if not token.strip(QUOTES).startswith(CLI_TOKEN_PREFIX):
         kind = "an API key" if token.startswith((API_PREFIX, ADMIN_PREFIX)) else "no token of the CLI"
-        return finding(
-            "error",
-            f"by its beginning {kind}",
-            "set it to what `claude setup-token` prints; an API key belongs into ANTHROPIC_API_KEY",
-        )
+        remedy = "set it to what `claude setup-token` prints; an API key belongs into ANTHROPIC_API_KEY"
+        return finding("error", f"by its beginning {kind}", remedy)
     if fault := _fault(environment, name, {}):
         return fault
     if environment.get("ANTHROPIC_API_KEY", "").strip():
-        return finding(
-            "warning",
-            "set beside ANTHROPIC_API_KEY, which wins where the CLI is run by hand",
-            "keep the one that you mean to pay with",
-        )
+        seen = "set beside ANTHROPIC_API_KEY, which wins where the CLI is run by hand"
+        return finding("warning", seen, "keep the one that you mean to pay with")
     return finding("ok", f"set, a token of the Claude CLI by its beginning ({CLI_TOKEN_PREFIX}...)")
 
 
@@ -147,11 +126,8 @@ def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
             if _listens(host, port):
                 yield finding("ok", f"{url}, where something listens; {effect}")
             else:
-                yield finding(
-                    "error",
-                    f"{url}, where nothing listens: a leftover? {effect}",
-                    f"start what should listen there, or: unset {name}",
-                )
+                remedy = f"start what should listen there, or: unset {name}"
+                yield finding("error", f"{url}, where nothing listens: a leftover? {effect}", remedy)
         elif name == "ANTHROPIC_BASE_URL" and (host, given.split(":")[0]) != ("api.anthropic.com", "https"):
             yield finding("warning", f"{url}: {effect}", f"if that is not meant: unset {name}")
         else:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 
 from harness.backends import endpoints
 from harness.backends.checks.finding import Finding
@@ -75,9 +76,8 @@ def orchestrator(where: Endpoints, handle: str) -> Finding:
         except ApiError as error:
             return Finding("orchestrator", "error", f"{handle}: {error.message}", error.remedy)
     if turn.stop in ("error", "llm_api_error"):
-        return Finding(
-            "orchestrator", "error", f"{handle}: its turn ended with {turn.stop}", "see Letta's log"
-        )
+        seen = f"{handle}: its turn ended with {turn.stop}"
+        return Finding("orchestrator", "error", seen, "see Letta's log")
     return Finding("orchestrator", "ok", f"{handle} answers")
 
 
@@ -112,23 +112,22 @@ def openai(environment: Mapping[str, str]) -> Finding:
     """Check that OpenAI accepts the key: listing models costs nothing, and does not show an empty account."""
     key = environment.get("OPENAI_API_KEY", "").strip()
     url = environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
-    display = without_password(url)
+    display, error = without_password(url), partial(Finding, "openai", "error")
     if not url.startswith(("http://", "https://")):
-        return Finding("openai", "error", f"{display} is no address", "correct OPENAI_BASE_URL")
+        return error(f"{display} is no address", "correct OPENAI_BASE_URL")
     request = urllib.request.Request(  # noqa: S310  (http and https only, see above)
         f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"}
     )
     try:
         with urllib.request.urlopen(request, timeout=LIST_TIMEOUT_S) as answer:  # noqa: S310
             count = len(json.load(answer)["data"])
-    except urllib.error.HTTPError as error:
-        with error:
-            refused = error.code in (401, 403)
-            remedy = "set OPENAI_API_KEY to a valid key" if refused else "see OPENAI_BASE_URL"
-            return Finding("openai", "error", f"{display}: {error.code} {error.reason}", remedy)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            bad_key = refusal.code in (401, 403)
+            remedy = "set OPENAI_API_KEY to a valid key" if bad_key else "see OPENAI_BASE_URL"
+            return error(f"{display}: {refusal.code} {refusal.reason}", remedy)
     except (OSError, ValueError, KeyError, TypeError):
-        remedy = "check OPENAI_BASE_URL, the network"
-        return Finding("openai", "error", f"no list of models at {display}", remedy)
+        return error(f"no list of models at {display}", "check OPENAI_BASE_URL, the network")
     return Finding("openai", "ok", f"{count} models at {display}; what counts is the key of the Letta server")
 
 

@@ -96,7 +96,11 @@ def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | No
         )
         _answer(message, model)
     except anthropic.APIError as error:
-        status, text = status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip()
+        status, text = status_of(error), _reason(error)
+        # The code, such as which limit was reached, stands beside the message.
+        capped = SPEND_CAP if SPEND_CAP in str(error.body) else ""
+        if code := getattr(error, "error_code", None) or capped:
+            text += f" ({code})"
     except (AttributeError, KeyError, TypeError, ValueError):
         status, text = 200, "what answers there is no Messages API"
     else:
@@ -123,14 +127,6 @@ def offered(base_url: str, api_key: str) -> dict[str, date | None]:
     except (ValueError, AttributeError, TypeError):
         raise _no_api(without_password(base_url), "lists no models") from None
     return {name: ends.date() if isinstance(ends, datetime) else None for name, ends in listed.items()}
-
-
-def _error_code(error: Exception) -> str:
-    """Return an error's code beside its message, such as which limit was reached."""
-    code = getattr(error, "error_code", None)
-    if not code and SPEND_CAP in str(getattr(error, "body", "")):
-        code = SPEND_CAP
-    return f"({code})" if code else ""
 
 
 def _answer(message: Message, model: str) -> Answer:

@@ -1,10 +1,9 @@
 """Find what the harness has left in a Letta server, and remove it.
 
-A trial deletes its agent, but not a trial that was killed; and Letta 0.16.8 keeps an agent's memory blocks
-when the agent goes. Ours are: agents and tools with our tag; blocks of no agent whose label and text are
-those that the harness writes (a block cannot be tagged where an agent is made). Nothing else is ever touched.
-Letta's filter for blocks without agents gives some twice and others not at all, so who holds a block is read
-from the agents.
+A trial that was killed leaves its agent, and Letta 0.16.8 keeps an agent's memory blocks when the agent goes.
+Ours are: agents and tools with our tag; blocks of no agent whose label and text are those that the harness
+writes (a block cannot be tagged where an agent is made). Nothing else is ever touched. Letta's filter for
+blocks without agents gives some twice and others not at all, so who holds a block is read from the agents.
 """
 
 from __future__ import annotations
@@ -26,8 +25,6 @@ class Leftover:
     """An agent, block or tool of ours.
 
     Attributes:
-        kind: Which of them.
-        thing_id: Its id in Letta.
         name: An agent's or tool's name, a block's label.
         last_used: When an agent was made or used last; None where Letta does not tell.
         in_use: A run may be using it.

@@ -76,12 +76,7 @@ class Server:
         self._send(request)
 
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
-        """Create tools of the server or bring them up to date; return their ids, which stay the same.
-
-        Args:
-            definitions: Name, description and parameters of each, as models see them.
-            source: Python text with a function of each name.
-        """
+        """Create or update tools from Python text with a function of each name; return their lasting ids."""
         upsert = functools.partial(self._client.tools.upsert, source_code=source, tags=[LABEL])
         return tuple(
             self._create(functools.partial(upsert, json_schema=dict(each)), f"the tool {each['name']}")
