@@ -49,15 +49,11 @@ class Endpoints:
     live: bool = True
 
     def __post_init__(self) -> None:
-        for name, url, key in (
-            ("LETTA", self.letta_url, self.letta_key),
-            ("ANTHROPIC", self.claude_url, self.claude_key),
-        ):
+        places = {"LETTA": (self.letta_url, self.letta_key), "ANTHROPIC": (self.claude_url, self.claude_key)}
+        for name, (url, key) in places.items():
             if url and not url.startswith(("http://", "https://")):
-                raise ApiError(
-                    f"{name}_BASE_URL is no address: it must begin with http:// or https://",
-                    remedy="correct it",
-                )
+                wrong = f"{name}_BASE_URL is no address: it must begin with http:// or https://"
+                raise ApiError(wrong, remedy="correct it")
             if not (key.isascii() and key.isprintable()) or " " in key:
                 raise ApiError(f"{name}_API_KEY holds a blank, a line break or another character no key has")
 

@@ -83,9 +83,9 @@ def _no_api(url: str, what: str = "is no Messages API") -> ApiError:
 
 
 def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | None:
-    """Ask a model for one token, once: the cheapest call that shows an empty account.
+    """Ask a model for one token, the cheapest call that shows an empty account; None if it answers.
 
-    Returns None if it answers, else why it does not, and the words of the service.
+    Else the diagnosis, and the service's own words.
     """
     import anthropic
 

@@ -1,9 +1,8 @@
 """The requests of the tools in Letta's sandbox, passed on to Claude with the real key.
 
-The child process holds a key that is good for this trial only (``loopback.py``). What passes is recorded like
-every request of this process, and repeated after passing faults like them. Start it inside of the recording,
-and stop it first. Only the four fields that the tools send pass, to ``/coder/v1/messages`` and
-``/tester/v1/messages``.
+The child process holds a key that is good for this trial only (``loopback.py``). What passes is recorded and
+repeated like every request of this process: start it inside of the recording, and stop it first. Only four
+fields that the tools send pass, to ``/coder/v1/messages`` and ``/tester/v1/messages``.
 """
 
 from __future__ import annotations
