@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import redact
-from harness.agents import prompts
+from harness.agents import prompts, tool_replay
 from harness.agents.loop import Check, Loop
 from harness.agents.messages import Claude
-from harness.agents.tool_replay import Replayed, ServerSide, ToolReplay
+from harness.agents.tool_replay import Replayed, ServerSide
 from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.agents.workspace import Workspace
@@ -28,7 +28,6 @@ from harness.backends.claude.claude_code import ADDRESS
 from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
-from harness.backends.letta.gateway import Upstream
 from harness.backends.retries import Transport
 from harness.cassette import offline, recorder, staleness
 from harness.cassette.exchange import Exchange
@@ -249,13 +248,13 @@ def converse(
     with connection.letta.agent(
         trial.slug, trial.pair.orchestrator, prompts.ORCHESTRATOR, blocks, secrets
     ) as agent:
-        rerun = ToolReplay(tools, behind).replay if in_letta else None
+        rerun = partial(tool_replay.replay, tools, behind) if in_letta else None
         stop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun).run()
     return Transcript(tuple(state.events), stop)
 
 
 def _converse_in_letta(
-    state: TrialState, connection: Connection, claude: Upstream, recording: recorder.Recording
+    state: TrialState, connection: Connection, claude: Claude, recording: recorder.Recording
 ) -> Transcript:
     """Converse while Letta runs the tools; each call is executed again here, on the answers it got there."""
     trial = state.trial

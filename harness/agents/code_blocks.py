@@ -1,8 +1,8 @@
 """Fenced code blocks: write code into a prompt, and find it in an answer.
 
 Fences are those of CommonMark (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), but for their limits
-inside of lists and quotes. This module is part of the text that Letta's tool sandbox runs
-(``backends/letta/tool_source.py``), so it imports the standard library and ``harness.text`` only.
+inside of lists and quotes. Letta's tool sandbox runs this module's source, too
+(``backends/letta/tool_source.py``): import the standard library and ``harness.text`` only.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from harness.text import well_formed
 
-FENCE = re.compile(r"^(?P<indent>[ \t]{0,3})(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$", re.MULTILINE)
+BLOCK = re.compile(
+    r"^(?P<indent>[ \t]{0,3})(?P<fence>(?P<mark>[`~])(?P=mark){2,})[ \t]*(?P<info>[^`\n]*)$\n*"
+    r"(?P<code>.*?)(?P<end>^[ \t]{0,3}(?P=fence)(?P=mark)*[^\S\n]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 FILE_NAME = re.compile(r"[\w./-]*\w\.py\b")
 PYTHON = {"python", "py", "python3", "pycon"}
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
@@ -43,48 +46,26 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     was cut off.
     """
     answer = answer.replace("\r\n", "\n")
-    blocks = [block for block in _blocks(answer) if block.closed or not cut_off]
+    blocks = [block for block in BLOCK.finditer(answer) if block["end"] or not cut_off]
     if not blocks:
         return _tidy(answer) if not cut_off and _defines(answer) else None
-    best = max(blocks, key=lambda block: (*block.fits(path), len(block.code)))
-    return _tidy(best.code) if best.code.strip() else None
+    code = _code(max(blocks, key=lambda block: _fit(block, path)))
+    return _tidy(code) if code.strip() else None
 
 
-@dataclass(frozen=True)
-class _Block:
-    info: str
-    before: str
-    code: str
-    closed: bool
-
-    def fits(self, path: str) -> tuple[bool, bool, bool]:
-        """Rank the block: it names the file; it names no file; it is Python and compiles."""
-        first = self.code.split("\n", 1)[0]
-        comment = first if first.startswith("#") else ""
-        named = FILE_NAME.findall(f"{self.info}\n{self.before}\n{comment}")
-        is_python = (self.info.split() or ["python"])[0].lower() in PYTHON
-        return path in named, not named, is_python and _parse(self.code) is not None
+def _code(block: re.Match[str]) -> str:
+    """Return the code of a block, without the indent of its fence."""
+    return re.sub(rf"(?m)^[ \t]{{0,{len(block['indent'])}}}", "", block["code"])
 
 
-def _blocks(answer: str) -> list[_Block]:
-    blocks: list[_Block] = []
-    opened: re.Match[str] | None = None
-    for match in FENCE.finditer(answer):
-        if opened is None:
-            opened = match
-        elif match["fence"].startswith(opened["fence"]) and not match["info"].strip():
-            blocks.append(_block(answer, opened, match.start(), closed=True))
-            opened = None
-    if opened is not None:
-        blocks.append(_block(answer, opened, len(answer), closed=False))
-    return blocks
-
-
-def _block(answer: str, opened: re.Match[str], end: int, *, closed: bool) -> _Block:
-    before = answer[: opened.start()].rstrip("\n").rpartition("\n")[2]
-    code = answer[opened.end() : end].lstrip("\n")
-    indent = re.compile(rf"^[ \t]{{1,{len(opened['indent'])}}}", re.MULTILINE) if opened["indent"] else None
-    return _Block(opened["info"].strip(), before, indent.sub("", code) if indent else code, closed)
+def _fit(block: re.Match[str], path: str) -> tuple[bool, bool, bool, int]:
+    """Rank a block: it names the file; it names no file; it is Python and compiles; its length."""
+    code = _code(block)
+    before = block.string[: block.start()].rstrip("\n").rpartition("\n")[2]
+    comment = code.split("\n", 1)[0] if code.startswith("#") else ""
+    named = FILE_NAME.findall(f"{block['info']}\n{before}\n{comment}")
+    is_python = (block["info"].split() or ["python"])[0].lower() in PYTHON
+    return path in named, not named, is_python and _parse(code) is not None, len(code)
 
 
 def _tidy(code: str) -> str:
@@ -99,10 +80,9 @@ def _defines(code: str) -> bool:
 
 def _parse(code: str) -> ast.Module | None:
     try:
-        tree: ast.Module = compile_code(code, flags=ast.PyCF_ONLY_AST)
+        return cast("ast.Module", compile_code(code, flags=ast.PyCF_ONLY_AST))
     except NOT_PYTHON:
         return None
-    return tree
 
 
 def compile_code(code: str, path: str = "<answer>", *, flags: int = 0) -> Any:

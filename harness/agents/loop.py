@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import ExecutedCall, ToolReturn, Turn
+from harness.agents.messages import ExecutedCall, Turn
 from harness.agents.tools import Tools
-from harness.agents.transcript import Event, Fault, Said, Spent, Stop, Tested
+from harness.agents.transcript import Event, Fault, Returned, Said, Spent, Stop, Tested
 from harness.errors import ApiError
 from harness.tasks.trial import Trial
 
@@ -32,27 +32,21 @@ LIMITS: dict[str, Stop] = {
 
 
 class Agent(Protocol):
-    """The orchestrator's side of the conversation."""
+    """The orchestrator's side of the conversation. ApiError: Letta, or the model behind it, failed."""
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Send a user message."""
 
     def work(self, text: str, max_steps: int) -> Turn:
-        """Send a user message; the agent works with its server tools until it ends its turn."""
+        """Send a user message; the agent works with its server tools for at most so many model calls."""
 
-    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+    def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of the tool calls that the agent waits for."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """The result of the generated tests, as the orchestrator may see it.
-
-    Attributes:
-        passed: The generated tests pass on the generated code.
-        summary: One line.
-        output: Cleaned test output, the same on every machine.
-    """
+    """The result of the generated tests; ``output`` is cleaned, the same on every machine."""
 
     passed: bool
     summary: str
@@ -64,7 +58,6 @@ class Loop:
     """One trial's conversation, to be run once.
 
     Attributes:
-        check: Runs the generated tests.
         note: Called with every event as it happens.
         replay: Executes again what Letta executed; None with client tools.
     """
@@ -76,9 +69,6 @@ class Loop:
     note: Callable[[Event], None]
     replay: Callable[[Sequence[ExecutedCall], int], None] | None = None
 
-    def __post_init__(self) -> None:
-        self._calls_left = self.trial.task.limits.max_tool_calls
-
     def run(self) -> Stop:
         """Work until the tests pass, the repairs are used up, or a limit is reached.
 
@@ -86,13 +76,12 @@ class Loop:
             ApiError: Letta, or the model behind it, failed.
         """
         task = self.trial.task
+        self._calls_left = task.limits.max_tool_calls
         names = {"code_file": task.code_file, "test_file": task.test_file, "spec": task.spec.rstrip()}
         message = prompts.TASK.format(**names)
         for attempt in range(1, task.limits.max_repairs + 2):
             self.note(Said(attempt, "user", message))
-            stop = (
-                self._attempt(attempt, message) if self.replay is None else self._in_letta(attempt, message)
-            )
+            stop = self._attempt(attempt, message)
             check = self.check()
             self.note(Tested(attempt, check.passed, check.output))
             if check.passed or stop != "done":
@@ -101,6 +90,8 @@ class Loop:
         return "done"
 
     def _attempt(self, attempt: int, message: str) -> Stop:
+        if self.replay is not None:
+            return self._in_letta(attempt, message)
         done: list[str] = []
         turn = self._record(attempt, self.agent.say(message, self._offered(done)))
         while turn.calls:
@@ -143,9 +134,9 @@ class Loop:
         """
         model = self.trial.pair.orchestrator.model
         self.note(Spent(attempt, "orchestrator", model, turn.usage, turn.steps))
-        for number in range(len(turn.texts) + 1):
+        last = len(turn.texts)
+        for number in range(last + 1):
             if self.replay is not None:
-                last = len(turn.texts)
                 self.replay([each for each in turn.ran if min(each.before, last) == number], attempt)
             for thinking, text in turn.texts[number : number + 1]:
                 self.note(Said(attempt, "orchestrator", text, thinking))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.agents.transcript import Role, Usage
 
@@ -23,15 +24,17 @@ class Refused(Exception):
 
 
 class Claude(Protocol):
-    """A backend for the coder and the tester."""
+    """A backend for the coder and the tester.
+
+    Its methods raise ``Refused`` for a request that is unacceptable, such as a prompt that is too long,
+    and ``ApiError`` if the service cannot be used.
+    """
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
-        """Send one system prompt and one user message.
+        """Send one system prompt and one user message."""
 
-        Raises:
-            Refused: The request itself was unacceptable, such as a prompt that is too long.
-            ApiError: The service could not be used.
-        """
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """Pass a request of the Messages API on, for tools in Letta's sandbox; return the answer's body."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,12 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
-class ToolReturn:
-    """The answer to a tool call."""
-
-    call_id: str
-    ok: bool
-    text: str
-
-
-@dataclass(frozen=True)
 class ExecutedCall:
-    """A call that Letta executed itself. ``before``: the number of the turn's texts that came before it."""
+    """A call that Letta executed itself, and what it returned; ``before``: the number of texts before it."""
 
     call: ToolCall
-    returned: ToolReturn
+    ok: bool
+    text: str
     before: int
 
 

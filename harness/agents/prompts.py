@@ -91,9 +91,7 @@ def _tool(name: str, description: str, properties: dict[str, str], required: lis
         "description": description,
         "parameters": {
             "type": "object",
-            "properties": {
-                key: {"type": "string", "description": meaning} for key, meaning in properties.items()
-            },
+            "properties": {key: {"type": "string", "description": text} for key, text in properties.items()},
             "required": required,
         },
     }

@@ -1,8 +1,7 @@
 """One call of a coder or tester tool, from its arguments to the file that it writes.
 
-The harness executes it in its own process; with ``tools: server`` Letta's tool sandbox does. This module is
-part of the text that runs there (``backends/letta/tool_source.py``), so it imports the standard library and
-modules of that text only.
+The harness executes it in its own process; with ``tools: server`` Letta's tool sandbox does, from this source
+(``backends/letta/tool_source.py``): import the standard library and modules of that text only.
 """
 
 from __future__ import annotations
@@ -28,11 +27,9 @@ class ToolContext:
     """A trial as its tools see it, in values that JSON can carry.
 
     Attributes:
-        code_file: Where the coder writes, unless the call names another file.
-        test_file: Where the tester writes, likewise.
+        code_file: Where the coder writes, unless the call names another file; ``test_file`` likewise.
         given: Names of the files that were there before the trial.
-        models: Of the ``coder`` and the ``tester``.
-        systems: Their system prompts.
+        models: By role, as ``systems``, their system prompts.
         max_tokens: Output tokens of one answer.
         words: The templates of ``prompts.py``, by name.
     """
@@ -64,18 +61,12 @@ def execute(
 ) -> ToolResult:
     """Let Claude write one file into the workspace.
 
-    Args:
-        role: The role whose tool was called.
-        arguments: Those of the call, as the model wrote them.
-        context: The trial.
-        workspace: The trial's files.
-        ask: Sends a prompt to Claude; returns the answer, and True if it was cut off.
+    ``ask`` sends a prompt to Claude; it returns the answer, and True if that was cut off.
 
     Raises:
         ToolError, WorkspaceError: It cannot be done; the message is meant for the orchestrator.
     """
-    write_prompt = _coder_prompt if role == "coder" else _tester_prompt
-    path, prompt = write_prompt(check_spec(arguments), arguments, context, workspace)
+    path, prompt = _prompt(role, arguments, context, workspace)
     answer, cut_off = ask(prompt)
     code = extract_code(answer, path, cut_off=cut_off)
     if code is None:
@@ -104,35 +95,27 @@ def check_spec(arguments: Mapping[str, Any]) -> str:
     return well_formed(given.rstrip())
 
 
-def _coder_prompt(
-    task: str, arguments: Mapping[str, Any], context: ToolContext, workspace: Workspace
+def _prompt(
+    role: Author, arguments: Mapping[str, Any], context: ToolContext, workspace: Workspace
 ) -> tuple[str, str]:
-    path = inside(arguments.get("file_name") or context.code_file, arguments.get("workspace_dir"))
-    prompt = context.words["CODER_TASK"].format(spec=task, path=path)
-    return path, prompt + _files(context, workspace, path, besides={path})
-
-
-def _tester_prompt(
-    task: str, arguments: Mapping[str, Any], context: ToolContext, workspace: Workspace
-) -> tuple[str, str]:
-    folder = arguments.get("workspace_dir")
-    code_path = inside(arguments.get("code_file") or context.code_file, folder)
-    path = inside(arguments.get("file_name") or context.test_file, folder)
-    if code_path not in workspace:
-        raise ToolError(f"there is no {code_path} to test yet; call {context.words['CODER_TOOL']} first")
-    if path == code_path:
-        raise ToolError(f"the tests would overwrite {code_path}; name another file")
-    prompt = context.words["TESTER_TASK"].format(
-        spec=task, code=fenced(workspace[code_path]), path=path, module=module_of(code_path)
-    )
-    return path, prompt + _files(context, workspace, path, besides={path, code_path})
-
-
-def _files(context: ToolContext, workspace: Workspace, path: str, besides: set[str]) -> str:
-    """Quote the file as it is now, and the others that the task gives."""
-    now = context.words["CURRENT_FILE"].format(code=fenced(workspace[path])) if path in workspace else ""
-    return now + "".join(
-        context.words["OTHER_FILE"].format(path=other, code=fenced(workspace[other]))
-        for other in sorted(context.given)
-        if other not in besides
-    )
+    """Return the path to write and the prompt, which quotes the file as it is now and the others given."""
+    spec, folder, words = check_spec(arguments), arguments.get("workspace_dir"), context.words
+    if role == "coder":
+        path = inside(arguments.get("file_name") or context.code_file, folder)
+        quoted = {path}
+        prompt = words["CODER_TASK"].format(spec=spec, path=path)
+    else:
+        code_path = inside(arguments.get("code_file") or context.code_file, folder)
+        path = inside(arguments.get("file_name") or context.test_file, folder)
+        if code_path not in workspace:
+            raise ToolError(f"there is no {code_path} to test yet; call {words['CODER_TOOL']} first")
+        if path == code_path:
+            raise ToolError(f"the tests would overwrite {code_path}; name another file")
+        quoted = {path, code_path}
+        code, module = fenced(workspace[code_path]), module_of(code_path)
+        prompt = words["TESTER_TASK"].format(spec=spec, code=code, path=path, module=module)
+    if path in workspace:
+        prompt += words["CURRENT_FILE"].format(code=fenced(workspace[path]))
+    for other in sorted({*context.given} - quoted):
+        prompt += words["OTHER_FILE"].format(path=other, code=fenced(workspace[other]))
+    return path, prompt

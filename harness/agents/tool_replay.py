@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import ExecutedCall, Refused, ToolCall, ToolReturn
+from harness.agents.messages import ExecutedCall, Refused
 from harness.agents.tool_call import ToolError
 from harness.agents.tools import Tools, parse_call
 from harness.agents.transcript import Called, Returned
@@ -34,7 +33,11 @@ class ServerSide(Protocol):
         """Environment variables of the child process in which Letta runs the tools."""
 
     def playback(self) -> AbstractContextManager[None]:
-        """Let Claude answer, inside, as it answered Letta's tools since the last time."""
+        """Let Claude answer, inside, as it answered Letta's tools since the last time.
+
+        Raises:
+            ApiError: Claude could not be used, or was asked something else.
+        """
 
     def check(self, files: Mapping[str, str]) -> None:
         """Compare these files with those that Letta's tools wrote.
@@ -57,43 +60,37 @@ class Replayed:
         """Do nothing: the files were compared before the recording was kept."""
 
 
-@dataclass(frozen=True)
-class ToolReplay:
-    """Executes again, with the trial's tools, what Letta executed."""
+def replay(tools: Tools, server_side: ServerSide, ran: Sequence[ExecutedCall], attempt: int) -> None:
+    """Execute again, with the trial's tools, what Letta executed, and note it.
 
-    tools: Tools
-    server_side: ServerSide
+    What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and is
+    only noted.
 
-    def replay(self, ran: Sequence[ExecutedCall], attempt: int) -> None:
-        """Execute these calls again, and note them.
+    Raises:
+        ApiError: Letta could not run a tool, or it did something else there.
+    """
+    with server_side.playback():
+        for each in ran:
+            call = each.call
+            tools.note(Called(attempt, call.call_id, call.name, call.arguments))
+            if each.ok or each.text.startswith(letta_error(call.name, "")):
+                _compare(tools, each, attempt)
+            elif not _refused_by_letta(each):
+                raise ApiError(f"Letta could not run {call.name}: {each.text}", remedy=NOT_RUN)
+            tools.note(Returned(attempt, call.call_id, each.ok, each.text))
 
-        What Letta itself refuses (another tool, an argument that the tool has not) is the model's doing and
-        is only noted.
 
-        Raises:
-            ApiError: Letta could not run a tool, or it did something else there.
-        """
-        note = self.tools.note
-        with self.server_side.playback():
-            for each in ran:
-                call, reported = each.call, each.returned
-                note(Called(attempt, call.call_id, call.name, call.arguments))
-                if reported.ok or reported.text.startswith(letta_error(call.name, "")):
-                    self._compare(call, reported, attempt)
-                elif not _refused_by_letta(call, reported):
-                    raise ApiError(f"Letta could not run {call.name}: {reported.text}", remedy=NOT_RUN)
-                note(Returned(attempt, call.call_id, reported.ok, reported.text))
-
-    def _compare(self, call: ToolCall, reported: ToolReturn, attempt: int) -> None:
-        try:
-            ok, text = True, self.tools.execute(call, attempt)
-        except (ToolError, WorkspaceError, Refused) as error:
-            ok, text = False, letta_error(call.name, str(error))
-        if (ok, text) != (reported.ok, reported.text):
-            raise ApiError(
-                f"{call.name} said {shorten(reported.text, 200)!r} in Letta's sandbox, "
-                f"and {shorten(text, 200)!r} when it was carried out again"
-            )
+def _compare(tools: Tools, ran: ExecutedCall, attempt: int) -> None:
+    name = ran.call.name
+    try:
+        ok, text = True, tools.execute(ran.call, attempt)
+    except (ToolError, WorkspaceError, Refused) as error:
+        ok, text = False, letta_error(name, str(error))
+    if (ok, text) != (ran.ok, ran.text):
+        raise ApiError(
+            f"{name} said {shorten(ran.text, 200)!r} in Letta's sandbox, "
+            f"and {shorten(text, 200)!r} when it was carried out again"
+        )
 
 
 def letta_error(tool: str, message: str) -> str:
@@ -101,13 +98,13 @@ def letta_error(tool: str, message: str) -> str:
     return f"Error executing function {tool}: ToolError: {' '.join(message.split())}"[:MAX_ERROR_CHARS]
 
 
-def _refused_by_letta(call: ToolCall, reported: ToolReturn) -> bool:
+def _refused_by_letta(ran: ExecutedCall) -> bool:
     """Return True if Letta refused a call for what the model made of it."""
-    if not reported.text.startswith("Error executing function"):
+    if not ran.text.startswith("Error executing function"):
         return True
     try:
-        _, arguments = parse_call(call)
+        _, arguments = parse_call(ran.call)
     except ToolError:
         return True
-    known = prompts.definitions(guided=False)[call.name]["parameters"]["properties"]
+    known = prompts.definitions(guided=False)[ran.call.name]["parameters"]["properties"]
     return not set(arguments) <= set(known)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.agents import prompts
-from harness.agents.messages import Claude, Refused, ToolCall, ToolReturn
+from harness.agents.messages import Claude, Refused, ToolCall
 from harness.agents.tool_call import Author, ToolContext, ToolError, execute
 from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.agents.workspace import Workspace, WorkspaceError
@@ -61,7 +61,7 @@ class Tools:
         """The trial as the tools see it."""
         return tool_context(self.task, self.pair)
 
-    def call(self, call: ToolCall, attempt: int) -> ToolReturn:
+    def call(self, call: ToolCall, attempt: int) -> Returned:
         """Execute a tool call, whatever the model put into it, and note it."""
         self.note(Called(attempt, call.call_id, call.name, call.arguments))
         try:
@@ -72,8 +72,9 @@ class Tools:
             # The orchestrator may go on, but the trial can no longer tell anything about the models.
             self.note(Fault(attempt, str(error)))
             ok, text = False, "Error: Claude could not be reached."
-        self.note(Returned(attempt, call.call_id, ok, text))
-        return ToolReturn(call.call_id, ok, text)
+        returned = Returned(attempt, call.call_id, ok, text)
+        self.note(returned)
+        return returned
 
     def execute(self, call: ToolCall, attempt: int) -> str:
         """Execute a tool call; return the text for the orchestrator.

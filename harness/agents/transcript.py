@@ -44,9 +44,7 @@ class Usage:
 
     @classmethod
     def from_letta(cls, usage: Mapping[str, Any]) -> Usage:
-        """Return the tokens that an answer of Letta reports; what is missing counts as 0.
-
-        Letta's ``prompt_tokens`` include what caches were involved in.
+        """Return the tokens of an answer of Letta, whose ``prompt_tokens`` include those of caches.
 
         Raises:
             TypeError: A count is no whole number.
@@ -152,12 +150,7 @@ Watch: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Transcript:
-    """The events of a trial, and why it ended.
-
-    Attributes:
-        events: In the order in which they happened.
-        stop: ``done`` when the orchestrator ended its last turn by itself, else the limit it reached.
-    """
+    """The events of a trial. ``stop``: ``done`` if the orchestrator ended its last turn by itself."""
 
     events: tuple[Event, ...]
     stop: Stop = "done"
@@ -179,10 +172,9 @@ class Transcript:
 
     @property
     def wasted_calls(self) -> int:
-        """Tool calls that returned an error, or repeated one that had succeeded.
+        """Tool calls that returned an error, or repeated one of the same attempt that had succeeded.
 
-        A repeat has the same tool and arguments, in the same attempt. The tester may be called again once
-        the coder has written something else.
+        The tester may be called again once the coder has written something else.
         """
         wasted = 0
         done: set[tuple[int, str, str]] = set()
@@ -190,16 +182,15 @@ class Transcript:
         for event in self.events:
             if isinstance(event, Called):
                 calls[event.call_id] = event
-            if not isinstance(event, Returned):
-                continue
-            call = calls.get(event.call_id)
-            key = (event.attempt, call.tool, _canonical(call.arguments)) if call else None
-            if not event.ok or key is None or key in done:
-                wasted += 1
-                continue
-            if key[1] == CODER_TOOL:
-                done = {each for each in done if each[1] == CODER_TOOL}
-            done.add(key)
+            elif isinstance(event, Returned):
+                call = calls.get(event.call_id)
+                key = (event.attempt, call.tool, _canonical(call.arguments)) if call else None
+                if not event.ok or key is None or key in done:
+                    wasted += 1
+                    continue
+                if key[1] == CODER_TOOL:
+                    done = {each for each in done if each[1] == CODER_TOOL}
+                done.add(key)
         return wasted
 
     @property
@@ -207,8 +198,7 @@ class Transcript:
         """The last that the orchestrator said in its last attempt; empty if it said nothing there."""
         last = (self.attempts, "orchestrator", False)
         said = [event for event in self.events if isinstance(event, Said)]
-        texts = [event.text for event in said if (event.attempt, event.speaker, event.thinking) == last]
-        return texts[-1] if texts else ""
+        return next((e.text for e in said[::-1] if (e.attempt, e.speaker, e.thinking) == last), "")
 
     @property
     def steps(self) -> int:
@@ -250,11 +240,9 @@ def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
     Raises:
         KeyError, TypeError: A row is not one that ``to_json`` wrote.
     """
-    events = []
-    for row in rows:
-        fields = dict(row)
-        kind = EVENTS[fields.pop("kind")]
-        if kind is Spent:
-            fields["usage"] = Usage(**fields["usage"])
-        events.append(kind(**fields))
-    return tuple(events)
+
+    def event(kind: str, **fields: Any) -> Event:
+        usage = {"usage": Usage(**fields["usage"])} if EVENTS[kind] is Spent else {}
+        return EVENTS[kind](**fields | usage)
+
+    return tuple(event(**row) for row in rows)

@@ -25,7 +25,6 @@ from harness.errors import ApiError, StackError
 from harness.tasks.trial import Pair
 
 NO_KEY = "no-key"
-NOWHERE = "http://mock.invalid"
 NOT_RECORDED = ""  # the name of a service whose requests are no part of a recording
 
 
@@ -36,7 +35,10 @@ class Endpoints:
     Attributes:
         claude_url: Empty where the Claude CLI uses its own login.
         services: Base URL -> the service's name in a cassette; ``NOT_RECORDED`` is one of them.
-        live: Somebody is there; False in a replay, which does not wait either.
+        live: False in a replay, which does not wait either.
+
+    Raises:
+        ApiError: An address or a key cannot be one.
     """
 
     letta_url: str
@@ -46,12 +48,21 @@ class Endpoints:
     services: Mapping[str, str] = field(default_factory=dict)
     live: bool = True
 
+    def __post_init__(self) -> None:
+        places = {"LETTA": (self.letta_url, self.letta_key), "ANTHROPIC": (self.claude_url, self.claude_key)}
+        for name, (url, key) in places.items():
+            if url and not url.startswith(("http://", "https://")):
+                wrong = f"{name}_BASE_URL is no address: it must begin with http:// or https://"
+                raise ApiError(wrong, remedy="correct it")
+            if not (key.isascii() and key.isprintable()) or " " in key:
+                raise ApiError(f"{name}_API_KEY holds a blank, a line break or another character no key has")
+
 
 def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     """Return the real endpoints of a pair.
 
     Raises:
-        ApiError: A key is missing, or the embedded stack is not known.
+        ApiError: A key is missing or malformed, or the embedded stack does not run.
     """
     letta_url, letta_key = _letta(environment)
     claude_url, claude_key = _get(environment, "ANTHROPIC_BASE_URL"), _get(environment, "ANTHROPIC_API_KEY")
@@ -62,7 +73,7 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
         claude_key = (claude_key if claude_url else "") or NO_KEY
     elif pair.backend == "mock":
         letta_url = letta_url or _embedded("letta_base_url")
-        claude_url, claude_key = NOWHERE, NO_KEY
+        claude_url, claude_key = "http://mock.invalid", NO_KEY
     elif not claude_key:
         raise ApiError(
             f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
@@ -71,21 +82,15 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     else:
         claude_url = claude_url or CLAUDE_URL
     letta_url = letta_url or LETTA_URL
-    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
     services = {letta_url: "letta"}
     if claude_url:
-        _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
         # The CLI's own requests are no part of a recording.
         services[claude_url] = NOT_RECORDED if pair.backend == "claude-code" else pair.backend
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
 
 
 def anywhere(environment: Mapping[str, str]) -> Endpoints:
-    """Return the endpoints for a command without a pair: those of the environment, else the embedded stack's.
-
-    Raises:
-        ApiError: An address or a key in the environment cannot be one.
-    """
+    """Return the endpoints for a command without a pair: the environment's, else the embedded stack's."""
     letta_url, letta_key = _letta(environment)
     if not letta_url:
         try:
@@ -94,8 +99,6 @@ def anywhere(environment: Mapping[str, str]) -> Endpoints:
             letta_url = LETTA_URL
     claude_url = _get(environment, "ANTHROPIC_BASE_URL") or CLAUDE_URL
     claude_key = _get(environment, "ANTHROPIC_API_KEY")
-    _check(letta_url, "LETTA_BASE_URL", letta_key, "LETTA_API_KEY")
-    _check(claude_url, "ANTHROPIC_BASE_URL", claude_key, "ANTHROPIC_API_KEY")
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key)
 
 
@@ -112,15 +115,6 @@ def _letta(environment: Mapping[str, str]) -> tuple[str, str]:
     """Return the URL and key of Letta that the environment names; either may be empty."""
     key = _get(environment, "LETTA_API_KEY")
     return _get(environment, "LETTA_BASE_URL") or (CLOUD_URL if key else ""), key
-
-
-def _check(url: str, url_name: str, key: str, key_name: str) -> None:
-    if not url.startswith(("http://", "https://")):
-        raise ApiError(
-            f"{url_name} is no address: it must begin with http:// or https://", remedy="correct it"
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ApiError(f"{key_name} holds a blank, a line break or another character that no key has")
 
 
 def _embedded(name: str) -> str:

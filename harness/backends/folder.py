@@ -17,13 +17,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def require_files(folder: Path, expected: Mapping[str, str], *, writer: str, reported: str) -> None:
-    """Compare a folder with what its writer reported.
-
-    Args:
-        folder: The folder.
-        expected: All the files that should be there.
-        writer: The program that wrote there, for the message.
-        reported: What ``expected`` follows from, for the message.
+    """Compare a folder with all the files that should be there, from what its writer reported.
 
     Raises:
         ApiError: The folder cannot be read, or holds something else.

@@ -35,7 +35,7 @@ def no_wait(_: float) -> None:
 
 
 class Mock:
-    """Claude's two roles for one task and one conversation, without Claude."""
+    """Claude's two roles for one task and one conversation. SpecError: the task has no such bug or script."""
 
     def __init__(self, task: Task, wait: Callable[[float], None] = no_wait) -> None:
         self._task = task
@@ -43,11 +43,7 @@ class Mock:
         self._calls: dict[Role, int] = {"coder": 0, "tester": 0}
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:  # noqa: ARG002
-        """Answer with a file of the task; see ``Claude.ask``.
-
-        Raises:
-            SpecError: The task has no such bug or script.
-        """
+        """Answer with a file of the task; see ``Claude.ask``."""
         self._calls[role] += 1
         step = self._step(role, model, self._calls[role])
         if step.fault == "error":
@@ -61,11 +57,7 @@ class Mock:
         return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Answer in the form of the Messages API; see ``gateway.Upstream.forward``.
-
-        Raises:
-            SpecError: The task has no such bug or script.
-        """
+        """Answer in the form of the Messages API; see ``Claude.forward``."""
         answer = self.ask(role, body["model"], body["system"], "", body["max_tokens"])
         message = {
             "type": "message",
@@ -87,24 +79,19 @@ class Mock:
             return Step()
         if what not in self._task.scripts:
             known = ", ".join(map(repr, self._task.scripts)) or "none"
-            raise SpecError(
-                [f"the task {self._task.id} has no script {what!r} for the {role}; it has {known}"]
-            )
+            problem = f"the task {self._task.id} has no script {what!r} for the {role}; it has {known}"
+            raise SpecError([problem])
         script = self._task.scripts[what]
         steps = script.coder if role == "coder" else script.tester
         return steps[number - 1] if number <= len(steps) else Step()
 
     def _file(self, role: Role, model: str, step: Step) -> str:
         kind, _, what = model.partition(":")
-        if step.bug or kind == "bug":
-            return self._bug(model, step.bug or what)
-        if model == "trivial":
-            return TRIVIAL
-        return self._task.reference if role == "coder" else self._task.acceptance
-
-    def _bug(self, model: str, wanted: str) -> str:
+        if not step.bug and kind != "bug":
+            given = self._task.reference if role == "coder" else self._task.acceptance
+            return TRIVIAL if model == "trivial" else given
         for bug in self._task.bugs:
-            if wanted in ("", bug.name):
+            if (step.bug or what) in ("", bug.name):
                 return bug.code
         known = ", ".join(repr(bug.name) for bug in self._task.bugs) or "none"
         raise SpecError([f"the task {self._task.id} has no such bug for the coder {model!r}; it has {known}"])

@@ -28,14 +28,11 @@ class Transport:
         self._longest_wait_s = longest_wait_s
 
     def send(self, role: Role, request: Callable[[], T], *, safe_to_repeat: bool = True) -> T:
-        """Call ``request``, and again after 408, 409, 429, 5xx or a connection fault.
+        """Call ``request``, and again after 408, 409, 429, 5xx or a connection fault; count it for the role.
 
-        Args:
-            role: The role that the request is counted for.
-            request: Sends one request; raises the SDK's errors.
-            safe_to_repeat: False where the server may have acted on a request whose answer was lost; then a
-                lost connection is repeated only if it was never made. (An answered failure is repeated all
-                the same: Letta rolls back a request that failed.)
+        With ``safe_to_repeat=False`` the server may have acted on a request whose answer was lost; a lost
+        connection is repeated only if it was never made. (An answered failure is repeated all the same: Letta
+        rolls back a request that failed.)
         """
         import stamina
 
@@ -80,9 +77,8 @@ def _passing(error: Exception, *, safe_to_repeat: bool) -> bool:
 
 
 def _retry_after(error: Exception) -> float | None:
-    response = getattr(error, "response", None)
-    text = response.headers.get("retry-after", "") if response is not None else ""
+    headers = getattr(getattr(error, "response", None), "headers", {})
     try:
-        return max(0.0, float(text))
+        return max(0.0, float(headers.get("retry-after", "")))
     except ValueError:
         return None

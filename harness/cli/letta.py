@@ -110,8 +110,8 @@ def models(as_json: bool) -> None:
         if where.claude_key:
             try:
                 offers[f"coders and testers, at {without_password(where.claude_url)}"] = [
-                    each.name + (f" (until {each.retires})" if each.retires and not as_json else "")
-                    for each in messages_api.offered(where.claude_url, where.claude_key)
+                    name + (f" (until {ends})" if ends and not as_json else "")
+                    for name, ends in messages_api.offered(where.claude_url, where.claude_key).items()
                 ]
             except ApiError as error:
                 problems.append(error)

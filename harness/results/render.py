@@ -142,7 +142,7 @@ def headline(ranking: Ranking) -> str:
         return ""
     best = f"best: {ranking.best[0]}"
     if len(ranking.best) > 1:
-        best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (the cheaper first, then the faster)"
+        best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
     parts = [best]
     if ranking.close:
         parts.append(f"not shown to be worse: {', '.join(ranking.close)}")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from harness.agents.loop import Check, Loop
-from harness.agents.messages import ToolCall, ToolReturn, Turn
-from harness.agents.transcript import Fault, Said, Spent, Usage
+from harness.agents.messages import ToolCall, Turn
+from harness.agents.transcript import Fault, Returned, Said, Spent, Usage
 from harness.errors import ApiError
 from harness.tasks.task import Limits
 from harness.tasks.trial import Trial
@@ -35,7 +35,7 @@ class ScriptedAgent:
     def work(self, text: str, max_steps: int) -> Turn:
         raise AssertionError(f"no server tools here: {text} {max_steps}")
 
-    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
+    def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         return self._next(list(returns), tools)
 
     def _next(self, heard: Any, tools: Sequence[dict[str, Any]]) -> Turn:
@@ -53,9 +53,9 @@ class ToolsThat:
         self.failing = failing
         self.calls: list[str] = []
 
-    def call(self, call: ToolCall, attempt: int) -> ToolReturn:
+    def call(self, call: ToolCall, attempt: int) -> Returned:
         self.calls.append(call.name)
-        return ToolReturn(call.call_id, len(self.calls) - 1 not in self.failing, "said")
+        return Returned(attempt, call.call_id, len(self.calls) - 1 not in self.failing, "said")
 
 
 def run(trial: Trial, agent: ScriptedAgent, checks: list[Check], tools: ToolsThat | None = None) -> Any:

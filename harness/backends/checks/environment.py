@@ -17,8 +17,14 @@ from harness.tasks.trial import Pair
 
 API_PREFIX = "sk-ant-api"
 ADMIN_PREFIX = "sk-ant-admin"
+QUOTES = "'\""
+UNSET = "unset it, if it is a leftover"
+OTHER_KEYS = {
+    "OPENAI_API_KEY": "no openai/... orchestrator unless the Letta server has a key",
+    "LETTA_API_KEY": "right for a server of your own without a password",
+}
+FOREIGN_ELSEWHERE = {"sk-ant-": ("a key of Anthropic", "set the key that belongs there")}
 CONNECT_S = 1.0
-PORTS = {"http": 80, "https": 443}
 LOOPBACK = ("localhost", "::1")
 ADDRESSES = {
     "ANTHROPIC_BASE_URL": "coder, tester and your Anthropic key go there",
@@ -34,120 +40,71 @@ def billed(pairs: Iterable[Pair]) -> bool:
 
 
 def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Iterator[Finding]:
-    """Check all keys and addresses.
-
-    Args:
-        environment: The variables.
-        pairs: The pairs that are to run.
-    """
+    """Check all keys and addresses, for these pairs if they are to run."""
     yield anthropic_key(environment, needed=billed(pairs))
     yield from _auth_token(environment)
     yield _cli_token(environment)
-    yield from _other_key(
-        environment, "OPENAI_API_KEY", "no openai/... orchestrator unless the Letta server has a key"
-    )
-    yield from _other_key(environment, "LETTA_API_KEY", "right for a server of your own without a password")
+    for name, without in OTHER_KEYS.items():
+        if environment.get(name, "").strip():
+            yield _fault(environment, name, FOREIGN_ELSEWHERE) or Finding(name, "ok", "set")
+        else:
+            yield Finding(name, "ok", f"not set: {without}")
     yield from addresses(environment)
-    if environment.get("ANTHROPIC_CUSTOM_HEADERS"):
-        yield Finding(
-            "ANTHROPIC_CUSTOM_HEADERS",
-            "warning",
-            "set: the SDK sends these headers with every request to Claude",
-            "unset it, if it is a leftover",
-        )
+    if environment.get(name := "ANTHROPIC_CUSTOM_HEADERS"):
+        yield Finding(name, "warning", "set: the SDK sends these headers with every request to Claude", UNSET)
 
 
 def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
     """Check that ANTHROPIC_API_KEY can be a key of the API."""
     name = "ANTHROPIC_API_KEY"
-    finding = partial(Finding, name)
-    given = environment.get(name, "")
-    key = given.strip()
+    warning, ok = partial(Finding, name, "warning"), partial(Finding, name, "ok")
+    key = environment.get(name, "").strip()
     if not key:
-        return finding(
-            "error" if needed else "warning",
-            "not set",
-            "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none",
+        remedy = (
+            "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none"
         )
-    if key.startswith(CLI_TOKEN_PREFIX):
-        return finding("error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", CLI_TOKEN.remedy)
-    if key.startswith(ADMIN_PREFIX):
-        return finding(
-            "error", f"begins with {ADMIN_PREFIX}: an admin key, which runs no model", "set an API key"
-        )
-    if fault := _malformed(given):
-        return finding("error", f"set, but {fault}", "set it again, whole and plain")
-    if given != key:
-        return _padded(name)
+        return Finding(name, "error" if needed else "warning", "not set", remedy)
+    foreign = {
+        CLI_TOKEN_PREFIX: (CLI_TOKEN.meaning, CLI_TOKEN.remedy),
+        ADMIN_PREFIX: ("an admin key, which runs no model", "set an API key"),
+    }
+    if fault := _fault(environment, name, foreign):
+        return fault
     if environment.get("ANTHROPIC_BASE_URL", "").strip():
-        return finding("ok", "set, for the endpoint of ANTHROPIC_BASE_URL")
+        return ok("set, for the endpoint of ANTHROPIC_BASE_URL")
     if not key.startswith(API_PREFIX):
-        return finding(
-            "warning", f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it"
-        )
+        return warning(f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it")
     if len(key) < 60:
-        return finding(
-            "warning", f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it"
-        )
-    return finding("ok", f"set, an API key by its beginning ({API_PREFIX}...)")
+        return warning(f"set, but {len(key)} characters are few for a key: perhaps cut off", "check it")
+    return ok(f"set, an API key by its beginning ({API_PREFIX}...)")
 
 
 def _auth_token(environment: Mapping[str, str]) -> Iterator[Finding]:
     name = "ANTHROPIC_AUTH_TOKEN"
-    finding = partial(Finding, name)
     token = environment.get(name, "").strip()
     if token.startswith(CLI_TOKEN_PREFIX):
-        yield finding(
-            "error", f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}", f"unset it; {CLI_TOKEN.remedy}"
-        )
+        seen = f"begins with {CLI_TOKEN_PREFIX}: {CLI_TOKEN.meaning}"
+        yield Finding(name, "error", seen, f"unset it; {CLI_TOKEN.remedy}")
     elif token:
-        yield finding(
-            "warning",
-            "set, and not used: the harness sends ANTHROPIC_API_KEY",
-            "unset it, if it is a leftover",
-        )
+        yield Finding(name, "warning", "set, and not used: the harness sends ANTHROPIC_API_KEY", UNSET)
 
 
 def _cli_token(environment: Mapping[str, str]) -> Finding:
     name = "CLAUDE_CODE_OAUTH_TOKEN"
     finding = partial(Finding, name)
-    given = environment.get(name, "")
-    token = given.strip()
+    token = environment.get(name, "").strip()
     if not token:
         return finding("ok", "not set; only `backend: claude-code` uses it, or the CLI's own login")
-    if fault := _malformed(given):
-        return finding("error", f"set, but {fault}", "run `claude setup-token` and set it anew")
-    if not token.startswith(CLI_TOKEN_PREFIX):
+    if not token.strip(QUOTES).startswith(CLI_TOKEN_PREFIX):
         kind = "an API key" if token.startswith((API_PREFIX, ADMIN_PREFIX)) else "no token of the CLI"
-        return finding(
-            "error",
-            f"by its beginning {kind}",
-            "set it to what `claude setup-token` prints; an API key belongs into ANTHROPIC_API_KEY",
-        )
-    if given != token:
-        return _padded(name)
+        remedy = "set it to what `claude setup-token` prints; an API key belongs into ANTHROPIC_API_KEY"
+        return finding("error", f"by its beginning {kind}", remedy)
+    if fault := _fault(environment, name, {}):
+        return fault
     if environment.get("ANTHROPIC_API_KEY", "").strip():
-        return finding(
-            "warning",
-            "set beside ANTHROPIC_API_KEY, which wins where the CLI is run by hand",
-            "keep the one that you mean to pay with",
-        )
+        seen = "set beside ANTHROPIC_API_KEY, which wins where the CLI is run by hand"
+        return finding("warning", seen, "keep the one that you mean to pay with")
     return finding("ok", f"set, a token of the Claude CLI by its beginning ({CLI_TOKEN_PREFIX}...)")
-
-
-def _other_key(environment: Mapping[str, str], name: str, without: str) -> Iterator[Finding]:
-    finding = partial(Finding, name)
-    given = environment.get(name, "")
-    if not given.strip():
-        yield finding("ok", f"not set: {without}")
-    elif fault := _malformed(given):
-        yield finding("error", f"set, but {fault}", "set it again, whole and plain")
-    elif given.strip().startswith("sk-ant-"):
-        yield finding("error", "begins with sk-ant-: a key of Anthropic", "set the key that belongs there")
-    elif given != given.strip():
-        yield _padded(name)
-    else:
-        yield finding("ok", "set")
 
 
 def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -169,39 +126,42 @@ def addresses(environment: Mapping[str, str]) -> Iterator[Finding]:
             if _listens(host, port):
                 yield finding("ok", f"{url}, where something listens; {effect}")
             else:
-                yield finding(
-                    "error",
-                    f"{url}, where nothing listens: a leftover? {effect}",
-                    f"start what should listen there, or: unset {name}",
-                )
+                remedy = f"start what should listen there, or: unset {name}"
+                yield finding("error", f"{url}, where nothing listens: a leftover? {effect}", remedy)
         elif name == "ANTHROPIC_BASE_URL" and (host, given.split(":")[0]) != ("api.anthropic.com", "https"):
             yield finding("warning", f"{url}: {effect}", f"if that is not meant: unset {name}")
         else:
             yield finding("ok", f"{url}: {effect}")
 
 
-def _malformed(given: str) -> str:
-    """Return the fault in how a key is written, blanks around it aside; empty if there is none."""
+def _fault(
+    environment: Mapping[str, str], name: str, foreign: Mapping[str, tuple[str, str]]
+) -> Finding | None:
+    """Return what is wrong with a key that is set; ``foreign``: another's beginning -> meaning, remedy."""
+    given = environment[name]
     key = given.strip()
-    if key[:1] in "'\"" or key[-1:] in "'\"":
-        return "with quotation marks as part of it"
-    if any(letter.isspace() for letter in key):
-        return "with a blank or a line break in its middle"
-    if not (key.isascii() and key.isprintable()):
-        return "with characters that no key has"
-    return ""
-
-
-def _padded(name: str) -> Finding:
-    seen = "set, with a blank or a line break round it; the harness takes it off, other programs do not"
-    return Finding(name, "warning", seen, "set it again without")
+    for prefix, (meaning, remedy) in foreign.items():
+        if key.strip(QUOTES).startswith(prefix):
+            return Finding(name, "error", f"begins with {prefix}: {meaning}", remedy)
+    if key[0] in QUOTES or key[-1] in QUOTES:
+        fault = "with quotation marks as part of it"
+    elif any(letter.isspace() for letter in key):
+        fault = "with a blank or a line break in its middle"
+    elif not (key.isascii() and key.isprintable()):
+        fault = "with characters that no key has"
+    elif given != key:
+        seen = "set, with a blank or a line break round it; the harness takes it off, other programs do not"
+        return Finding(name, "warning", seen, "set it again without")
+    else:
+        return None
+    return Finding(name, "error", f"set, but {fault}", "set it again, whole and plain")
 
 
 def _place(url: str) -> tuple[str, int]:
     """Return host and port of a URL; an empty host if it is no URL."""
     try:
         parts = urlsplit(url)
-        return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         return "", 0
 

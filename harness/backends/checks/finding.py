@@ -12,13 +12,11 @@ LEVELS: tuple[Level, ...] = ("ok", "warning", "error")
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. Never holds the value of a key.
+    """The result of one check, in words. Never holds the value of a key.
 
     Attributes:
         check: The service, variable or thing that was checked.
-        level: ``ok``; ``warning``: fine for now, but know it; ``error``: trials that need this will fail.
-        seen: The result, in words.
-        remedy: An instruction; empty where nothing is to be done.
+        level: ``warning``: fine for now, but know it; ``error``: trials that need this will fail.
     """
 
     check: str

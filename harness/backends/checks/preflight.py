@@ -13,12 +13,7 @@ from harness.tasks.trial import Pair
 
 
 def check(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool = True) -> list[Finding]:
-    """Check what a live run of these pairs needs; return the warnings.
-
-    Args:
-        pairs: The pairs.
-        environment: The variables that name endpoints and keys.
-        ask: Also send a short question to each model that costs money.
+    """Check what a live run of these pairs needs; return the warnings. ``ask``: see ``services.of_pairs``.
 
     Raises:
         UsageError: Something is missing; one line for each.

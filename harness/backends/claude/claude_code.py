@@ -34,33 +34,18 @@ class Channel(Protocol):
         """Return the answer to a question: from ``live``, and kept, or the recorded one."""
 
 
-Runner = Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
 @dataclass(frozen=True)
 class ClaudeCode:
-    """Claude behind the CLI.
-
-    Attributes:
-        files: Returns the trial's files as they are when a question is asked.
-        channel: Records or plays.
-        run: Asks the CLI; see ``cli_process.Cli.run``.
-    """
+    """Claude behind the CLI, which ``run`` asks. ``files``: returns the trial's files as they are now."""
 
     files: Callable[[], Mapping[str, str]]
     channel: Channel
-    run: Runner
+    run: Callable[[Mapping[str, Any]], dict[str, Any]]
 
     def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
         """Send one prompt (``Claude.ask``); the answer holds each written file in a fence that names it."""
-        question = {
-            "role": role,
-            "model": model,
-            "system": system,
-            "prompt": prompt,
-            "max_tokens": max_tokens,
-            "files": dict(self.files()),
-        }
+        asked = {"role": role, "model": model, "system": system, "prompt": prompt, "max_tokens": max_tokens}
+        question = {**asked, "files": dict(self.files())}
         report = self.channel.exchange(ADDRESS, question, lambda: self.run(question))
         try:
             return _answer(report, model)

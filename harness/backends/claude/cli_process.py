@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -46,13 +46,7 @@ INSTALL = "pip install 'pair-harness[claude-code]'"
 
 @dataclass(frozen=True)
 class Cli:
-    """The CLI of one endpoint or login.
-
-    Attributes:
-        base_url: The endpoint; empty for the CLI's own login.
-        api_key: The endpoint's key.
-        environment: The harness's own.
-    """
+    """The CLI of one endpoint; of its own login if ``base_url`` is empty. ``environment``: the harness's."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -83,9 +77,7 @@ class Cli:
     def child_environment(self, home: Path, address: Address | None) -> dict[str, str]:
         """Return what the SDK sets over the harness's environment, which it passes on whole: blanks, mostly.
 
-        Args:
-            home: The CLI's home, unless it uses its own login.
-            address: The way to the endpoint; None for the CLI's own login.
+        Without the address of an endpoint the CLI keeps its own login, and ``home`` is not used.
         """
         keep = NEEDED if address else NEEDED | set(LOGIN)
         env = {name: "" for name in self.environment if name not in keep}
@@ -128,8 +120,7 @@ class Cli:
         events: list[dict[str, Any]] = []
         result: dict[str, Any] = {}
         try:
-            messages: AsyncIterator[Any] = sdk.query(prompt=question["prompt"], options=options)
-            async for message in messages:
+            async for message in sdk.query(prompt=question["prompt"], options=options):
                 kind = type(message).__name__
                 if kind == "ResultMessage":
                     result = _result(message)
@@ -142,8 +133,7 @@ class Cli:
                 raise ApiError(f"the Claude CLI failed: {error}", remedy=BY_HAND) from None
         if not result:
             raise ApiError("the Claude CLI ended without a result", remedy=BY_HAND)
-        report: dict[str, Any] = _relative({"messages": events, "result": result}, folder)
-        return report
+        return {"messages": _relative(events, folder), "result": _relative(result, folder)}
 
 
 def _event(block: Any) -> dict[str, Any] | None:

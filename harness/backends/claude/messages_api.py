@@ -8,13 +8,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Role, Usage
-from harness.backends.claude.api_errors import diagnose
+from harness.backends.claude.api_errors import Diagnosis, diagnose
 from harness.backends.retries import SPEND_CAP, Transport, status_of
 from harness.errors import ApiError
 from harness.redact import without_password
@@ -58,7 +57,7 @@ class MessagesApi:
             raise _no_api(self._display_url) from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Pass a request on as it is; see ``gateway.Upstream.forward``."""
+        """Pass a request on as it is; see ``Claude.forward``."""
         create = self._client.messages.with_raw_response.create
         return bytes(self._send(role, str(body["model"]), lambda: create(**body)).http_response.content)
 
@@ -83,24 +82,11 @@ def _no_api(url: str, what: str = "is no Messages API") -> ApiError:
     return ApiError(f"what answers at {url} {what}", remedy="correct ANTHROPIC_BASE_URL")
 
 
-@dataclass(frozen=True)
-class ProbeFailure:
-    """The answer to a failed probe: its HTTP status, None if no answer came, and its text."""
+def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | None:
+    """Ask a model for one token, the cheapest call that shows an empty account; None if it answers.
 
-    status: int | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A model that an endpoint offers, and the day on which it ends, if that is known."""
-
-    name: str
-    retires: date | None = None
-
-
-def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
-    """Ask a model for one token, once: the cheapest call that shows an empty account. None if it answers."""
+    Else the diagnosis, and the service's own words.
+    """
     import anthropic
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
@@ -110,14 +96,20 @@ def probe(base_url: str, api_key: str, model: str) -> ProbeFailure | None:
         )
         _answer(message, model)
     except anthropic.APIError as error:
-        return ProbeFailure(status_of(error), f"{_reason(error)} {_error_code(error)}".rstrip())
+        status, text = status_of(error), _reason(error)
+        # The code, such as which limit was reached, stands beside the message.
+        capped = SPEND_CAP if SPEND_CAP in str(error.body) else ""
+        if code := getattr(error, "error_code", None) or capped:
+            text += f" ({code})"
     except (AttributeError, KeyError, TypeError, ValueError):
-        return ProbeFailure(200, "what answers there is no Messages API")
-    return None
+        status, text = 200, "what answers there is no Messages API"
+    else:
+        return None
+    return diagnose(status, text, key=api_key), text
 
 
-def offered(base_url: str, api_key: str) -> list[Offered]:
-    """List the models of an endpoint. Costs nothing.
+def offered(base_url: str, api_key: str) -> dict[str, date | None]:
+    """List the models of an endpoint, each with the day on which it ends, if that is known. Costs nothing.
 
     Raises:
         ApiError: It lists none, or cannot be reached.
@@ -126,7 +118,7 @@ def offered(base_url: str, api_key: str) -> list[Offered]:
 
     client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
     try:
-        listed = [(str(each.id), each.retires_at) for each in client.models.list(limit=100)]
+        listed = {str(each.id): each.retires_at for each in client.models.list(limit=100)}
     except anthropic.APIError as error:
         raise ApiError(
             f"Claude's models at {without_password(base_url)}: {_reason(error)}",
@@ -134,15 +126,7 @@ def offered(base_url: str, api_key: str) -> list[Offered]:
         ) from None
     except (ValueError, AttributeError, TypeError):
         raise _no_api(without_password(base_url), "lists no models") from None
-    return [Offered(name, ends.date() if isinstance(ends, datetime) else None) for name, ends in listed]
-
-
-def _error_code(error: Exception) -> str:
-    """Return an error's code beside its message, such as which limit was reached."""
-    code = getattr(error, "error_code", None)
-    if not code and SPEND_CAP in str(getattr(error, "body", "")):
-        code = SPEND_CAP
-    return f"({code})" if code else ""
+    return {name: ends.date() if isinstance(ends, datetime) else None for name, ends in listed.items()}
 
 
 def _answer(message: Message, model: str) -> Answer:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from harness.agents.messages import ToolReturn, Turn
+from harness.agents.messages import Turn
 from harness.agents.tools import ROLES
+from harness.agents.transcript import Returned
 from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
@@ -36,7 +37,7 @@ SETTINGS_OF_THEIR_OWN = frozenset(
 
 
 class Server:
-    """A Letta server."""
+    """A Letta server. Every method raises ``ApiError`` if it refuses, fails or cannot be reached."""
 
     def __init__(
         self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
@@ -46,30 +47,18 @@ class Server:
         self._transport = transport
 
     def version(self) -> str:
-        """Return the server's version, from one request: a server that is not there is reported at once.
-
-        Raises:
-            ApiError: It cannot be reached.
-        """
+        """Return the server's version, from one request: a server that is not there is reported at once."""
         found = self._send(lambda: getattr(self._client.health(), "version", None), once=True)
         if not isinstance(found, str):
             raise _no_letta(self.base_url)
         return found
 
     def models(self) -> list[str]:
-        """List the handles of the models that it offers to orchestrators, sorted.
-
-        Raises:
-            ApiError: It cannot be reached, or answers with no list.
-        """
+        """List the handles of the models that it offers to orchestrators, sorted."""
         return sorted({str(model.handle) for model in self.ask(lambda client: client.models.list())})
 
     def ask(self, request: Callable[[Letta], T]) -> T:
-        """Use the client for what is no trial: listing what is there, tidying up.
-
-        Raises:
-            ApiError: Letta refused, failed or could not be reached.
-        """
+        """Use the client for what is no trial: listing what is there, tidying up."""
         try:
             answer: T = self._send(lambda: request(self._client))
         except (AttributeError, TypeError):  # answered with something else
@@ -77,35 +66,17 @@ class Server:
         return answer
 
     def remove(self, kind: Kind, thing_id: str) -> None:
-        """Delete an agent, a tool or a block, unless it is gone already.
-
-        Raises:
-            ApiError: Letta refused, failed or could not be reached.
-        """
+        """Delete an agent, a tool or a block, unless it is gone already."""
         import letta_client
-
-        delete = {
-            "agent": self._client.agents.delete,
-            "block": self._client.blocks.delete,
-            "tool": self._client.tools.delete,
-        }[kind]
 
         def request() -> None:
             with suppress(letta_client.NotFoundError):
-                delete(thing_id)
+                getattr(self._client, f"{kind}s").delete(thing_id)
 
         self._send(request)
 
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
-        """Create tools of the server or bring them up to date; return their ids, which stay the same.
-
-        Args:
-            definitions: Name, description and parameters of each, as models see them.
-            source: Python text with a function of each name.
-
-        Raises:
-            ApiError: Letta refused, failed or could not be reached.
-        """
+        """Create or update tools from Python text with a function of each name; return their lasting ids."""
         upsert = functools.partial(self._client.tools.upsert, source_code=source, tags=[LABEL])
         return tuple(
             self._create(functools.partial(upsert, json_schema=dict(each)), f"the tool {each['name']}")
@@ -123,15 +94,8 @@ class Server:
     ) -> Iterator[Agent]:
         """Create an agent that exists as long as the block runs.
 
-        Args:
-            name: Its name in Letta.
-            orchestrator: Its model.
-            system: Its system prompt.
-            blocks: Its memory: label -> text.
-            secrets: Of the server tools; None if it gets none.
-
-        Raises:
-            ApiError: Letta refused, failed or could not be reached.
+        Its memory is ``blocks``, label -> text. With ``secrets``, those of the server tools, it gets these
+        tools.
         """
         create = functools.partial(
             self._client.agents.create,
@@ -145,7 +109,6 @@ class Server:
             **_options(orchestrator, secrets),
         )
         agent_id = self._create(create, f"the model {orchestrator.model}")
-        delete = functools.partial(self._send, functools.partial(self._client.agents.delete, agent_id))
         try:
             yield Agent(self._send, self._client, agent_id)
         except BaseException as error:
@@ -153,12 +116,12 @@ class Server:
             if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
                 # The first error is the one to report; a second from cleaning up would hide it.
                 with suppress(ApiError, OSError):
-                    delete()
+                    self.remove("agent", agent_id)
             raise
-        delete()
+        self.remove("agent", agent_id)
 
     def _create(self, request: Callable[[], Any], about: str) -> str:
-        """Send a request that creates something; return the id of that."""
+        """Send a request that creates something; return its id."""
         created = getattr(self._send(request, about=about), "id", None)
         if not isinstance(created, str):
             raise _no_letta(self.base_url)
@@ -178,7 +141,7 @@ class Server:
 
 
 class Agent:
-    """One agent, made by ``Server.agent``; see ``loop.Agent``."""
+    """One agent, made by ``Server.agent``. Its methods are those of ``loop.Agent``, with the same errors."""
 
     def __init__(self, send: Callable[..., Any], client: Letta, agent_id: str) -> None:
         self._send = send
@@ -186,34 +149,16 @@ class Agent:
         self._id = agent_id
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
-        """Send the agent a user message.
-
-        Raises:
-            ApiError: Letta, or the model behind it, failed.
-        """
+        """Send a user message."""
         return self._turn([{"role": "user", "content": text}], client_tools=list(tools))
 
     def work(self, text: str, max_steps: int) -> Turn:
-        """Send the agent a user message; it works with its server tools until it ends its turn.
-
-        Never sent twice: Letta forgets a turn that failed, but its tools wrote and Claude answered.
-
-        Args:
-            text: The message.
-            max_steps: Model calls after which Letta stops it; each may call a tool.
-
-        Raises:
-            ApiError: Letta, or the model behind it, failed.
-        """
+        """Send a user message, never twice: a turn that failed is forgotten, but its tools wrote files."""
         message = [{"role": "user", "content": text}]
         return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
 
-    def answer(self, returns: Sequence[ToolReturn], tools: Sequence[dict[str, Any]]) -> Turn:
-        """Send the agent the returns of all the tool calls that it waits for.
-
-        Raises:
-            ApiError: Letta, or the model behind it, failed.
-        """
+    def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
+        """Send the returns of all the tool calls that the agent waits for."""
         approvals = [
             {
                 "type": "tool",

@@ -1,9 +1,8 @@
 """The requests of the tools in Letta's sandbox, passed on to Claude with the real key.
 
-The child process holds a key that is good for this trial only (``loopback.py``). What passes is recorded like
-every request of this process, and repeated after passing faults like them. Start it inside of the recording,
-and stop it first. Only the four fields that the tools send pass, to ``/coder/v1/messages`` and
-``/tester/v1/messages``.
+The child process holds a key that is good for this trial only (``loopback.py``). What passes is recorded and
+repeated like every request of this process: start it inside of the recording, and stop it first. Only four
+fields that the tools send pass, to ``/coder/v1/messages`` and ``/tester/v1/messages``.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from harness.agents.messages import Refused
+from harness.agents.messages import Claude, Refused
 from harness.agents.transcript import Role
 from harness.backends.loopback import JSON, Response, error_response
 from harness.errors import ApiError, HarnessError
@@ -22,24 +21,12 @@ PATH = re.compile(r"/(coder|tester)/v1/messages")
 FIELDS = {"max_tokens", "messages", "model", "system"}
 
 
-class Upstream(Protocol):
-    """A backend that requests are passed on to."""
-
-    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
-        """Pass a request of the Messages API on; return the answer's body.
-
-        Raises:
-            Refused: The request itself was unacceptable, such as a prompt that is too long.
-            ApiError: The service could not be used.
-        """
-
-
 class Gateway:
     """The way of Letta's tools to Claude. ``faults``: why it could not answer; each ends the trial."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, claude: Claude) -> None:
         self.faults: list[HarnessError] = []
-        self._upstream = upstream
+        self._claude = claude
 
     def respond(self, path: str, _headers: Mapping[str, str], raw: bytes) -> Response:
         """Answer one request; see ``loopback.Respond``."""
@@ -48,7 +35,7 @@ class Gateway:
             return error_response(404, "not_found_error", "only what the tools ask is passed on")
         role: Role = "coder" if match[1] == "coder" else "tester"
         try:
-            return 200, JSON, self._upstream.forward(role, body)
+            return 200, JSON, self._claude.forward(role, body)
         except Refused as error:
             return error_response(400, "invalid_request_error", str(error))
         except HarnessError as error:

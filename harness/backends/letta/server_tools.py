@@ -20,10 +20,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.agents.messages import Claude
 from harness.agents.tool_call import ToolContext
 from harness.agents.tool_replay import SECRETS
 from harness.backends.folder import require_files, write_files
-from harness.backends.letta.gateway import Gateway, Upstream
+from harness.backends.letta.gateway import Gateway
 from harness.backends.loopback import serve
 from harness.cassette import recorder
 from harness.cassette.exchange import Exchange
@@ -45,11 +46,7 @@ class Live:
 
     @contextmanager
     def playback(self) -> Iterator[None]:
-        """Play the exchanges with Claude that were not played yet.
-
-        Raises:
-            ApiError: Claude could not be used, or was asked something else.
-        """
+        """Play the exchanges with Claude that were not played yet; see ``ServerSide.playback``."""
         if self.gateway.faults:
             raise self.gateway.faults[0]
         exchanges = self.exchanges()
@@ -71,20 +68,16 @@ class Live:
 
 @contextmanager
 def live(
-    upstream: Upstream,
+    claude: Claude,
     context: ToolContext,
     files: Mapping[str, str],
     exchanges: Callable[[], tuple[Exchange, ...]],
 ) -> Iterator[Live]:
-    """Keep a folder with a trial's files and a gateway, as long as the block runs.
+    """Keep a folder with a trial's files and a gateway to ``claude``, as long as the block runs.
 
-    Args:
-        upstream: The backend that the gateway passes requests on to.
-        context: The trial, as its tools see it.
-        files: The files that are there before it.
-        exchanges: Returns the exchanges with Claude so far.
+    ``exchanges`` returns the exchanges with Claude so far.
     """
-    gateway = Gateway(upstream)
+    gateway = Gateway(claude)
     with tempfile.TemporaryDirectory(prefix="trial-") as name, serve(gateway.respond) as address:
         folder = Path(name).resolve()
         write_files(folder, files)
@@ -93,11 +86,7 @@ def live(
 
 
 def require_here(letta_url: str) -> None:
-    """Refuse a Letta server that cannot reach this process.
-
-    Raises:
-        ApiError: It is on another machine.
-    """
+    """Raise ApiError if the Letta server is on another machine and so cannot reach this process."""
     host = urlsplit(letta_url).hostname or ""
     if host not in LOOPBACK:
         raise ApiError(

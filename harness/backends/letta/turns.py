@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.agents.messages import ExecutedCall, ToolCall, ToolReturn, Turn
+from harness.agents.messages import ExecutedCall, ToolCall, Turn
 from harness.agents.transcript import Usage, count
 from harness.text import well_formed
 
@@ -21,7 +21,7 @@ def turn_of(response: LettaResponse) -> Turn:
     texts: list[tuple[bool, str]] = []
     calls: list[ToolCall] = []
     executed: dict[str, tuple[ToolCall, int]] = {}
-    returns: dict[str, ToolReturn] = {}
+    returns: dict[str, tuple[bool, str]] = {}
     for message in response.messages:
         match message.message_type:
             case "reasoning_message":
@@ -33,7 +33,7 @@ def turn_of(response: LettaResponse) -> Turn:
             case "tool_call_message":
                 executed |= {call.call_id: (call, len(texts)) for call in _calls(message)}
             case "tool_return_message":
-                returns |= {each.call_id: each for each in _returns(message)}
+                returns |= _returns(message)
     stop = str(response.stop_reason.stop_reason)
     return Turn(
         texts=tuple((thinking, well_formed(text)) for thinking, text in texts if text),
@@ -42,7 +42,7 @@ def turn_of(response: LettaResponse) -> Turn:
         usage=Usage.from_letta(vars(response.usage)),
         steps=count(response.usage.step_count),
         ran=tuple(
-            ExecutedCall(call, returns[call_id], before)
+            ExecutedCall(call, *returns[call_id], before)
             for call_id, (call, before) in executed.items()
             if call_id in returns
         ),
@@ -58,12 +58,9 @@ def _calls(message: Any) -> list[ToolCall]:
     ]
 
 
-def _returns(message: Any) -> list[ToolReturn]:
+def _returns(message: Any) -> dict[str, tuple[bool, str]]:
     returns = message.tool_returns if isinstance(message.tool_returns, list) else [message]
-    return [
-        ToolReturn(each.tool_call_id, each.status == "success", well_formed(_text(each.tool_return)))
-        for each in returns
-    ]
+    return {e.tool_call_id: (e.status == "success", well_formed(_text(e.tool_return))) for e in returns}
 
 
 def _text(content: Any) -> str:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import pytest
 
+from harness.backends.claude import api_errors
 from harness.backends.claude.api_errors import diagnose
 
 OAT = "sk-ant-oat01-not-a-real-one"
 
 
 @pytest.mark.parametrize(
-    ("status", "text", "key", "cause"),
+    ("status", "text", "key", "meaning"),
     [
-        (401, "invalid x-api-key", "sk-ant-api03-x", "bad_key"),
-        (401, "invalid x-api-key", OAT, "cli_token"),
-        (400, "whatever", f" {OAT}\n", "cli_token"),
-        (404, "not_found_error", OAT, "no_model"),
-        (400, "messages: too few", "", "refused"),
-        (500, "internal", "", "failing"),
-        (503, "unavailable", "", "failing"),
-        (None, "", "", "unreachable"),
+        (401, "invalid x-api-key", "sk-ant-api03-x", api_errors.BAD_KEY),
+        (401, "invalid x-api-key", OAT, api_errors.CLI_TOKEN),
+        (400, "whatever", f" {OAT}\n", api_errors.CLI_TOKEN),
+        (404, "not_found_error", OAT, api_errors.NO_MODEL),
+        (400, "messages: too few", "", api_errors.REFUSED),
+        (500, "internal", "", api_errors.FAILING),
+        (503, "unavailable", "", api_errors.FAILING),
+        (None, "", "", api_errors.UNREACHABLE),
     ],
 )
-def test_status_text_and_key_decide(status, text, key, cause) -> None:
+def test_status_text_and_key_decide(status, text, key, meaning) -> None:
     """The same status means another thing with a login of the CLI in place of a key."""
-    assert diagnose(status, text, key=key).cause == cause
+    assert diagnose(status, text, key=key) is meaning
 
 
 def test_only_what_passes_by_itself_is_passing() -> None:

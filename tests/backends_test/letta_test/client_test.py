@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from fakes import FakeLetta, call, say
 
-from harness.agents.messages import ToolReturn
-from harness.agents.transcript import Usage
+from harness.agents.transcript import Returned, Usage
 from harness.backends.letta.client import Server
 from harness.backends.retries import Transport
 from harness.errors import ApiError
@@ -61,7 +60,7 @@ def test_a_conversation_with_client_tools(letta) -> None:
     """A tool call pauses the turn; its return, sent with the tools again, goes on."""
     with server(letta).agent("a", MODEL, "s", {}) as agent:
         first = agent.say("Build it.", [TOOL])
-        second = agent.answer([ToolReturn(first.calls[0].call_id, False, "Error: no")], [TOOL])
+        second = agent.answer([Returned(1, first.calls[0].call_id, False, "Error: no")], [TOOL])
     assert (first.stop, first.calls[0].name) == ("requires_approval", "run_claude_coder")
     assert json.loads(first.calls[0].arguments)["file_name"] == "add.py"
     assert first.usage == Usage(input=60, cache_read=40, output=10)

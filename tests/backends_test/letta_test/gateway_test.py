@@ -16,7 +16,7 @@ from harness.errors import ApiError, SpecError
 BODY = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "model": "m", "system": "s"}
 
 
-class Upstream:
+class Claude:
     """Answers with what it was given, or fails."""
 
     def __init__(self, failure=None):
@@ -44,7 +44,7 @@ def asked(address, *, path="/coder/v1/messages", body=None, **headers):
 @pytest.mark.parametrize("role", ["coder", "tester"])
 def test_a_request_passes_with_its_role(role):
     """The address says for whom; body and answer are untouched."""
-    upstream = Upstream()
+    upstream = Claude()
     gateway = Gateway(upstream)
     with serve(gateway.respond) as address:
         assert asked(address, path=f"/{role}/v1/messages") == (200, {"said": "yes"})
@@ -53,7 +53,7 @@ def test_a_request_passes_with_its_role(role):
 
 def test_the_key_may_be_a_bearer_token():
     """Newer SDKs send it so."""
-    gateway = Gateway(Upstream())
+    gateway = Gateway(Claude())
     with serve(gateway.respond) as address:
         assert asked(address, x_api_key="", authorization=f"Bearer {address.key}")[0] == 200
 
@@ -61,7 +61,7 @@ def test_the_key_may_be_a_bearer_token():
 @pytest.mark.parametrize("key", ["", "another", "only-for-this-trial-", "schlüssel"])
 def test_nobody_passes_without_the_key(key):
     """Other programs of this machine cannot use the real key through the gateway."""
-    upstream = Upstream()
+    upstream = Claude()
     gateway = Gateway(upstream)
     with serve(gateway.respond) as address:
         assert asked(address, x_api_key=key)[0] == 401
@@ -70,7 +70,7 @@ def test_nobody_passes_without_the_key(key):
 
 def test_each_address_has_a_key_of_its_own():
     """A key of one trial is worth nothing in the next, and stands in no repr."""
-    gateway = Gateway(Upstream())
+    gateway = Gateway(Claude())
     with serve(gateway.respond) as one, serve(gateway.respond) as other:
         assert one.key != other.key
         assert one.key not in repr(one)
@@ -92,7 +92,7 @@ def test_each_address_has_a_key_of_its_own():
 )
 def test_nothing_else_passes(path, body):
     """Only what the tools ask reaches Claude."""
-    upstream = Upstream()
+    upstream = Claude()
     gateway = Gateway(upstream)
     with serve(gateway.respond) as address:
         assert asked(address, path=path, body=body)[0] == 404
@@ -101,7 +101,7 @@ def test_nothing_else_passes(path, body):
 
 def test_a_request_that_is_too_long_is_not_read():
     """A length is believed, and bounded."""
-    upstream = Upstream()
+    upstream = Claude()
     gateway = Gateway(upstream)
     with serve(gateway.respond) as address:
         assert asked(address, content_length=str(MAX_BYTES + 1))[0] == 413
@@ -110,7 +110,7 @@ def test_a_request_that_is_too_long_is_not_read():
 
 def test_a_refusal_reaches_the_tool():
     """The models' doing: the tool is to tell the orchestrator."""
-    gateway = Gateway(Upstream(Refused("400 prompt is too long")))
+    gateway = Gateway(Claude(Refused("400 prompt is too long")))
     with serve(gateway.respond) as address:
         status, body = asked(address)
         assert (status, body["error"]["message"]) == (400, "400 prompt is too long")
@@ -122,7 +122,7 @@ def test_a_refusal_reaches_the_tool():
 )
 def test_a_fault_is_kept_for_the_trial(failure):
     """The tool hears no reason, the trial does: it cannot be measured."""
-    gateway = Gateway(Upstream(failure))
+    gateway = Gateway(Claude(failure))
     with serve(gateway.respond) as address:
         status, body = asked(address)
     assert status == 503
