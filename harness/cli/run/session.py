@@ -24,13 +24,7 @@ from harness.tasks.trial import Pair, Trial
 
 @dataclass(frozen=True)
 class AdHocRun:
-    """What is built by whom, and where it goes.
-
-    Attributes:
-        workspace: The user's folder, which gets code and tests.
-        force: Replace files that stand there.
-        save_as: The task file to make of the result, if any.
-    """
+    """What is built by whom, and where it goes: the user's folder, and a task file if wanted."""
 
     task: Task
     pair: Pair
@@ -65,32 +59,10 @@ def ad_hoc_task(
     return loader.task_of(fields, "harness run")
 
 
-class Progress:
-    """What a conversation has left so far, so that an interrupt loses nothing."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self.files = dict(files)
-        self.transcript = Transcript(())
-        self._print = narrator()
-
-    def watch(self, event: Event) -> None:
-        """Print an event as it happens, and keep it."""
-        self.transcript = Transcript((*self.transcript.events, event))
-        if isinstance(event, Wrote):
-            self.files[event.path] = event.text
-        self._print(event)
-
-
 def execute(
     wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path, say: Callable[[str], None]
 ) -> bool:
     """Build, deliver and test; return True if the generated tests pass on the generated code.
-
-    Args:
-        wanted: What to build.
-        environment: The variables that name endpoints and keys.
-        benchmarks: The folder that may hold prices.
-        say: Takes one line.
 
     Raises:
         HarnessError: Something went wrong. What had been written by then is delivered all the same.
@@ -101,18 +73,27 @@ def execute(
     for warning in check([pair], environment, ask=False):
         say(f"warning: {warning}")
     run = None
-    progress = Progress(task.files)
+    files, transcript = dict(task.files), Transcript(())
+    narrate = narrator()
+
+    def watch(event: Event) -> None:
+        """Keep an event, so that an interrupt loses nothing, and print it."""
+        nonlocal transcript
+        transcript = Transcript((*transcript.events, event))
+        if isinstance(event, Wrote):
+            files[event.path] = event.text
+        narrate(event)
+
     with ForkServer(hidden=home()) as sandbox:
         try:
             with tempfile.TemporaryDirectory(prefix="harness-run-") as scratch:
                 trial = Trial(task=task, pair=pair, epoch=1, source="harness run")
-                result = run_trial(trial, Setup(Path(scratch), sandbox, "all", environment), progress.watch)
-            progress.files, progress.transcript = dict(result.files), result.transcript
+                result = run_trial(trial, Setup(Path(scratch), sandbox, "all", environment), watch)
+            files, transcript = dict(result.files), result.transcript
             # That the recording would hold a secret is no matter: it is thrown away.
             if result.error is not None and not isinstance(result.error, UnsafeCassette):
                 raise result.error
         finally:
-            files, transcript = progress.files, progress.transcript
             if transcript.events:
                 changed = {name: text for name, text in files.items() if task.files.get(name) != text}
                 written = folder.write_files(wanted.workspace, changed, force=wanted.force)
