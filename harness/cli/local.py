@@ -42,8 +42,7 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
     options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
     if reset and not yes:
         click.confirm(SURE.format(path=find_home().pgdata), abort=True)
-    for line in start(options, say).lines():
-        say(line)
+    say(*start(options, say).lines())
 
 
 @click.command()
@@ -52,8 +51,7 @@ def status() -> None:
     from harness.local.stack.status import status as look
 
     state = look()
-    for line in state.lines():
-        say(line)
+    say(*state.lines())
     sys.exit(0 if state.running else 3)
 
 

@@ -92,11 +92,7 @@ class BenchmarkSession:
             self.config.pluginmanager.register(reporter, "harness-reporter")
 
     def _check_options(self) -> Reporter | None:
-        """Read the files and probe the machine as the options demand; return the controller's reporter.
-
-        Raises:
-            HarnessError: An option, or a file that it needs, is wrong.
-        """
+        """Read the files and probe the machine as the options demand; return the controller's reporter."""
         option = self.config.getoption
         backends: dict[str, str] = {pair.backend: pair.name for pair in self.suite.pairs}
         real = sorted(REAL & set(backends))

@@ -121,11 +121,7 @@ class Suite:
 
     @cached_property
     def named_pairs(self) -> dict[str, Pair]:
-        """Load all pairs of the pairs file, by name; none where there is no such file.
-
-        Raises:
-            SpecError: The pairs file is wrong.
-        """
+        """Load all pairs of the pairs file, by name; none where there is no such file."""
         path = self.folder / loader.PAIRS_FILE
         return loader.load_pairs(path, self.display(path)) if path.is_file() else {}
 

@@ -38,11 +38,7 @@ COMMENTS = {
 
 
 def require_free(path: Path) -> None:
-    """Refuse, before the work, a task file that could not be written.
-
-    Raises:
-        UsageError: It exists already, or its name cannot be a task's.
-    """
+    """Refuse, before the work, a task file that exists already, or whose name cannot be a task's."""
     if path.suffix not in (".yaml", ".yml") or not loader.is_task_file(path):
         raise UsageError(f"--save-task {path}: expected a name such as benchmarks/add.yaml")
     if path.exists():

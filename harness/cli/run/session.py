@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from harness.agents.transcript import Event, Transcript, Wrote
 from harness.backends.checks.preflight import check
+from harness.cli.console import say
 from harness.cli.run import folder, save_task, summary
 from harness.errors import HarnessError, UnsafeCassette, UsageError
 from harness.grading.verdict import Grader
@@ -36,12 +38,7 @@ class AdHocRun:
 def ad_hoc_task(
     spec: str, *, code_file: str, test_file: str | None, files: Mapping[str, str], limits: Mapping[str, int]
 ) -> Task:
-    """Return a task without hidden tests.
-
-    Raises:
-        SpecError: A name or a limit cannot be.
-        UsageError: There is nothing to build.
-    """
+    """Return a task without hidden tests; refuse one that has nothing to build."""
     if not spec.strip():
         raise UsageError("SPEC is empty", remedy="say in a sentence what is to be built")
     fields = {
@@ -59,9 +56,7 @@ def ad_hoc_task(
     return loader.task_of(fields, "harness run")
 
 
-def execute(
-    wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path, say: Callable[[str], None]
-) -> bool:
+def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) -> bool:
     """Build, deliver and test; return True if the generated tests pass on the generated code.
 
     Raises:
@@ -70,8 +65,7 @@ def execute(
     task, pair, today = wanted.task, wanted.pair, datetime.now(UTC).date()
     folder.require_writable(wanted.workspace, [task.code_file, task.test_file], force=wanted.force)
     prices = report.load_prices(benchmarks, str(benchmarks / loader.PRICES_FILE))
-    for warning in check([pair], environment, ask=False):
-        say(f"warning: {warning}")
+    say(*(f"warning: {warning}" for warning in check([pair], environment, ask=False)))
     run = None
     files, transcript = dict(task.files), Transcript(())
     narrate = narrator()
@@ -97,14 +91,10 @@ def execute(
             if transcript.events:
                 changed = {name: text for name, text in files.items() if task.files.get(name) != text}
                 written = folder.write_files(wanted.workspace, changed, force=wanted.force)
-                try:
+                with suppress(HarnessError):  # the summary says that no test ran
                     run = Grader(task, sandbox).generated(files)
-                except HarnessError:
-                    pass  # the summary says that no test ran
-                for line in summary.summary(wanted.workspace, written, run, transcript):
-                    say(line)
-                for line in summary.spending(pair, transcript, prices, today):
-                    say(line)
+                say(*summary.summary(wanted.workspace, written, run, transcript))
+                say(*summary.spending(pair, transcript, prices, today))
     if wanted.save_as:
         path = save_task.save(wanted.save_as, task, files, pair, today)
         say(f"task   {path}: written, to be reviewed; then: harness validate {path}")
