@@ -70,8 +70,7 @@ def cassettes_show(name: str, folder: Path) -> None:
     from harness.results.show import print_parts
 
     cassette = load_named(name, folder)
-    for line in facts(cassette):
-        say(line)
+    say(*facts(cassette))
     print_parts(console(), exchange_parts(cassette))
 
 
@@ -92,8 +91,7 @@ def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> N
     from harness.cassette.audit.expected import catalogue
 
     report = check(folder, catalogue(benchmarks, Path.cwd(), os.environ), names)
-    for line in [*map(str, report.problems), *report.notes]:
-        say(line)
+    say(*map(str, report.problems), *report.notes)
     click.echo(f"{report.checked} cassettes checked, {len(report.problems)} problems")
     sys.exit(1 if report.problems else 0)
 
@@ -121,9 +119,7 @@ def cassettes_diff(one: str, other: str, folder: Path) -> None:
     differ = False
     for line in [*compare_facts(a, b), *compare(a, b)]:
         differ = differ or line.mark not in ("", "=")
-        say(f"{line.mark or ' '} {line.text}")
-        for detail in line.details:
-            say(f"            {detail}")
+        say(f"{line.mark or ' '} {line.text}", *(f"            {detail}" for detail in line.details))
     sys.exit(1 if differ else 0)
 
 

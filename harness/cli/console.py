@@ -20,11 +20,11 @@ class OneLineErrors(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            for line in str(error).splitlines():
-                say(f"error: {line}", err=True)
+            say(*(f"error: {line}" for line in str(error).splitlines()), err=True)
             sys.exit(error.exit_code)
 
 
-def say(line: str, *, err: bool = False) -> None:
-    """Print one line, without secrets and without what a terminal would act on."""
-    click.echo(printable_line(line, os.environ), err=err)
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, without secrets and without what a terminal would act on."""
+    for line in lines:
+        click.echo(printable_line(line, os.environ), err=err)

@@ -52,12 +52,7 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
 
 
 def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
-    """Yield what is found on this computer, in the environment and, if ``live``, at the services.
-
-    Raises:
-        UsageError: There is no pair of one of the names.
-        SpecError: The pairs file is wrong.
-    """
+    """Yield what is found on this computer, in the environment and, if ``live``, at the services."""
     from harness.backends.checks import services
     from harness.backends.checks.environment import variables
     from harness.backends.checks.finding import Finding

@@ -47,9 +47,7 @@ def letta_list(as_json: bool, minutes: int) -> None:
             rows.append({**named, "last_used": last_used, "in_use": each.in_use})
         click.echo(json.dumps(rows, indent=2))
         return
-    for each in found:
-        say(describe(each, now))
-    say(f"{counts(found)} at {server.base_url}")
+    say(*(describe(each, now) for each in found), f"{counts(found)} at {server.base_url}")
 
 
 @letta.command("clean")
@@ -78,8 +76,7 @@ def letta_clean(delete: bool, minutes: int) -> None:
         remove(server, [each for each in rest if each.kind != "agent"], note)
         say(f"{counts(removed)} removed at {server.base_url}")
     else:
-        for each in idle:
-            say(f"would remove {describe(each, now)}")
+        say(*(f"would remove {describe(each, now)}" for each in idle))
         more = "; --delete removes them, and the blocks of these agents" if idle else ""
         say(f"{counts(idle)} to remove at {server.base_url}{more}")
     if kept := [each for each in found if each.in_use]:
@@ -120,11 +117,8 @@ def models(as_json: bool) -> None:
         click.echo(json.dumps(by_role, indent=2))
     else:
         for head, names in offers.items():
-            say(f"{head}:")
-            for name in names:
-                say(f"    {name}")
-    for problem in problems:
-        say(f"error: {problem}", err=True)
+            say(f"{head}:", *(f"    {name}" for name in names))
+    say(*(f"error: {problem}" for problem in problems), err=True)
     sys.exit(1 if problems else 0)
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.console import say
-
-if TYPE_CHECKING:
-    from harness.local.stack.status import StackState
 
 SURE = "This deletes {path}, the embedded Letta's database: all its agents, tools and conversations. Go on?"
 
@@ -46,7 +42,7 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
     options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
     if reset and not yes:
         click.confirm(SURE.format(path=find_home().pgdata), abort=True)
-    print_state(start(options, say))
+    say(*start(options, say).lines())
 
 
 @click.command()
@@ -55,7 +51,7 @@ def status() -> None:
     from harness.local.stack.status import status as look
 
     state = look()
-    print_state(state)
+    say(*state.lines())
     sys.exit(0 if state.running else 3)
 
 
@@ -65,9 +61,3 @@ def down() -> None:
     from harness.local.stack.stack import down as stop
 
     stop(say)
-
-
-def print_state(state: StackState) -> None:
-    """Print a line for each part of the stack."""
-    for line in state.lines():
-        say(line)

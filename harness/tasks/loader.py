@@ -104,11 +104,7 @@ def is_task_file(path: Path) -> bool:
 
 
 def parse(file: YamlFile, model: type[M]) -> M:
-    """Parse a file of one of the kinds above.
-
-    Raises:
-        SpecError: Every problem that the file has: those of YAML and those of the fields.
-    """
+    """Parse a file of one of the kinds above; raise a ``SpecError`` with every problem that it has."""
     document = file.document
     problems = list(document.problems)
     unreadable = {problem.path for problem in problems if problem.path}
@@ -145,14 +141,10 @@ def load_prices(path: Path, display: str) -> dict[str, Price]:
 
 
 def task_of(fields: object, where: str) -> Task:
-    """Make a task of fields that did not come from a YAML file.
-
-    Args:
-        fields: A mapping as in a task file, ``id`` included; lists or tuples alike.
-        where: What each problem begins with.
+    """Make a task of fields that did not come from a YAML file; their ``id`` is required.
 
     Raises:
-        SpecError: Every problem that the fields have.
+        SpecError: Every problem that the fields have, each beginning with ``where``.
     """
     if not isinstance(fields, Mapping):
         raise SpecError([f"{where}: expected a mapping of task fields, got {type(fields).__name__}"])

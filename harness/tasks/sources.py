@@ -28,12 +28,7 @@ MAX_PROBLEMS = 20
 
 
 def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
-    """Load the tasks that a source file asks for, in the source's order.
-
-    Args:
-        wanted: What the source file says.
-        folder: Where it stands.
-        display: Its name in messages, such as ``benchmarks/humaneval.yaml``.
+    """Load the tasks that a source file in ``folder`` asks for, in the source's order.
 
     Raises:
         SpecError: The source or one of the tasks is wrong.
@@ -53,7 +48,9 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
             continue
         if task.id in tasks:
             problems.append(f"{item}: id: {task.id!r} is already used by an item before it")
-        tasks[task.id] = _adapted(task, wanted)
+        limits = task.limits.model_copy(update=wanted.limits.model_dump(exclude_unset=True))
+        tags = tuple(dict.fromkeys((*task.tags, *wanted.tags)))
+        tasks[task.id] = task.model_copy(update={"tags": tags, "limits": limits})
     problems += [
         f"{display}: only: {wanted.source} has no task {name!r}" for name in wanted.only if name not in tasks
     ]
@@ -63,14 +60,6 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
         left = len(problems) - MAX_PROBLEMS
         raise SpecError(problems[:MAX_PROBLEMS] + ([f"{where}: {left} more problems"] if left > 0 else []))
     return list(tasks.values())
-
-
-def _adapted(task: Task, wanted: SourceFile) -> Task:
-    """Return the task with the tags and limits that the source file gives to all."""
-    limits = task.limits.model_copy(update=wanted.limits.model_dump(exclude_unset=True))
-    return task.model_copy(
-        update={"tags": tuple(dict.fromkeys((*task.tags, *wanted.tags))), "limits": limits}
-    )
 
 
 def _items(source: str, folder: Path, where: str) -> list[object]:

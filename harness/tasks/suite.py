@@ -18,14 +18,7 @@ from harness.tasks.yaml_lines import YamlFile
 
 @dataclass(frozen=True)
 class Selection:
-    """Options and arguments that choose trials.
-
-    Attributes:
-        pairs: Names from the pairs file; empty for all.
-        orchestrators, coders: Models to cross in place of the pairs file.
-        epochs: In place of each pair's own number.
-        paths: Files and folders that it names.
-    """
+    """Options and arguments that choose trials: pairs by name, or models to cross in their place."""
 
     pairs: tuple[str, ...] = ()
     orchestrators: tuple[str, ...] = ()
@@ -57,14 +50,7 @@ class SuiteFile(YamlFile):
 
 @dataclass(eq=False)
 class Suite:
-    """The tasks and pairs of one benchmarks folder.
-
-    Attributes:
-        folder: The benchmarks folder.
-        root: What paths in messages are relative to.
-        selection: Options and arguments.
-        environment: For ORCH_MODEL and CLAUDE_MODEL.
-    """
+    """The tasks and pairs of one benchmarks folder; messages name paths relative to ``root``."""
 
     folder: Path
     root: Path
@@ -80,28 +66,26 @@ class Suite:
         """Return True if a path is a task or source file of this suite."""
         return path.is_relative_to(self.folder) and loader.is_task_file(path)
 
-    def is_source(self, path: Path) -> bool:
-        """Return True if a path is a source file."""
-        return self._file(path).is_source
-
-    def looks_like_a_task(self, path: Path) -> bool:
-        """Return True if a file, right or wrong, was meant to be a task: it has hidden acceptance tests."""
-        return self._file(path).has_key("acceptance")
+    def file(self, path: Path) -> SuiteFile:
+        """Return a task or source file, which is read once."""
+        if path not in self._files:
+            self._files[path] = SuiteFile(path, self.display(path))
+        return self._files[path]
 
     def files(self) -> list[Path]:
         """Return all task files, sorted; source files are none of them."""
-        return [path for path in self._found if not self.is_source(path)]
+        return [path for path in self._found if not self.file(path).is_source]
 
     def sources(self) -> list[Path]:
         """Return all source files, sorted."""
-        return [path for path in self._found if self.is_source(path)]
+        return [path for path in self._found if self.file(path).is_source]
 
     def collects(self, path: Path) -> bool:
         """Return True if the tasks of a file take part: of a source file, if it is named or says so.
 
         A source file that cannot be read takes part, so that what is wrong with it is reported.
         """
-        file = self._file(path)
+        file = self.file(path)
         if path in self.selection.paths or not file.is_source:
             return True
         try:
@@ -118,7 +102,7 @@ class Suite:
             UsageError: A chosen pair does not exist, or nothing says which models to use.
         """
         chosen = self.selection
-        crosses_models = bool(chosen.orchestrators or chosen.coders)
+        crosses_models = chosen.orchestrators or chosen.coders
         if chosen.epochs is not None and chosen.epochs < 1:
             raise UsageError(f"--epochs {chosen.epochs}: expected 1 or more")
         if crosses_models and chosen.pairs:
@@ -137,11 +121,7 @@ class Suite:
 
     @cached_property
     def named_pairs(self) -> dict[str, Pair]:
-        """Load all pairs of the pairs file, by name; none where there is no such file.
-
-        Raises:
-            SpecError: The pairs file is wrong.
-        """
+        """Load all pairs of the pairs file, by name; none where there is no such file."""
         path = self.folder / loader.PAIRS_FILE
         return loader.load_pairs(path, self.display(path)) if path.is_file() else {}
 
@@ -152,12 +132,12 @@ class Suite:
             SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
             UsageError: A source is not installed.
         """
-        tasks = self._file(path).tasks
+        tasks = self.file(path).tasks
         taken = [task.id for task in tasks if self._first_with_id.get(task.id, path) != path]
         if taken:
             more = f" and {len(taken) - 1} more are" if len(taken) > 1 else " is"
             first = self.display(self._first_with_id[taken[0]])
-            remedy = "name one of the two files only" if self.is_source(path) else "give it another"
+            remedy = "name one of the two files only" if self.file(path).is_source else "give it another"
             raise SpecError(
                 [f"{self.display(path)}:1: id: {taken[0]!r}{more} already used by {first}; {remedy}"]
             )
@@ -175,7 +155,7 @@ class Suite:
 
     def named(self, path: Path, task: Task) -> str:
         """Return the name of a task in messages and commands: its file; of a source file, ``file::id``."""
-        return f"{self.display(path)}::{task.id}" if self.is_source(path) else self.display(path)
+        return self.display(path) + (f"::{task.id}" if self.file(path).is_source else "")
 
     @cached_property
     def _found(self) -> list[Path]:
@@ -187,16 +167,11 @@ class Suite:
         first: dict[str, Path] = {}
         for path in (*self.files(), *filter(self.collects, self.sources())):
             try:
-                for task in self._file(path).tasks:
+                for task in self.file(path).tasks:
                     first.setdefault(task.id, path)
             except HarnessError:
                 continue  # reported where that file is asked for
         return first
-
-    def _file(self, path: Path) -> SuiteFile:
-        if path not in self._files:
-            self._files[path] = SuiteFile(path, self.display(path))
-        return self._files[path]
 
     def _pairs_from_file(self) -> list[Pair]:
         names, pairs = self.selection.pairs, self.named_pairs

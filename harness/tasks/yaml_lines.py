@@ -6,6 +6,7 @@ Not covered: tags (``!!python/...``) and aliases, which can hide a bomb, are ref
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,17 +29,12 @@ class Problem(NamedTuple):
     message: str
 
 
+@dataclass(eq=False)
 class YamlFile:
-    """A file that is read once and parsed once.
+    """A file that is read once and parsed once; ``display`` is its name in messages."""
 
-    Args:
-        path: The file.
-        display: Its name in messages, such as ``benchmarks/add.yaml``.
-    """
-
-    def __init__(self, path: Path, display: str) -> None:
-        self.path = path
-        self.display = display
+    path: Path
+    display: str
 
     def has_key(self, key: str) -> bool:
         """Return True if a line begins with the key, valid YAML or not; nested keys are indented."""

@@ -15,7 +15,7 @@ from shelves import TALK, asked, shelf_at, tape
 from harness import __version__
 from harness.cassette.file import dumps
 from harness.cli.main import main
-from harness.cli.schema import schemas
+from harness.cli.task_files import schemas
 from harness.results.run_folder import RunFolder, report_payload
 from harness.runner import Setup, run_trial
 from harness.tasks.loader import load_task

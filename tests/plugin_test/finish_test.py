@@ -18,7 +18,7 @@ def test_a_baseline_without_a_common_pair_is_a_missed_gate(tmp_path):
     run = RunFolder(tmp_path, NOON)
     run.rows = [a_row("a")]
     summary = finish(run, Prices(), Gates.of(None, "old", tmp_path), write=False)
-    assert summary.failures == ("no pair has measured trials in both old and this run",)
+    assert summary.failures == ["no pair has measured trials in both old and this run"]
 
 
 def test_a_job_summary_is_appended(tmp_path, monkeypatch):
@@ -43,4 +43,4 @@ def test_a_page_that_cannot_be_made_costs_no_table(tmp_path, monkeypatch):
     summary = finish(run, Prices(), Gates(), write=True)
     assert summary.tables.pairs[0]["trials"] == 20
     assert "ZeroDivisionError" in summary.problem
-    assert summary.failures == (summary.problem,)
+    assert summary.failures == [summary.problem]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.cli.schema import schemas
+from harness.cli.task_files import schemas
 from harness.errors import SpecError
 from harness.tasks import loader
 from harness.tasks.yaml_lines import YamlFile

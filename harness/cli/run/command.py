@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import say
-
 if TYPE_CHECKING:
     from harness.tasks.trial import Pair
 
@@ -63,16 +61,11 @@ def run(spec: str, workspace: Path, save_task: Path | None, **options: Any) -> N
         limits={"max_repairs": options["max_repairs"], "max_tokens": options["max_tokens"]},
     )
     wanted = AdHocRun(task, pair, workspace, options["force"], save_task)
-    sys.exit(0 if execute(wanted, os.environ, BENCHMARKS, say) else 1)
+    sys.exit(0 if execute(wanted, os.environ, BENCHMARKS) else 1)
 
 
 def choose_pair(options: dict[str, Any]) -> Pair:
-    """Return the pair that the options name, by its name or by its models.
-
-    Raises:
-        UsageError: They exclude each other, or make no pair.
-        SpecError: The pairs file is wrong.
-    """
+    """Return the pair that the options name, by its name or by its models; refuse those that make none."""
     from pydantic import ValidationError
 
     from harness.errors import UsageError

@@ -29,11 +29,7 @@ class WrittenFile:
 
 
 def require_writable(folder: Path, names: Sequence[str], *, force: bool) -> None:
-    """Refuse, before the work, a folder that its results could not be written to.
-
-    Raises:
-        UsageError: The folder is a file, or one of the files exists already.
-    """
+    """Refuse, before the work, a folder that is a file, or in which one of the files exists already."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", remedy="choose another --workspace")
     for name in names:

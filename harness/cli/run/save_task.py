@@ -38,11 +38,7 @@ COMMENTS = {
 
 
 def require_free(path: Path) -> None:
-    """Refuse, before the work, a task file that could not be written.
-
-    Raises:
-        UsageError: It exists already, or its name cannot be a task's.
-    """
+    """Refuse, before the work, a task file that exists already, or whose name cannot be a task's."""
     if path.suffix not in (".yaml", ".yml") or not loader.is_task_file(path):
         raise UsageError(f"--save-task {path}: expected a name such as benchmarks/add.yaml")
     if path.exists():
@@ -52,14 +48,7 @@ def require_free(path: Path) -> None:
 
 
 def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date) -> Path:
-    """Write the task file, and read it back.
-
-    Args:
-        path: The file.
-        task: What was asked for; its reference and acceptance are replaced.
-        files: The workspace at the end, with code and test file.
-        pair: Who wrote them.
-        day: Of the conversation.
+    """Write the task file, and read it back; ``files`` is the workspace at the end of the conversation.
 
     Raises:
         UsageError: Code or tests are missing.
@@ -70,17 +59,12 @@ def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date
         raise UsageError(f"{path} is not written: there is no {' and no '.join(missing)}")
     models = f"{pair.orchestrator.model}, {pair.coder}" + f" and {pair.tester}" * (pair.tester != pair.coder)
     fields = {
+        **task.model_dump(exclude={"id", "scripts"}),
         "title": shorten(one_line(task.spec.strip().split("\n", 1)[0]), TITLE_CHARS) or path.stem,
-        "difficulty": task.difficulty,
         "tags": [UNREVIEWED],
-        "spec": task.spec,
-        "code_file": task.code_file,
-        "test_file": task.test_file,
-        "files": task.files,
         "reference": files[task.code_file],
         "acceptance": files[task.test_file],
         "bugs": [],
-        "limits": task.limits.model_dump(),
     }
     text = HEAD.format(day=day, models=one_line(models), path=one_line(str(path)))
     for name, value in fields.items():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from harness.agents.transcript import Event, Transcript, Wrote
 from harness.backends.checks.preflight import check
+from harness.cli.console import say
 from harness.cli.run import folder, save_task, summary
 from harness.errors import HarnessError, UnsafeCassette, UsageError
 from harness.grading.verdict import Grader
@@ -24,13 +26,7 @@ from harness.tasks.trial import Pair, Trial
 
 @dataclass(frozen=True)
 class AdHocRun:
-    """What is built by whom, and where it goes.
-
-    Attributes:
-        workspace: The user's folder, which gets code and tests.
-        force: Replace files that stand there.
-        save_as: The task file to make of the result, if any.
-    """
+    """What is built by whom, and where it goes: the user's folder, and a task file if wanted."""
 
     task: Task
     pair: Pair
@@ -42,12 +38,7 @@ class AdHocRun:
 def ad_hoc_task(
     spec: str, *, code_file: str, test_file: str | None, files: Mapping[str, str], limits: Mapping[str, int]
 ) -> Task:
-    """Return a task without hidden tests.
-
-    Raises:
-        SpecError: A name or a limit cannot be.
-        UsageError: There is nothing to build.
-    """
+    """Return a task without hidden tests; refuse one that has nothing to build."""
     if not spec.strip():
         raise UsageError("SPEC is empty", remedy="say in a sentence what is to be built")
     fields = {
@@ -65,32 +56,8 @@ def ad_hoc_task(
     return loader.task_of(fields, "harness run")
 
 
-class Progress:
-    """What a conversation has left so far, so that an interrupt loses nothing."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self.files = dict(files)
-        self.transcript = Transcript(())
-        self._print = narrator()
-
-    def watch(self, event: Event) -> None:
-        """Print an event as it happens, and keep it."""
-        self.transcript = Transcript((*self.transcript.events, event))
-        if isinstance(event, Wrote):
-            self.files[event.path] = event.text
-        self._print(event)
-
-
-def execute(
-    wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path, say: Callable[[str], None]
-) -> bool:
+def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) -> bool:
     """Build, deliver and test; return True if the generated tests pass on the generated code.
-
-    Args:
-        wanted: What to build.
-        environment: The variables that name endpoints and keys.
-        benchmarks: The folder that may hold prices.
-        say: Takes one line.
 
     Raises:
         HarnessError: Something went wrong. What had been written by then is delivered all the same.
@@ -98,32 +65,36 @@ def execute(
     task, pair, today = wanted.task, wanted.pair, datetime.now(UTC).date()
     folder.require_writable(wanted.workspace, [task.code_file, task.test_file], force=wanted.force)
     prices = report.load_prices(benchmarks, str(benchmarks / loader.PRICES_FILE))
-    for warning in check([pair], environment, ask=False):
-        say(f"warning: {warning}")
+    say(*(f"warning: {warning}" for warning in check([pair], environment, ask=False)))
     run = None
-    progress = Progress(task.files)
+    files, transcript = dict(task.files), Transcript(())
+    narrate = narrator()
+
+    def watch(event: Event) -> None:
+        """Keep an event, so that an interrupt loses nothing, and print it."""
+        nonlocal transcript
+        transcript = Transcript((*transcript.events, event))
+        if isinstance(event, Wrote):
+            files[event.path] = event.text
+        narrate(event)
+
     with ForkServer(hidden=home()) as sandbox:
         try:
             with tempfile.TemporaryDirectory(prefix="harness-run-") as scratch:
                 trial = Trial(task=task, pair=pair, epoch=1, source="harness run")
-                result = run_trial(trial, Setup(Path(scratch), sandbox, "all", environment), progress.watch)
-            progress.files, progress.transcript = dict(result.files), result.transcript
+                result = run_trial(trial, Setup(Path(scratch), sandbox, "all", environment), watch)
+            files, transcript = dict(result.files), result.transcript
             # That the recording would hold a secret is no matter: it is thrown away.
             if result.error is not None and not isinstance(result.error, UnsafeCassette):
                 raise result.error
         finally:
-            files, transcript = progress.files, progress.transcript
             if transcript.events:
                 changed = {name: text for name, text in files.items() if task.files.get(name) != text}
                 written = folder.write_files(wanted.workspace, changed, force=wanted.force)
-                try:
+                with suppress(HarnessError):  # the summary says that no test ran
                     run = Grader(task, sandbox).generated(files)
-                except HarnessError:
-                    pass  # the summary says that no test ran
-                for line in summary.summary(wanted.workspace, written, run, transcript):
-                    say(line)
-                for line in summary.spending(pair, transcript, prices, today):
-                    say(line)
+                say(*summary.summary(wanted.workspace, written, run, transcript))
+                say(*summary.spending(pair, transcript, prices, today))
     if wanted.save_as:
         path = save_task.save(wanted.save_as, task, files, pair, today)
         say(f"task   {path}: written, to be reviewed; then: harness validate {path}")

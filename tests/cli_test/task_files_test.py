@@ -1,8 +1,8 @@
-"""harness/new.py: a task file to start from."""
+"""harness/cli/task_files.py: a task file to start from."""
 
 import pytest
 
-from harness.cli.new import write_task
+from harness.cli.task_files import write_task
 from harness.errors import UsageError
 from harness.grading.validate import proof
 from harness.tasks import loader

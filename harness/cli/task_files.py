@@ -1,0 +1,106 @@
+"""``harness new task``, ``validate`` and ``schema``: start a task file, check it, complete it in editors."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+TEMPLATE = Path(__file__).with_name("my_task.yaml")
+
+
+@click.group()
+def new() -> None:
+    """Write a file to start from."""
+
+
+@new.command("task")
+@click.argument("name")
+@click.option(
+    "--in",
+    "folder",
+    default="benchmarks",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default=True,
+)
+def new_task(name: str, folder: Path) -> None:
+    """Write a task file with comments, which validates, for you to change.
+
+    NAME names the task, its file and its function: lower-case, as a module.
+    """
+    path = write_task(name, folder)
+    click.echo(f"wrote {path}; change it, then: harness validate {path}")
+
+
+def write_task(name: str, folder: Path) -> Path:
+    """Write a task file and return its path; refuse a name that cannot be used, or is taken."""
+    from harness.errors import UsageError
+    from harness.files import write_whole
+    from harness.tasks.task import TAKEN
+
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,59}", name) or name in TAKEN:
+        raise UsageError(
+            f"{name!r} cannot name a task",
+            remedy="use lower-case letters, digits and _, as for a module, and no module of Python's own",
+        )
+    path = folder / f"{name}.yaml"
+    if any(folder.rglob(path.name)):
+        raise UsageError(f"there is a task {name} already in {folder}", remedy="choose another name")
+    write_whole(path, TEMPLATE.read_text(encoding="utf-8").replace("my_task", name))
+    return path
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+def validate(files: tuple[Path, ...]) -> None:
+    """Check tasks: each reference passes acceptance; each known bug, and empty functions, fail it.
+
+    FILES are task files, source files or folders; default: benchmarks. No model, no Letta and no cassette
+    is needed.
+    """
+    from harness.grading.validate import check
+
+    count = wrong = 0
+    for path in files or (Path("benchmarks"),):
+        for file in check(path, Path.cwd()):
+            count += 1
+            wrong += bool(file.problems)
+            click.echo("\n".join(file.lines()))
+    click.echo(f"{count} files checked, {wrong} with problems")
+    sys.exit(1 if wrong else 0)
+
+
+@click.command()
+@click.option(
+    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write them into FOLDER."
+)
+def schema(folder: Path | None) -> None:
+    """Print the JSON Schemas of the task, source, pair and price files, or write them."""
+    for name, value in schemas().items():
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        if folder is None:
+            click.echo(text, nl=False)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+            click.echo(f"wrote {folder / name}")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each kind of file, by the name of the schema file."""
+    from harness.results.record import row_schema
+    from harness.tasks.loader import PairsFile, PricesFile, SourceFile, TaskFile
+
+    found = {
+        "task": TaskFile.model_json_schema(),
+        "source": SourceFile.model_json_schema(),
+        "pairs": PairsFile.model_json_schema(),
+        "prices": PricesFile.model_json_schema(),
+        "record": row_schema(),
+    }
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {f"{name}.schema.json": {"$schema": draft, **fields} for name, fields in found.items()}
