@@ -8,7 +8,7 @@ import json
 def a_row(pair="p", outcome="solved", **changes):
     """A row of trials.jsonl."""
     row = {
-        "schema": 2,
+        "schema": 3,
         "trial": f"{pair}/t/1",
         "task": "t",
         "task_digest": "d",
@@ -46,6 +46,7 @@ def a_row(pair="p", outcome="solved", **changes):
         "transport_retries": 0,
         "wasted_calls": 0,
         "final_answer": "Done.",
+        "conversation": "",
         "recorded_at": "2026-01-01",
         "recorded_wall_s": 1.5,
         "notional_cost_usd": None,

@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from rows import a_row, an_infra_row
+from rows import a_row, an_infra_row, many
 
 from harness.results import aggregate
 from harness.results.columns import BY
@@ -102,6 +102,9 @@ def test_the_figures_of_a_pair():
         "flow": "free",
         "tools": "client",
         "backend": "anthropic",
+        "mark": "",
+        "forged": 0,
+        "repeated": 0,
         "trials": 4,
         "infra_errors": 2,
         "solved": 2,
@@ -318,3 +321,28 @@ def test_bounds_are_those_of_the_statistics():
         assert row["solved_high_pct"] == round(100 * expected.high, 1)
     task = aggregate.rows_of(aggregate.summary(trials, "task"))[1]
     assert task["solved_low_pct"] == round(100 * rate_interval([(2, 1), (2, 1)]).low, 1)
+
+
+def test_equal_epochs_count_once():
+    """Epochs that are one conversation in every task are no samples: as if each task had one epoch."""
+    equal = many("a", 6, tasks=12, epochs=2, conversation="same")
+    once = many("a", 6, tasks=12, conversation="same")
+    (two,), (one,) = pairs_of(*equal), pairs_of(*once)
+    assert two["repeated"] == 12
+    assert one["repeated"] == 0
+    for name in ("solved_pct", "solved_low_pct", "solved_high_pct", "k", "pass_at_k_pct"):
+        assert two[name] == one[name]
+
+
+def test_epochs_of_which_one_differs_all_count():
+    """A single other answer shows that the epochs are samples."""
+    rows = many("a", 6, tasks=12, epochs=2, conversation="same")
+    rows[0]["conversation"] = "other"
+    (row,) = pairs_of(*rows)
+    assert (row["repeated"], row["k"]) == (0, 2)
+
+
+def test_forged_trials_are_counted_and_never_solved():
+    """They are measurements: in the denominator, with a column of their own."""
+    (row,) = pairs_of(a_row(outcome="forged", task="t1"), a_row(task="t2"))
+    assert (row["trials"], row["solved"], row["forged"], row["solved_pct"]) == (2, 1, 1, 50.0)

@@ -5,9 +5,10 @@ from rows import a_row, an_infra_row, many
 
 from harness.errors import UsageError
 from harness.results import aggregate
-from harness.results.compare import best, between_runs, within_run
+from harness.results.compare import Ranking, between_runs, rank, within_run
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
+from harness.results.tables import rows_by
 from harness.tasks.loader import Price
 
 PRICES = Prices(
@@ -51,11 +52,48 @@ def test_epochs_are_averaged_by_task():
 
 def test_all_pairs_are_adjusted_for_their_number():
     """Three comparisons: the smallest p value is multiplied by three."""
-    found = within_run(trials(*many("a", 0), *many("b", 10), *many("c", 10)), "pair")
+    table = trials(*many("a", 0), *many("b", 10), *many("c", 10))
+    found = within_run(table, "pair")
     assert [(each.first, each.second) for each in found] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert found[0].p_holm == pytest.approx(3 * found[0].p)
     assert [each.verdict for each in found] == ["better", "better", "not shown"]
-    assert best(found, {"a": 0.0, "b": 50.0, "c": 50.0}) == ["c", "b"]
+    ranking = rank(found, rows_by(table, "pair"), "pair")
+    assert ranking == Ranking(best=("b", "c"), rate_pct=50.0, worse=("a",))
+
+
+def test_the_cheaper_of_tied_pairs_is_named_first():
+    """Then the faster; a price that is unknown comes last."""
+    table = trials(
+        *many("a", 5, recorded_wall_s=9.0),
+        *many("b", 5, recorded_wall_s=2.0),
+        *many("c", 5, coder="no-such-model", coder_input=5),
+    )
+    ranking = rank(within_run(table, "pair"), rows_by(table, "pair"), "pair")
+    assert ranking.best == ("b", "a", "c")
+
+
+def test_a_mock_is_never_the_best():
+    """It stands apart, is compared with mocks only, and is best where there is nothing else."""
+    mocks = [*many("m", 20, backend="mock"), *many("n", 19, backend="mock")]
+    table = trials(*many("a", 5, backend="local"), *many("b", 1), *mocks)
+    found = within_run(table, "pair")
+    assert [(each.first, each.second) for each in found] == [("a", "b"), ("m", "n")]
+    ranking = rank(found, rows_by(table, "pair"), "pair")
+    assert ranking.best == ("a (stand-in)",)
+    assert ranking.mocks == ("m (mock)", "n (mock)")
+    assert rank([], rows_by(trials(*mocks), "pair"), "pair").best == ("m (mock)",)
+    (named,) = within_run(table, "pair", ("a", "m"))
+    assert named.names == ("a (stand-in)", "m (mock)")
+
+
+def test_rows_that_pool_pairs_leave_out_mocks():
+    """What a task file wrote does not raise the rate of an orchestrator, a task or a tag."""
+    table = trials(*many("a", 5), *many("m", 20, backend="mock", coder="oracle"))
+    (row,) = rows_by(table, "orchestrator")
+    assert (row["trials"], row["solved"]) == (20, 5)
+    assert [row["trials"] for row in rows_by(table, "coder")] == [20, 20]
+    (alone,) = rows_by(trials(*many("m", 20, backend="mock")), "orchestrator")
+    assert alone["trials"] == 20
 
 
 def test_infra_errors_take_no_part():

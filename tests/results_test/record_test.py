@@ -66,7 +66,7 @@ def test_the_row_of_a_measured_trial():
     """Each figure is taken from the trial, its transcript, its verdict or its recording."""
     row = a_row()
     expected = {
-        "schema": 2,
+        "schema": 3,
         "trial": "p/add/2",
         "task": "add",
         "pair": "p",
@@ -246,7 +246,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
     """The error holds the file, the line and what was expected."""
     path = written(tmp_path, a_row())
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 2"):
+    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 3"):
         list(record.read_rows(path))
 
 

@@ -6,7 +6,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from harness.results import render
-from harness.results.compare import Comparison
+from harness.results.compare import Comparison, Ranking
 from harness.results.stats import Interval
 from harness.results.tables import Tables
 
@@ -33,6 +33,8 @@ def a_row(**changes):
         "attempts": 6,
         "repairs": 2,
         "tool_errors": 1,
+        "forged": 0,
+        "mark": "",
         "transport_retries": 3,
         "cost": 1.23456,
         "cost_per_solved": 0.61728,
@@ -58,6 +60,7 @@ def a_tester(**changes):
     """A row of the testers' table."""
     row = {
         "tester": "claude-y",
+        "mark": "",
         "test_files": 4,
         "generated_passed_pct": 75.0,
         "tests_valid": 3,
@@ -72,9 +75,9 @@ def a_tester(**changes):
     return {**row, **changes}
 
 
-def tables(pairs, testers=(), note="n", comparisons=(), best=()):
+def tables(pairs, testers=(), note="n", comparisons=(), ranking=None):
     """All that a run shows."""
-    return Tables({"pair": pairs}, list(testers), list(comparisons), list(best), note)
+    return Tables({"pair": pairs}, list(testers), list(comparisons), ranking or Ranking(), note)
 
 
 def in_markdown(pairs, testers=(), *, note="n"):
@@ -94,7 +97,7 @@ def printed(rows, testers=(), *, note="n", width=80):
 def test_the_markdown_holds_both_tables_and_the_note():
     """Results first, then tokens and cost by role, then a line on what the figures are."""
     lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
-    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "-", "2", "1", "3", "1"]
+    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "-", "2", "1", "0", "3", "1"]
     spent = {line[1]: line[2:] for line in lines[5:]}
     assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", "", "", ""]
     assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62", "12.0", "34.5"]
