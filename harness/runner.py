@@ -21,8 +21,9 @@ from harness import redact
 from harness.agents import prompts
 from harness.agents.loop import Check, Loop
 from harness.agents.messages import Replayed, ServerSide
+from harness.agents.tool_call import Author
 from harness.agents.tools import Tools, tool_context
-from harness.agents.transcript import Event, Transcript, Watch
+from harness.agents.transcript import Event, Transcript, Watch, Wrote
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
 from harness.backends.claude.claude_code import ADDRESS, Channel, ClaudeCode
@@ -38,10 +39,11 @@ from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
 from harness.errors import ApiError, HarnessError, StaleCassette
 from harness.grading.feedback import feedback
-from harness.grading.verdict import Grader, Mutants, no_mutants
+from harness.grading.verdict import Attempt, Grader, Mutants, no_mutants
 from harness.results import record
 from harness.results.record import Record
 from harness.sandbox import Sandbox
+from harness.tasks.task import Task, digest
 from harness.tasks.trial import Trial
 
 Mode = Literal["none", "once", "all"]
@@ -64,6 +66,7 @@ class Setup:
         now: The clock that dates a recording.
         transport: Makes what sends a trial's requests.
         mutants: Gives further known bugs of a task, to grade testers on.
+        graders: One for each task so far, by its digest.
     """
 
     root: Path
@@ -73,6 +76,14 @@ class Setup:
     now: Callable[[], datetime] = _today
     transport: Callable[[], Transport] = Transport
     mutants: Mutants = no_mutants
+    graders: dict[str, Grader] = field(default_factory=dict, repr=False)
+
+    def grader(self, task: Task) -> Grader:
+        """Return the grader of a task; the same for all its trials, so that nothing is run twice."""
+        key = digest(task.model_dump(mode="json"))
+        if key not in self.graders:
+            self.graders[key] = Grader(task, self.sandbox, self.mutants)
+        return self.graders[key]
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,8 @@ class _Run:
         self.mode = "replay" if self.replays else "record"
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
-        self.attempts: list[Mapping[str, str]] = []
-        self.grader = Grader(trial.task, setup.sandbox, setup.mutants)
+        self.attempts: list[Attempt] = []
+        self.grader = setup.grader(trial.task)
         self.transport = setup.transport()
         self.channel: Channel | None = None
 
@@ -266,12 +277,20 @@ class _Run:
     def _every_attempt_kept(self) -> Iterator[None]:
         yield
         if not self.attempts:
-            self.attempts.append(self.workspace.snapshot())
+            self.attempts.append(self._attempt())
+
+    def _attempt(self) -> Attempt:
+        authors: dict[str, Author] = {
+            event.path: "tester" if event.role == "tester" else "coder"
+            for event in self.events
+            if isinstance(event, Wrote)
+        }
+        return Attempt(self.workspace.snapshot(), authors)
 
     def _check(self, behind: ServerSide) -> Check:
         files = self.workspace.snapshot()
         behind.check(files)
-        self.attempts.append(files)
+        self.attempts.append(self._attempt())
         return feedback(self.trial.task, files, self.grader.generated(files))
 
     def _note(self, event: Event) -> None:

@@ -72,6 +72,7 @@ class BenchmarkSession:
         self.ending: RunSummary | None = None
         self._properties: dict[str, list[tuple[str, object]]] = {}
         self._mutants: dict[str, tuple[Bug, ...]] = {}
+        self._graders: dict[str, Any] = {}
         self.folder = RunFolder(self.root / "reports", datetime.now(UTC))
 
     # --- collection -------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class BenchmarkSession:
         # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
         from harness.runner import Setup, run_trial
 
-        setup = Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of)
+        setup = Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders)
         return run_trial(trial, setup, self._narrator())
 
     @cached_property
