@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -148,7 +149,7 @@ class Acceptance:
         proof = self.proof
         raw = self._run(proof.disguise, files)
         run = proof.judge(raw)
-        if proof.order_matters(raw):
+        if run.status == "forged" or proof.order_matters(raw):
             run = proof.judge(self._run_apart(proof, files))
         if run.passed and not proof.run.passed:
             raise SpecError(
@@ -164,11 +165,14 @@ class Acceptance:
         for _ in range(ROUNDS):
             disguised = disguise(self._task.acceptance, self._rng, skip)
             proof = Proof(disguised, self._run(disguised, files))
-            unproved = set(proof.without_twin) - set(disguised.without)
-            if not unproved or not proof.run.passed:
-                break
+            broken = {_test(test.name) for test in proof.run.tests if test.outcome in ("failed", "error")}
+            unproved = (set(proof.without_twin) | broken) - set(disguised.without)
+            if not unproved:
+                return proof
             skip |= {test: skip.get(test, 0) + 1 for test in unproved}
-        return proof
+        skip |= dict.fromkeys(broken, sys.maxsize)  # rather no twin than a test that right code fails
+        disguised = disguise(self._task.acceptance, self._rng, skip) if broken else disguised
+        return Proof(disguised, self._run(disguised, files)) if broken else proof
 
     def _run(self, disguised: Disguise, files: Files, only: frozenset[str] | None = None) -> TestRun:
         limits = self._task.limits
