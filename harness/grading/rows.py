@@ -6,6 +6,8 @@ Not covered: rows that are computed, and ``ids`` that are a function; such a dec
 from __future__ import annotations
 
 import ast
+import builtins
+from collections import Counter
 from dataclasses import dataclass
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -74,22 +76,30 @@ def _row(element: ast.expr, *, single: bool) -> tuple[list[ast.expr] | None, lis
 
 def _id(name: str, value: ast.expr, number: int) -> str:
     """Return the name that pytest gives to a value; https://docs.pytest.org/en/stable/example/parametrize.html."""
+    if isinstance(value, ast.Name) and hasattr(getattr(builtins, value.id, None), "__name__"):
+        return value.id
     try:
         known = ast.literal_eval(value)
     except ValueError:
         return f"{name}{number}"
+    if isinstance(known, bytes):
+        return known.decode("ascii", "backslashreplace")
     plain = known is None or isinstance(known, str | int | float | complex | bool)
     return str(known).encode("unicode_escape").decode() if plain else f"{name}{number}"
 
 
 def _unique(ids: list[str]) -> list[str]:
-    """Number names that several rows have."""
-    seen: dict[str, int] = {}
-    made = []
-    for each in ids:
-        number = seen.get(each, 0)
-        seen[each] = number + 1
-        made.append(f"{each}{number}" if ids.count(each) > 1 else each)
+    """Number the names that several rows have, as pytest does."""
+    made = list(ids)
+    numbers: Counter[str] = Counter()
+    for at, each in enumerate(ids):
+        if ids.count(each) == 1:
+            continue
+        between = "_" if each[-1:].isdigit() else ""
+        while f"{each}{between}{numbers[each]}" in made:
+            numbers[each] += 1
+        made[at] = f"{each}{between}{numbers[each]}"
+        numbers[each] += 1
     return made
 
 
