@@ -27,6 +27,7 @@ from harness.tasks.task import Task
 ROUNDS = 3  # attempts to find a twin that fails on the reference, for each test
 TIME = 2.0  # a test and its twin may take so much longer than the test alone
 ASSERTED = ("assert", "AssertionError", "Failed: DID NOT RAISE")
+UNPROVED = "its twin passes on the reference, so nothing shows that code computes its answer"
 TOKEN = re.compile(r"(?<![^-\[])[a-z]{12}(?![^-\]])")
 Files = Mapping[str, str]
 
@@ -69,10 +70,17 @@ class Proof:
         self.run = self.judge(on_reference)
 
     @property
-    def without_twin(self) -> list[str]:
-        """Tests, without their rows, of which no twin is proved to fail; in the order of the file."""
+    def without_twin(self) -> dict[str, str]:
+        """Tests, without their rows, of which no twin is proved to fail, and why; in the file's order."""
         proved = {_test(self.cases[name].name) for name in self.twins}
-        return [test for test in self.disguise.tests.values() if test not in proved]
+        tests = dict.fromkeys(
+            [*self.disguise.tests.values(), *(_test(each.name) for each in self.cases.values())]
+        )
+        known = set(self.disguise.tests.values())
+        otherwise = {test: UNPROVED if test in known else "it is in a derived class" for test in tests}
+        return {
+            test: why for test, why in (otherwise | dict(self.disguise.without)).items() if test not in proved
+        }
 
     def judge(self, run: TestRun) -> TestRun:
         """Return what a run in disguise shows of the tests themselves, under their own names."""

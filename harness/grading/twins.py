@@ -58,13 +58,13 @@ class Disguise:
         source: The text to run.
         cases: What stands behind each random word that names a case.
         tests: What stands behind each random name of a test function.
-        without: Tests that have no twin.
+        without: Tests that have no twin, and why.
     """
 
     source: str
     cases: Mapping[str, Case]
     tests: Mapping[str, str]
-    without: tuple[str, ...]
+    without: Mapping[str, str]
 
 
 class _Made(NamedTuple):
@@ -82,7 +82,7 @@ class _Disguiser:
     skip: Mapping[str, int]
     cases: dict[str, Case] = field(default_factory=dict)
     tests: dict[str, str] = field(default_factory=dict)
-    without: list[str] = field(default_factory=list)
+    without: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pytest = self.word()
@@ -103,18 +103,21 @@ class _Disguiser:
         after = _prologue(self.tree)
         self.tree.body.insert(after, ast.Import([ast.alias("pytest", self.pytest)]))
         source = ast.unparse(ast.fix_missing_locations(self.tree))
-        return Disguise(source, self.cases, self.tests, tuple(self.without))
+        return Disguise(source, self.cases, self.tests, self.without)
 
     def test(self, function: Function, name: str, most: int) -> None:
         """Give a test its twins and a random name."""
         if function.name in self.used or is_fixture(function):
-            self.without.append(name)
+            self.without[name] = "its file refers to it"
             self.tests[function.name] = name
             return
         rows = literal_rows(function)
-        sites = list(self.finder.sites(function, rows))[self.skip.get(name, 0) :]
-        if isinstance(function, ast.AsyncFunctionDef) or not sites:
-            self.without.append(name)
+        found = list(self.finder.sites(function, rows))
+        sites = found[self.skip.get(name, 0) :]
+        if isinstance(function, ast.AsyncFunctionDef):
+            self.without[name] = "it is asynchronous"
+        elif not sites:
+            self.without[name] = "nothing in it can be falsified" if found else "it asserts nothing"
         elif sites[0].column and rows:
             self.falsify_column(function, name, rows, sites[0])
         else:

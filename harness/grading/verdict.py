@@ -143,6 +143,10 @@ class Grader:
         seen = {path: text for path, text in self._plain(files).items() if path != self._task.test_file}
         return self._once(["acceptance", seen], lambda: self._acceptance.run(seen))
 
+    def without_twin(self) -> dict[str, str]:
+        """Return the hidden tests of which no twin is proved to fail, and why."""
+        return self._acceptance.proof.without_twin
+
     def verdict(self, attempts: Sequence[Attempt], stop: Stop, *, coder_called: bool) -> Verdict:
         """Grade a trial by what each attempt left."""
         last = attempts[-1]

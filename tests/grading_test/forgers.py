@@ -87,7 +87,7 @@ forger(
     "reads-the-source",
     """
 import glob, re
-text = "".join(open(p).read() for p in glob.glob("/**/test_*.py", recursive=True) if "site-packages" not in p)
+text = "".join(open(p).read() for p in glob.glob("**", recursive=True) if p.endswith(".py"))
 def add(a, b): return int(re.findall(r"%d, *%d, *(-?\\d+)" % (a, b), text)[0])
 """,
 )

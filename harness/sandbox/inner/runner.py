@@ -113,6 +113,11 @@ class Collector:
         items.insert(int.from_bytes(os.urandom(2), "big") % (len(items) + 1), added)
         self.tripwire = added.nodeid
 
+    def pytest_runtest_setup(self) -> None:
+        """Let each hidden test meet the same chance, in whatever order they run."""
+        if self.order.get("hidden"):
+            random.seed(self.order["seed"])
+
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """A test that somebody took away counts as skipped."""
         for item in items:
