@@ -101,7 +101,7 @@ def seconds_per_run(make: Callable[[Task, ExitStack], Run], task: Task, workers:
 
 
 def cost_of_twins(tasks: Sequence[Task], sandbox: ForkServer) -> float:
-    """Time of a run in disguise / time of a run without, on each task's reference; the mean over the tasks."""
+    """Return time in disguise / time without, on each reference; the mean over the tasks."""
     return statistics.mean(disguised_against_plain(task, sandbox) for task in tasks)
 
 
@@ -183,9 +183,7 @@ def main() -> None:
     fast = [task for path, task in tasks.items() if path.parent.name != "cli"]
     with ForkServer() as sandbox:
         print(f"\nacceptance with twins against without: {cost_of_twins(fast, sandbox):.2f} times the time")
-        print(
-            f"with the cli tasks, whose tests start processes: {cost_of_twins([*tasks.values()], sandbox):.2f}"
-        )
+        print(f"with cli tasks, whose tests start processes: {cost_of_twins([*tasks.values()], sandbox):.2f}")
     with tempfile.TemporaryDirectory() as name:
         trial = passing_trial(Path(name))
         with multiprocessing.get_context("spawn").Pool(2) as pool:
