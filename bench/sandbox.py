@@ -8,6 +8,9 @@ Compared, on the same files (a shipped task's reference with its acceptance test
 - *fork server, no walls*: what is left of it where namespaces are forbidden;
 - *fresh server*: the same walls, with a new process and a new pytest for each run.
 
+Then what the twins of hidden tests cost: a run of them in disguise, as the harness grades code, against a run
+of the same file as it stands, hidden too; the mean over the references of the shipped tasks.
+
 Then whole trials, in two processes: a replay and its three runs (generated tests, acceptance, generated
 tests on the reference). That trial is recorded for this, on the loopback stand-ins of the tests.
 
@@ -18,18 +21,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from harness.grading.acceptance import Acceptance
+from harness.sandbox import HiddenTests, TestRun
 from harness.sandbox.fork_server import ForkServer, in_words
 from harness.tasks.loader import load_task
+from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Task
 from harness.tasks.trial import Orchestrator, Pair, Trial
 
@@ -38,6 +45,7 @@ TASK = "add"
 TEST = "test_acceptance.py"
 WORKERS = (1, 2, 4)
 SECONDS = 3.0
+TWIN_RUNS = 11
 Run = Callable[[], None]
 
 
@@ -90,6 +98,28 @@ def seconds_per_run(make: Callable[[Task, ExitStack], Run], task: Task, workers:
             began = time.perf_counter()
             counts = list(pool.map(lambda run: repeat(run, began + SECONDS), runs))
             return (time.perf_counter() - began) / sum(counts)
+
+
+def cost_of_twins(tasks: Sequence[Task], sandbox: ForkServer) -> float:
+    """Return time in disguise / time without, on each reference; the mean over the tasks."""
+    return statistics.mean(disguised_against_plain(task, sandbox) for task in tasks)
+
+
+def disguised_against_plain(task: Task, sandbox: ForkServer) -> float:
+    files = {**task.files, task.code_file: task.reference}
+    disguised = Acceptance(task, sandbox)
+    hidden = HiddenTests(task.acceptance)
+    ways: tuple[Callable[[], TestRun], ...] = (
+        lambda: disguised.run(files),
+        lambda: sandbox.run(files, TEST, task.limits, code_path=task.code_file, hidden=hidden),
+    )
+    took: list[list[float]] = [[], []]
+    for _ in range(TWIN_RUNS + 1):  # in turns, and the first is warm-up
+        for way, times in zip(ways, took, strict=True):
+            began = time.perf_counter()
+            assert way().passed, task.id
+            times.append(time.perf_counter() - began)
+    return statistics.median(took[0][1:]) / statistics.median(took[1][1:])
 
 
 def repeat(run: Callable[[], object], until: float) -> int:
@@ -148,6 +178,12 @@ def main() -> None:
     for n in WORKERS:
         ratio = took["subprocess pytest", n] / took["fork server", n]
         print(f"fork server against subprocess pytest at {n} workers: {ratio:.1f} times as fast")
+    suite = Suite(ROOT / "benchmarks", ROOT, Selection(), {})
+    tasks = {path: suite.task(path) for path in suite.files()}
+    fast = [task for path, task in tasks.items() if path.parent.name != "cli"]
+    with ForkServer() as sandbox:
+        print(f"\nacceptance with twins against without: {cost_of_twins(fast, sandbox):.2f} times the time")
+        print(f"with cli tasks, whose tests start processes: {cost_of_twins([*tasks.values()], sandbox):.2f}")
     with tempfile.TemporaryDirectory() as name:
         trial = passing_trial(Path(name))
         with multiprocessing.get_context("spawn").Pool(2) as pool:

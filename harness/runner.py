@@ -19,9 +19,10 @@ from harness import redact
 from harness.agents import prompts, tool_replay
 from harness.agents.loop import Check, Loop
 from harness.agents.messages import Claude
+from harness.agents.tool_call import Author
 from harness.agents.tool_replay import Replayed, ServerSide
 from harness.agents.tools import Tools, tool_context
-from harness.agents.transcript import Event, Transcript, Watch
+from harness.agents.transcript import Event, Transcript, Watch, Wrote
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
 from harness.backends.claude.claude_code import ADDRESS
@@ -34,10 +35,11 @@ from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
 from harness.errors import ApiError, HarnessError
 from harness.grading.feedback import feedback
-from harness.grading.verdict import Grader, Mutants, no_mutants
+from harness.grading.verdict import Attempt, Grader, Mutants, no_mutants
 from harness.results import record
 from harness.results.record import Record
 from harness.sandbox import Sandbox
+from harness.tasks.task import Task, digest
 from harness.tasks.trial import Trial
 
 Mode = Literal["none", "once", "all"]
@@ -59,6 +61,7 @@ class Setup:
         now: The clock that dates a recording.
         transport: Makes what sends a trial's requests.
         mutants: Gives further known bugs of a task, to grade testers on.
+        graders: One for each task so far.
     """
 
     root: Path
@@ -68,6 +71,14 @@ class Setup:
     now: Callable[[], datetime] = _today
     transport: Callable[[], Transport] = Transport
     mutants: Mutants = no_mutants
+    graders: dict[str, Grader] = field(default_factory=dict, repr=False)
+
+    def grader(self, task: Task) -> Grader:
+        """Return the grader of a task; the same for all its trials, so that nothing is run twice."""
+        key = digest(task.model_dump(mode="json"))
+        if key not in self.graders:
+            self.graders[key] = Grader(task, self.sandbox, self.mutants)
+        return self.graders[key]
 
     def path(self, trial: Trial) -> Path:
         """Return where a trial's cassette stands."""
@@ -122,8 +133,8 @@ class TrialState:
         self.mode = mode
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
-        self.attempts: list[Mapping[str, str]] = []
-        self._grader = Grader(trial.task, setup.sandbox, setup.mutants)
+        self.attempts: list[Attempt] = []
+        self._grader = setup.grader(trial.task)
         self._watch = watch
 
     def note(self, event: Event) -> None:
@@ -135,12 +146,20 @@ class TrialState:
         """Keep the files of an attempt; return what the orchestrator may know of them."""
         files = self.workspace.snapshot()
         behind.check(files)
-        self.attempts.append(files)
+        self.attempts.append(self._attempt(files))
         return feedback(self.trial.task, files, self._grader.generated(files))
+
+    def _attempt(self, files: Mapping[str, str]) -> Attempt:
+        authors: dict[str, Author] = {
+            event.path: "tester" if event.role == "tester" else "coder"
+            for event in self.events
+            if isinstance(event, Wrote)
+        }
+        return Attempt(files, authors)
 
     def grade(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
         """Return the trial's row; ``recorded`` are the facts that only the live run could measure."""
-        attempts = self.attempts or [self.workspace.snapshot()]
+        attempts = self.attempts or [self._attempt(self.workspace.snapshot())]
         verdict = self._grader.verdict(attempts, transcript.stop, coder_called=transcript.coder_called)
         return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.agents.loop import Check
-from harness.grading.python_source import syntax_problem
 from harness.sandbox import TestRun
 from harness.tasks.task import Task
 
@@ -27,14 +26,13 @@ def feedback(task: Task, files: Mapping[str, str], run: TestRun | None) -> Check
     missing = [path for path in (task.code_file, task.test_file) if path not in files]
     if missing:
         return Check(False, "files are missing.", "\n".join(f"{path} was not written" for path in missing))
-    problem = syntax_problem(files[task.code_file], task.code_file)
-    if problem:
-        return Check(False, f"{task.code_file} does not compile.", problem)
+    if run is not None and run.syntax:
+        return Check(False, f"{task.code_file} does not compile.", run.syntax)
     if run is None or run.passed:
         return Check(True, "", "")
     if run.status == "no_tests":
         return Check(False, "no test ran.", f"{task.test_file} holds no test that runs")
-    if run.detail or run.status in ("timeout", "crashed"):
+    if run.detail or run.status in ("timeout", "crashed", "forged"):
         return Check(
             False, "the tests did not finish.", run.detail or "the test run ended before it was done"
         )

@@ -3,6 +3,9 @@
 Its reference passes acceptance; each known bug fails it, and so does the reference with empty functions;
 all alike in several runs with other seeds. Acceptance asks for no name that the specification keeps to
 itself.
+
+A hidden test that has no twin (``twins.py``) is named, but is no mistake: code that forges only what such
+tests judge is not found out.
 """
 
 from __future__ import annotations
@@ -32,17 +35,19 @@ class Checked:
     Attributes:
         shown: The file as messages name it.
         problems: What is wrong with it, one line each.
+        warnings: What is worth knowing and no mistake, one line each.
         note: What else was found, in a few words; may be empty.
     """
 
     shown: str
     problems: list[str]
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The problems, and after them what there is to say about the file as a whole."""
+        """The problems and warnings, and after them what there is to say about the file as a whole."""
         summary = "; ".join(filter(None, ["" if self.problems else "ok", self.note]))
-        return [*self.problems, *([f"{self.shown}: {summary}"] if summary else [])]
+        return [*self.problems, *self.warnings, *([f"{self.shown}: {summary}"] if summary else [])]
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,13 @@ class Proof:
         solved: The reference passes acceptance.
         empty_solved: So does the reference with empty functions; None if it has no function.
         problems: What is wrong with the task, one line each.
+        warnings: Hidden tests without a twin, one line each.
     """
 
     solved: bool
     empty_solved: bool | None
     problems: list[str]
+    warnings: tuple[str, ...] = ()
 
 
 def check(given: Path, root: Path) -> Iterator[Checked]:
@@ -104,10 +111,12 @@ def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
         return Checked(shown, [], "its tasks are checked when it is named")
     proofs = {suite.named(path, task): proof(task, sandboxes) for task in suite.tasks(path)}
     problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
+    warnings = tuple(f"{place}: {line}" for place, each in proofs.items() for line in each.warnings)
     if suite.file(path).is_source:
-        return Checked(shown, problems, _counts(proofs.values()))
+        return Checked(shown, problems, _counts(proofs.values()), warnings)
     bugs = any(task.bugs for task in suite.tasks(path))
-    return Checked(shown, problems, "" if bugs else "no known bugs, so testers are not graded on them")
+    note = "" if bugs else "no known bugs, so testers are not graded on them"
+    return Checked(shown, problems, note, warnings)
 
 
 def _counts(proofs: Iterable[Proof]) -> str:
@@ -153,7 +162,8 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
         found.append(
             f"tags: {UNREVIEWED}: models wrote reference and acceptance: review them, add bugs, drop the tag"
         )
-    return Proof(solved, empty_solved, found)
+    warnings = tuple(f"acceptance: no twin of {name}: {why}" for name, why in grader.without_twin().items())
+    return Proof(solved, empty_solved, found, warnings if solved else ())
 
 
 def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:

@@ -7,16 +7,19 @@ not consulted here, but for why it stopped and whether the coder was called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from harness.agents.tool_call import Author
 from harness.agents.transcript import Stop
-from harness.grading.python_source import syntax_problem
+from harness.grading.acceptance import Acceptance
 from harness.sandbox import Sandbox, Status, TestRun
-from harness.tasks.task import Bug, Limits, Task
+from harness.tasks.task import Bug, Limits, Task, digest
 
-ModelOutcome = Literal["solved", "wrong", "no_code", "syntax_error", "timeout", "crashed", "gave_up", "limit"]
+ModelOutcome = Literal[
+    "solved", "wrong", "no_code", "syntax_error", "timeout", "crashed", "gave_up", "forged", "limit"
+]
 InfraOutcome = Literal[
     "missing_cassette",
     "stale_cassette",
@@ -29,7 +32,6 @@ InfraOutcome = Literal[
 Outcome = ModelOutcome | InfraOutcome
 MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)
 INFRA_OUTCOMES: tuple[InfraOutcome, ...] = get_args(InfraOutcome)
-ACCEPTANCE_FILE = "test_hidden_acceptance.py"
 OF_STATUS: dict[Status, ModelOutcome] = {
     "passed": "wrong",
     "failed": "wrong",
@@ -37,6 +39,7 @@ OF_STATUS: dict[Status, ModelOutcome] = {
     "timeout": "timeout",
     "memory": "timeout",
     "crashed": "crashed",
+    "forged": "forged",
 }
 WITHOUT_DETAIL: dict[Status, str] = {
     "passed": "an acceptance test was skipped",
@@ -45,6 +48,7 @@ WITHOUT_DETAIL: dict[Status, str] = {
     "timeout": "the acceptance tests did not end in time",
     "memory": "the acceptance tests ran out of memory",
     "crashed": "the acceptance tests ended before they were done",
+    "forged": "the code made its tests pass by other means than by being right",
 }
 MUTANT_TIMEOUT_S = 2.0
 Files = Mapping[str, str]
@@ -99,8 +103,21 @@ def no_mutants(_: Task) -> tuple[Bug, ...]:
     return ()
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A workspace as an attempt left it.
+
+    Attributes:
+        files: Path -> text.
+        authors: Path -> who wrote the file's last version; a file that the task gives has none.
+    """
+
+    files: Files
+    authors: Mapping[str, Author]
+
+
 class Grader:
-    """Grades the files of one task. Running the same files twice gives the first result again.
+    """Grade what was written for one task. Running the same files twice gives the first result again.
 
     Args:
         task: The task.
@@ -112,57 +129,53 @@ class Grader:
         self._task = task
         self._sandbox = sandbox
         self._mutants = mutants
-        self._runs: dict[tuple[object, ...], TestRun] = {}
-
-    def _plain(self, files: Files) -> dict[str, str]:
-        """The files without a package that would be imported in place of the code file."""
-        package = f"{self._task.code_file.removesuffix('.py')}/"
-        given = self._task.files
-        return {path: text for path, text in files.items() if path in given or not path.startswith(package)}
+        self._acceptance = Acceptance(task, sandbox)
+        self._runs: dict[str, TestRun] = {}
 
     def generated(self, files: Files) -> TestRun | None:
-        """The generated tests on the generated code; None if either file is missing."""
+        """Run the generated tests on the generated code; None if either file is missing."""
         if self._task.code_file not in files or self._task.test_file not in files:
             return None
-        return self._run(files, self._task.test_file)
+        return self._generated(self._plain(files))
 
     def acceptance(self, files: Files) -> TestRun:
-        """The hidden acceptance tests. They never see the generated tests."""
-        hidden = (self._task.test_file, ACCEPTANCE_FILE)
-        seen = {path: text for path, text in files.items() if path.split("/")[0] not in hidden}
-        return self._run({**seen, ACCEPTANCE_FILE: self._task.acceptance}, ACCEPTANCE_FILE)
+        """Run the hidden acceptance tests. They never see the generated tests."""
+        seen = {path: text for path, text in self._plain(files).items() if path != self._task.test_file}
+        return self._once(["acceptance", seen], lambda: self._acceptance.run(seen))
 
-    def verdict(self, attempts: list[Files], stop: Stop, *, coder_called: bool) -> Verdict:
-        """The grades of a trial, from the files as each attempt left them."""
+    def without_twin(self) -> dict[str, str]:
+        """Return the hidden tests of which no twin is proved to fail, and why."""
+        return self._acceptance.proof.without_twin
+
+    def verdict(self, attempts: Sequence[Attempt], stop: Stop, *, coder_called: bool) -> Verdict:
+        """Grade a trial by what each attempt left."""
         last = attempts[-1]
-        generated = self.generated(last)
+        generated = self.generated(last.files)
         tester = self.tester(last)
-        blocked = self._blocked(last, coder_called=coder_called)
-        acceptance = None if blocked else self.acceptance(last)
-        tried = enumerate(attempts, start=1) if coder_called else ()
-        solved_at = next((n for n, files in tried if self._solves(files)), None)
-        if acceptance and accepted(acceptance):
-            return Verdict("solved", "", solved_at, acceptance, generated, tester)
-        outcome, detail = blocked or _failed(acceptance)
-        if stop != "done":
+        outcome, detail, acceptance = self._outcome(last, coder_called=coder_called)
+        solved = (self._outcome(each, coder_called=coder_called)[0] == "solved" for each in attempts)
+        solved_at = next((number for number, is_solved in enumerate(solved, start=1) if is_solved), None)
+        if stop != "done" and outcome not in ("solved", "forged"):
             limit = stop.replace("_limit", " limit").replace("_", " ")
             outcome, detail = "limit", f"the {limit} was reached; {detail}"
         return Verdict(outcome, detail, solved_at, acceptance, generated, tester)
 
-    def tester(self, files: Files) -> Grade | None:
-        """The grade of the generated tests in these files; None if there are none.
+    def tester(self, attempt: Attempt) -> Grade | None:
+        """Grade the tests that the tester wrote; None if it wrote none, or the coder replaced them.
 
-        Tests that do not even finish on the reference are not tried on the bugs.
+        The files that the task gives are restored, so that only the tests are graded. Tests that do not even
+        finish on the reference are not tried on the bugs.
         """
         task = self._task
-        if task.test_file not in files:
+        if attempt.authors.get(task.test_file) != "tester":
             return None
-        on_reference = self._generated_on(task.reference, files)
+        files = {**attempt.files, **task.files, task.test_file: attempt.files[task.test_file]}
+        on_reference = self._on(task.reference, files)
         mutants = self._mutants(task)
         valid, finished = on_reference.passed, on_reference.status in ("passed", "failed")
-        on_bugs = [self._generated_on(bug.code, files) for bug in task.bugs] if finished else []
-        brief = task.limits.model_copy(update={"timeout_s": min(task.limits.timeout_s, MUTANT_TIMEOUT_S)})
-        on_mutants = [self._generated_on(each.code, files, brief) for each in mutants] if valid else []
+        on_bugs = [self._on(bug.code, files) for bug in task.bugs] if finished else []
+        short = task.limits.model_copy(update={"timeout_s": min(task.limits.timeout_s, MUTANT_TIMEOUT_S)})
+        on_mutants = [self._on(each.code, files, short) for each in mutants] if valid else []
         return Grade(
             valid=valid,
             bugs_caught=sum(not run.passed for run in on_bugs) if valid else 0,
@@ -172,42 +185,56 @@ class Grader:
             mutants_total=len(mutants),
         )
 
-    def _generated_on(self, code: str, files: Files, limits: Limits | None = None) -> TestRun:
-        return self._run({**files, self._task.code_file: code}, self._task.test_file, limits)
-
-    def _solves(self, files: Files) -> bool:
-        return not self._blocked(files, coder_called=True) and accepted(self.acceptance(files))
-
-    def _blocked(self, files: Files, *, coder_called: bool) -> tuple[ModelOutcome, str] | None:
-        """Why there is nothing to run, if so."""
+    def _outcome(self, attempt: Attempt, *, coder_called: bool) -> tuple[ModelOutcome, str, TestRun | None]:
+        """Return the outcome of an attempt's code, why it is not solved, and the run of the hidden tests."""
         path = self._task.code_file
         if not coder_called:
-            return "gave_up", "the coder was not called"
-        if path not in files:
-            return "no_code", f"{path} was not written"
-        problem = syntax_problem(files[path], path)
-        return ("syntax_error", problem) if problem else None
+            return "gave_up", "the coder was not called", None
+        if path not in attempt.files:
+            return "no_code", f"{path} was not written", None
+        if attempt.authors.get(path) == "tester":
+            return "no_code", f"the tester wrote {path}, not the coder", None
+        run = self.acceptance(attempt.files)
+        if run.syntax:
+            return "syntax_error", run.syntax, None
+        if accepted(run):
+            return "solved", "", run
+        return OF_STATUS[run.status], _why(run), run
 
-    def _run(self, files: Files, test_path: str, limits: Limits | None = None) -> TestRun:
-        files, limits = self._plain(files), limits or self._task.limits
-        key = (limits, test_path, *sorted(files.items()))
-        if key not in self._runs:
-            self._runs[key] = self._sandbox.run(files, test_path, limits)
-        return self._runs[key]
+    def _plain(self, files: Files) -> dict[str, str]:
+        """Return the files without a package that would be imported in place of the code file."""
+        package = f"{self._task.code_file.removesuffix('.py')}/"
+        given = self._task.files
+        return {path: text for path, text in files.items() if path in given or not path.startswith(package)}
+
+    def _on(self, code: str, files: Files, limits: Limits | None = None) -> TestRun:
+        return self._generated(self._plain({**files, self._task.code_file: code}), limits)
+
+    def _generated(self, files: Files, limits: Limits | None = None) -> TestRun:
+        limits, path, code = limits or self._task.limits, self._task.test_file, self._task.code_file
+        return self._once(
+            ["generated", files, limits.model_dump()],
+            lambda: self._sandbox.run(files, path, limits, code_path=code),
+        )
+
+    def _once(self, key: object, run: Callable[[], TestRun]) -> TestRun:
+        name = digest(key)
+        if name not in self._runs:
+            self._runs[name] = run()
+        return self._runs[name]
 
 
 def accepted(run: TestRun) -> bool:
-    """Whether every hidden test passed: the code must not be able to skip one, or expect it to fail."""
+    """Return True if every hidden test passed: code must not skip one, or expect it to fail."""
     return run.passed and run.passes == len(run.tests)
 
 
-def _failed(run: TestRun | None) -> tuple[ModelOutcome, str]:
-    if run is None:
-        return "no_code", "nothing could be run"
-    bad = next((test for test in run.tests if test.outcome not in ("passed", "skipped", "xfailed")), None)
-    bad = bad or next((test for test in run.tests if test.outcome != "passed"), None)
+def _why(run: TestRun) -> str:
+    if run.status == "forged":
+        return run.detail[:300]
     detail = run.detail or WITHOUT_DETAIL[run.status]
+    bad = run.first_failure
     if bad is not None:
         first = bad.text.splitlines()[0] if bad.text else bad.outcome
         detail = f"{run.passes} of {len(run.tests)} acceptance tests passed; {first}"
-    return OF_STATUS[run.status], detail[:300]
+    return detail[:300]

@@ -60,6 +60,7 @@ class BenchmarkSession:
         walls = tuple(kind for kind in fork_server.ALL_WALLS if kind != "none" or not required)
         self.sandbox = fork_server.ForkServer(hidden=(self.root, *fork_server.home()), walls=walls)
         self._mutants: dict[str, tuple[Bug, ...]] = {}
+        self._graders: dict[str, Any] = {}
 
     @cached_property
     def requested(self) -> bool:
@@ -178,7 +179,8 @@ class BenchmarkSession:
 
             print()  # noqa: T201  (pytest has written the item's name without a line's end)
             watch = narrator()
-        return run_trial(trial, Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of), watch)
+        setup = Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders)
+        return run_trial(trial, setup, watch)
 
     def mutants_of(self, task: Task) -> tuple[Bug, ...]:
         """Return as many further known bugs of a task as --mutants asks for; made once for all its trials."""

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Table: TypeAlias = "pd.DataFrame"
-TEXTS = ("trial", "conversation", "final_answer", "task_digest", "tags", "detail", "recorded_at", "letta_version")
+TEXTS = (
+    "trial",
+    "conversation",
+    "final_answer",
+    "task_digest",
+    "tags",
+    "detail",
+    "recorded_at",
+    "letta_version",
+)
 DTYPES = {bool: "boolean", int: "Int64", float: "Float64"}
 CHUNK = 50_000
 

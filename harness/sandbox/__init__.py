@@ -21,12 +21,15 @@ Covered everywhere: a fresh copy of the files; a session of its own, killed as a
 without keys; no standard input, no output; limits on wall time, CPU time, memory of each process (Linux),
 file size and open files.
 
-A result needs the runner's own report, complete, with every collected test in it, and a test that must
-fail (a tripwire) reported as failed.
+A result needs the runner's own report, complete, with every collected test in it. That the machine is at
+fault can only be said before any code of a model had its turn. A file of generated tests gets one test more
+that must fail; hidden tests bring twins that must (``grading/twins.py``). Hidden tests and reports pass by
+the warm server, whose memory later runs inherit.
 
-**Not** covered: code under test shares a process with its tests. Who knows pytest and this harness can
-still forge a result, and a value that equals everything passes any ``==``. The memory of all processes of
-a run together is not limited, nor is what the kernel itself lets through.
+**Not** covered: code under test shares a process with its tests, so it can read the tests that judge it, and
+report what it likes. What it cannot read there is which of them must fail: it has to guess, and is right in
+one of 2^n times for n twins, or more often if it understands which of two values is the likelier one. The
+memory of all processes of a run together is not limited, nor is what the kernel itself lets through.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from typing import Literal, Protocol
 
 from harness.tasks.task import Limits
 
-Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed"]
+Status = Literal["passed", "failed", "no_tests", "timeout", "memory", "crashed", "forged"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,12 @@ class TestRun:
     Attributes:
         status: ``passed`` only if the runner reported, at least one test ran and passed, none failed,
             and every collected test is accounted for. ``no_tests``: none ran, or only skips and xfails.
-            ``crashed``: the runner died without its report.
+            ``crashed``: the runner died without its report. ``forged``: the code wrote into the report, or
+            made a test pass that must fail.
         tests: In the order in which they ran; those that ended, where the run did not.
         detail: One line about a run that did not finish.
         collected: How many tests pytest found; 0 where it did not come so far.
+        syntax: Why the code file does not compile; empty if it does.
     """
 
     __test__ = False
@@ -70,6 +75,7 @@ class TestRun:
     tests: tuple[Test, ...] = ()
     detail: str = ""
     collected: int = 0
+    syntax: str = ""
 
     @property
     def passed(self) -> bool:
@@ -77,16 +83,51 @@ class TestRun:
         return self.status == "passed"
 
     @property
+    def first_failure(self) -> Test | None:
+        """The first test that did not pass; a skipped one only if no other failed."""
+        bad = [test for test in self.tests if test.outcome != "passed"]
+        bad.sort(key=lambda test: test.outcome in ("skipped", "xfailed"))
+        return bad[0] if bad else None
+
+    @property
     def passes(self) -> int:
         """Tests that passed."""
         return sum(test.outcome == "passed" for test in self.tests)
 
 
+@dataclass(frozen=True)
+class HiddenTests:
+    """A test file that lies nowhere on the disk of a run. Its failures are reported without traceback.
+
+    Attributes:
+        source: Its text.
+        only: Names of the cases to run; None for all.
+    """
+
+    source: str
+    only: frozenset[str] | None = None
+
+
 class Sandbox(Protocol):
     """Runs tests on files."""
 
-    def run(self, files: Mapping[str, str], test_path: str, limits: Limits) -> TestRun:
+    def run(
+        self,
+        files: Mapping[str, str],
+        test_path: str,
+        limits: Limits,
+        *,
+        code_path: str = "",
+        hidden: HiddenTests | None = None,
+    ) -> TestRun:
         """Run one test file over a fresh copy of ``files`` (relative POSIX path -> text).
+
+        Args:
+            files: What lies in the run's folder.
+            test_path: The test file, one of ``files`` or hidden.
+            limits: Of time and memory.
+            code_path: The file that is compiled before anything runs; see ``TestRun.syntax``.
+            hidden: The test file, where it must not lie on the disk.
 
         Raises:
             SandboxError: Nothing could be run; the code is not to blame.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from harness.errors import SandboxError
-from harness.sandbox import TestRun
+from harness.sandbox import HiddenTests, TestRun
 from harness.sandbox.filesystem_view import BEHIND, TMP, bubblewrap, view
 from harness.sandbox.inner.isolation import remove
 from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
@@ -87,20 +87,34 @@ class ForkServer:
         rest = {name: held.get(name, False) for name in ("read-only disk", "process limit", "system calls")}
         return {"group kill": True, "limits": sys.platform == "linux", **walls, **rest}
 
-    def run(self, files: Mapping[str, str], test_path: str, limits: Limits) -> TestRun:
+    def run(
+        self,
+        files: Mapping[str, str],
+        test_path: str,
+        limits: Limits,
+        *,
+        code_path: str = "",
+        hidden: HiddenTests | None = None,
+    ) -> TestRun:
         """See ``Sandbox.run``."""
         order: dict[str, Any] = {
-            "nonce": secrets.token_hex(16),
-            "files": dict(files),
-            "test": test_path,
             "memory": limits.memory_mb << 20,
             "timeout_s": limits.timeout_s,
             "cpu_s": int(limits.timeout_s) + 2,
+        }
+        body: dict[str, Any] = {
+            "nonce": secrets.token_hex(16),
+            "files": dict(files),
+            "test": test_path,
+            "text": hidden.source if hidden else files[test_path],
+            "hidden": hidden is not None,
+            "only": sorted(hidden.only) if hidden and hidden.only is not None else None,
+            "code": code_path,
             "seed": self._seed,
         }
         with self._lock:
             try:
-                return self._run(order)
+                return self._run(order, body)
             except BaseException:
                 self._end()  # an answer may still be under way: nobody must take it for his own
                 raise
@@ -108,14 +122,14 @@ class ForkServer:
                 if not self._warm:
                     self._end()
 
-    def _run(self, order: dict[str, Any]) -> TestRun:
+    def _run(self, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
         said = ""
         for _ in range(TRIES):
             server = self._ready()
             try:
                 if self._walls[0] != "none":
-                    return server.run({**order, "folder": WORK, "tmp": TMP})
-                return self._run_in_a_folder(server, order)
+                    return server.run({**order, "folder": WORK, "tmp": TMP}, body)
+                return self._run_in_a_folder(server, order, body)
             except Died as death:
                 self._end()
                 said = f": {death}" if str(death) else ""
@@ -125,7 +139,7 @@ class ForkServer:
         )
 
     @staticmethod
-    def _run_in_a_folder(server: Server, order: dict[str, Any]) -> TestRun:
+    def _run_in_a_folder(server: Server, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
         """Without walls a run has a folder of the disk."""
         try:
             box = Path(tempfile.mkdtemp(prefix="harness-")).resolve()
@@ -136,7 +150,7 @@ class ForkServer:
                 f"the sandbox cannot make a folder: {error}", remedy="free space in TMPDIR"
             ) from None
         try:
-            return server.run({**order, "folder": str(box / "work"), "tmp": str(box / "tmp")})
+            return server.run({**order, "folder": str(box / "work"), "tmp": str(box / "tmp")}, body)
         finally:
             remove(str(box))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import SandboxError
 from harness.sandbox import TestRun
@@ -20,6 +24,7 @@ HERE = Path(__file__).parent
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from inner import server; server.main(int(sys.argv[2]))"
 STARTUP_S = 60.0
 GRACE_S = 30.0  # between a run's own end and the server's answer, on a busy machine
+MAX_REPORT = 8_000_000
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -102,21 +107,51 @@ class Server:
         self.protections = answer
         self._is_ready = True
 
-    def run(self, order: dict[str, Any]) -> TestRun:
+    def run(self, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
         """Run one order. After any exception the server is of no more use.
+
+        Args:
+            order: Limits and folders.
+            body: What is to be run; only the fork that runs it reads it.
 
         Raises:
             Died: The server has died; the code may or may not be to blame.
             SandboxError: Nothing could be run.
         """
-        self._line.settimeout(order["timeout_s"] + GRACE_S)
-        self._send(order)
-        answer = self._receive()
-        if answer is None or answer["nonce"] != order["nonce"]:
+        reader, writer = socket.socketpair()
+        with reader:
+            # Unlike a pipe, a socket cannot be opened again, and this end cannot read what it wrote.
+            with writer, _anonymous_file(json.dumps(body).encode()) as file:
+                writer.shutdown(socket.SHUT_RD)
+                self._send(order, file.fileno(), writer.fileno())
+            report, answer = self._wait(reader, order["timeout_s"] + GRACE_S)
+        if answer is None:
             raise Died(self._last_words())
         # Without walls the box has another name in each run, which would differ in every text.
-        report = answer["report"].replace(str(Path(order["folder"]).parent), BOX)
-        return judged(Ended(report, answer["code"], answer["late"]), order["nonce"], WORK)
+        report = report.replace(str(Path(order["folder"]).parent), BOX)
+        tripwire = not body["hidden"]
+        return judged(Ended(report, answer["code"], answer["late"], tripwire), body["nonce"], WORK)
+
+    def _wait(self, reader: socket.socket, patience_s: float) -> tuple[str, dict[str, Any] | None]:
+        """Read the report until the server has said how the run ended, and then what is left of it."""
+        report = bytearray()
+        deadline = time.monotonic() + patience_s
+        waiting = select.poll()
+        waiting.register(reader, select.POLLIN)
+        waiting.register(self._line, select.POLLIN)
+        while True:
+            events = dict(waiting.poll(max(0.0, deadline - time.monotonic()) * 1000))
+            if not events:
+                return "", None
+            if reader.fileno() in events and not _read(reader, report):
+                waiting.unregister(reader)
+            if self._line.fileno() in events:
+                self._line.settimeout(GRACE_S)
+                answer = self._receive()
+                reader.setblocking(False)
+                while _read(reader, report):
+                    pass
+                return report.decode("utf-8", "replace"), answer
 
     def kill(self) -> None:
         """End the process, and with it all that it started."""
@@ -130,10 +165,11 @@ class Server:
         if self._process.stderr is not None:
             self._process.stderr.close()
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any], *files: int) -> None:
         data = json.dumps(message).encode()
         try:
-            self._line.sendall(struct.pack("!I", len(data)) + data)
+            socket.send_fds(self._line, [struct.pack("!I", len(data))], files)
+            self._line.sendall(data)
         except OSError:
             pass  # it has died: the missing answer says so
 
@@ -160,6 +196,28 @@ class Server:
         assert self._process.stderr is not None
         lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:300] if lines else ""
+
+
+def _anonymous_file(data: bytes) -> IO[bytes]:
+    """Return a file without a name, in memory where that can be had, to be read from its beginning."""
+    in_memory = hasattr(os, "memfd_create")
+    file = os.fdopen(os.memfd_create("order"), "w+b") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _read(reader: socket.socket, report: bytearray) -> bool:
+    """Read a piece of the report; return False when there is none, or it has become too long."""
+    try:
+        piece = reader.recv(65536)
+    except (BlockingIOError, ConnectionResetError):
+        return False
+    report += piece
+    if len(report) > MAX_REPORT:
+        reader.shutdown(socket.SHUT_RD)  # whoever goes on writing gets an error
+        return False
+    return bool(piece)
 
 
 def program(place: str = str(HERE)) -> list[str]:

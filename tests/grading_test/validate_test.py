@@ -1,16 +1,18 @@
 """harness/validate.py: is a task right, before a model sees it."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.grading.python_source import emptied
-from harness.grading.validate import proof
+from harness.grading.validate import check, proof
 from harness.sandbox.fork_server import ForkServer
 from harness.tasks.task import Bug
 
 USES = "import add\n\n\ndef test_sum():\n    assert add.add(2, 3) == 5\n"
 SETS = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n\n\n{}"
 FLAKY = {
-    "chance": "import random\ndef test_a(): assert random.random() < 0.8\n",
+    "chance": "import random\ndef test_a(): assert random.random() < 0.6\n",
     "order-of-a-set": "def test_a(): assert next(iter({'a', 'b', 'c', 'd'})) == 'a'\n",
     "how-many": "import random, pytest\n@pytest.mark.parametrize('n', range(random.randint(1, 9)))\n"
     "def test_a(n): pass\n",
@@ -45,7 +47,7 @@ def test_a_flaky_acceptance_test_is_named(name, task, sandboxes):
 
 def test_a_flaky_bug_is_named(task, sandboxes):
     """A known bug that is caught by chance only makes no good bug."""
-    code = "import random\n\n\ndef add(a, b):\n    return a + b + random.choice([1, 1, 2])\n"
+    code = "import random\n\n\ndef add(a, b):\n    return a + b + 1 + int(random.random() * 9) % 2\n"
     tests = ("def test_a(): assert add(1, 1) == 2\n", "def test_b(): assert add(1, 1) != 3\n")
     acceptance = "from add import add\n" + "".join(tests)
     (line,) = found(task, sandboxes, acceptance=acceptance, bugs=(Bug(name="chance", code=code),))
@@ -90,6 +92,41 @@ def test_a_reference_that_does_not_compile(task, sandboxes):
     of_it = proof(task.model_copy(update={"reference": "def add("}), sandboxes)
     assert (of_it.solved, of_it.empty_solved) == (False, None)
     assert "reference: does not compile" in of_it.problems[0]
+
+
+def test_a_test_without_a_twin_is_named_as_a_warning(task, sandboxes):
+    """Whoever writes a task learns which of its tests show nothing against forgers; that is no problem."""
+    tests = "def test_a():\n    add(1, 2)\n\n\ndef test_b():\n    assert add(1, 1) > 1 or 1\n"
+    acceptance = f"{task.acceptance}\n\n{tests}"
+    of_it = proof(task.model_copy(update={"acceptance": acceptance}), sandboxes)
+    assert (of_it.solved, of_it.problems) == (True, [])
+    assert of_it.warnings == ("acceptance: no twin of test_a: it asserts nothing",)
+    assert proof(task, sandboxes).warnings == ()
+
+
+def test_a_twin_that_passes_on_the_reference_is_named(task, sandboxes):
+    """What holds whatever is falsified shows nothing."""
+    acceptance = (
+        f"{task.acceptance}\n\ndef test_a():\n    try:\n        assert add(1, 2) == 3\n"
+        "    except AssertionError:\n        pass\n"
+    )
+    (line,) = proof(task.model_copy(update={"acceptance": acceptance}), sandboxes).warnings
+    assert line.startswith("acceptance: no twin of test_a: ")
+
+
+def test_a_warning_is_told_and_is_no_problem(tmp_path):
+    """It stands before the last line, which says that the file is well."""
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    text = (Path(__file__).parents[2] / "benchmarks/functions/add.yaml").read_text()
+    text = text.replace("bugs:", "  def test_nothing():\n      add(1, 1)\nbugs:", 1)
+    (folder / "add.yaml").write_text(text)
+    (checked,) = check(folder / "add.yaml", tmp_path)
+    assert checked.problems == []
+    assert checked.lines() == [
+        "benchmarks/add.yaml: acceptance: no twin of test_nothing: it asserts nothing",
+        "benchmarks/add.yaml: ok",
+    ]
 
 
 def test_emptied_functions():

@@ -8,10 +8,10 @@ import pytest
 from harness.grading.mutants import known_mutants
 from harness.grading.python_source import syntax_problem
 from harness.grading.verdict import (
-    ACCEPTANCE_FILE,
     INFRA_OUTCOMES,
     MODEL_OUTCOMES,
     OF_STATUS,
+    Attempt,
     Grade,
     Grader,
     ModelOutcome,
@@ -25,7 +25,10 @@ from harness.tasks.task import Bug, Limits, Task
 GOOD = "def add(a, b):\n    return a + b\n"
 BAD = "def add(a, b):\n    return a - b\n"
 TESTS = "from add import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
-PASSED = TestRun("passed", (Test("t", "passed"),))
+HIDDEN = "from add import add\n\n\ndef test_hidden():\n    assert add(2, 2) == 4\n"
+# Asserts nothing, so it has no twin, and a script need not tell tests from twins.
+WITHOUT_TWIN = "from add import add\n\n\ndef test_hidden():\n    add(2, 2)\n"
+PASSED = TestRun("passed", (Test("a", "passed"), Test("b", "passed")))
 FAILED = TestRun(
     "failed", (Test("a", "passed"), Test("b", "failed", "AssertionError: assert -1 == 3\nat t.py:5"))
 )
@@ -39,7 +42,7 @@ def a_task(**changes):
         "code_file": "add.py",
         "test_file": "test_add.py",
         "reference": GOOD,
-        "acceptance": "from add import add\n\n\ndef test_hidden():\n    assert add(2, 2) == 4\n",
+        "acceptance": HIDDEN,
         "limits": Limits(timeout_s=5),
     }
     return Task(**{**fields, **changes})
@@ -52,15 +55,26 @@ class ScriptedSandbox:
         self.runs = runs
         self.given = []
 
-    def run(self, files, test_path, limits):
-        self.given.append((dict(files), test_path))
+    def run(self, files, test_path, limits, *, code_path="", hidden=None):
+        self.given.append((dict(files), test_path, hidden))
         return self.runs[files["add.py"]]
+
+    @property
+    def codes(self):
+        """The code files that were run, in order."""
+        return [files["add.py"] for files, *_ in self.given]
+
+
+def attempt(files):
+    """Files whose tests are the tester's; the others are the coder's."""
+    return Attempt(files, {path: "tester" if path == "test_add.py" else "coder" for path in files})
 
 
 def judged(*attempts, runs=None, stop="done", coder_called=True, task=None):
     """The verdict on attempts, each a mapping of files."""
-    grader = Grader(task or a_task(), ScriptedSandbox({GOOD: PASSED, BAD: FAILED, **(runs or {})}))
-    return grader.verdict(list(attempts), stop, coder_called=coder_called)
+    task = task or a_task(acceptance=WITHOUT_TWIN)
+    grader = Grader(task, ScriptedSandbox({GOOD: PASSED, BAD: FAILED, **(runs or {})}))
+    return grader.verdict([attempt(files) for files in attempts], stop, coder_called=coder_called)
 
 
 # --- outcomes ---------------------------------------------------------------------------------------
@@ -69,9 +83,10 @@ CASES = {
     "solved": {"files": {"add.py": GOOD}},
     "wrong": {"files": {"add.py": BAD}},
     "no_code": {"files": {"test_add.py": TESTS}},
-    "syntax_error": {"files": {"add.py": "def add(:\n"}},
+    "syntax_error": {"files": {"add.py": "x = 1"}, "run": TestRun("passed", syntax="add.py:1: invalid")},
     "timeout": {"files": {"add.py": "x = 1"}, "run": TestRun("timeout", detail="not in time")},
     "crashed": {"files": {"add.py": "x = 1"}, "run": TestRun("crashed", detail="signal 11")},
+    "forged": {"files": {"add.py": "x = 1"}, "run": TestRun("passed", (Test("a", "passed"),))},
     "gave_up": {"files": {}, "coder_called": False},
     "limit": {"files": {"add.py": BAD}, "stop": "tool_call_limit"},
 }
@@ -102,17 +117,24 @@ def test_model_and_infra_outcomes_never_mix():
 @pytest.mark.parametrize(
     ("run", "outcome"),
     [
-        (TestRun("no_tests"), "wrong"),
-        (TestRun("no_tests", (Test("t", "skipped"),)), "wrong"),
-        (TestRun("memory", (Test("t", "failed", "MemoryError"),)), "timeout"),
-        (TestRun("failed", (Test("t", "xpassed"),)), "wrong"),
-        (TestRun("failed", (Test("t", "error", ""),)), "wrong"),
+        (TestRun("no_tests", (Test("a", "skipped"), Test("b", "skipped"))), "wrong"),
+        (TestRun("passed", (Test("a", "passed"), Test("b", "skipped"))), "wrong"),
+        (TestRun("memory", (Test("a", "failed", "MemoryError"),)), "timeout"),
+        (TestRun("failed", (Test("a", "xpassed"), Test("b", "passed"))), "wrong"),
+        (TestRun("failed", (Test("a", "error", ""), Test("b", "passed"))), "wrong"),
+        (TestRun("failed", (Test("t.py", "error", "ImportError: x"),)), "wrong"),
         (TestRun("crashed"), "crashed"),
-        (TestRun("crashed", (Test("t", "passed"),)), "crashed"),
+        (TestRun("crashed", (Test("a", "passed"),)), "crashed"),
+        (TestRun("forged", detail="the code wrote into the report of its tests"), "forged"),
+        (TestRun("no_tests"), "forged"),
+        (TestRun("passed", (*PASSED.tests, Test("c", "passed"))), "forged"),
     ],
 )
 def test_any_run_that_did_not_pass_has_a_reason(run, outcome):
-    """However little a run left behind, the detail is one line of words."""
+    """However little a run left behind, the detail is one line of words.
+
+    Fewer tests than the reference has, or others, cannot be: somebody took them away.
+    """
     verdict = judged({"add.py": "x = 1"}, runs={"x = 1": run})
     assert verdict.outcome == outcome
     assert verdict.detail.strip()
@@ -123,7 +145,7 @@ def test_the_detail_of_wrong_code_is_its_first_assertion():
     assert judged({"add.py": BAD}).detail == (
         "1 of 2 acceptance tests passed; AssertionError: assert -1 == 3"
     )
-    long = TestRun("failed", (Test("t", "failed", "x" * 10_000),))
+    long = TestRun("failed", (Test("a", "failed", "x" * 10_000), Test("b", "passed")))
     assert len(judged({"add.py": "x = 1"}, runs={"x = 1": long}).detail) <= 300
 
 
@@ -132,23 +154,37 @@ def test_the_detail_of_wrong_code_is_its_first_assertion():
     ("files", "coder_called", "why"),
     [
         ({"add.py": BAD}, True, "acceptance tests passed"),
-        ({"add.py": "def"}, True, "add.py:1"),
+        ({"add.py": "def"}, True, "does not compile"),
         ({}, True, "not written"),
         ({}, False, "not called"),
     ],
 )
 def test_a_limit_outweighs_every_reason_but_keeps_it(stop, files, coder_called, why):
     """Unsolved at a limit is ``limit``, and the detail says both."""
-    verdict = judged(files, stop=stop, coder_called=coder_called)
+    runs = {"def": TestRun("passed", syntax="it does not compile")}
+    verdict = judged(files, stop=stop, coder_called=coder_called, runs=runs)
     assert verdict.outcome == "limit"
     assert verdict.detail.startswith(f"the {stop.replace('_', ' ')} was reached; ")
     assert why in verdict.detail
 
 
 @pytest.mark.parametrize("stop", ["done", "tool_call_limit", "step_limit", "token_limit"])
-def test_solved_outweighs_a_limit(stop):
-    """Code that passes is solved, however the trial ended."""
+def test_solved_and_forged_outweigh_a_limit(stop):
+    """Code that passes is solved, and code that cheats is forged, however the trial ended."""
     assert judged({"add.py": GOOD}, stop=stop).outcome == "solved"
+    assert judged({"add.py": "x = 1"}, stop=stop, runs={"x = 1": TestRun("forged", detail="x")}).outcome == (
+        "forged"
+    )
+
+
+def test_code_by_the_tester_is_not_the_coders():
+    """Who wrote the code file last decides whose it is; a file that the task gives has no author."""
+    grader = Grader(a_task(acceptance=WITHOUT_TWIN), ScriptedSandbox({GOOD: PASSED}))
+    outcomes = [
+        grader.verdict([Attempt({"add.py": GOOD}, authors)], "done", coder_called=True).outcome
+        for authors in ({}, {"add.py": "coder"}, {"add.py": "tester"})
+    ]
+    assert outcomes == ["solved", "solved", "no_code"]
 
 
 def test_giving_up_outweighs_missing_code():
@@ -179,7 +215,8 @@ def test_given_code_does_not_count_as_the_coders():
 )
 def test_the_last_attempt_decides_and_the_first_good_one_is_named(codes, outcome, solved_at):
     """The outcome is that of the end; ``solved_at`` tells whether a repair was needed, or did harm."""
-    verdict = judged(*[{} if code is None else {"add.py": code} for code in codes])
+    runs = {"def": TestRun("passed", syntax="it does not compile")}
+    verdict = judged(*[{} if code is None else {"add.py": code} for code in codes], runs=runs)
     assert (verdict.outcome, verdict.solved_at) == (outcome, solved_at)
 
 
@@ -223,8 +260,8 @@ def test_a_tester_is_graded_on_right_and_on_wrong_code(name, sandbox):
     task = a_task(bugs=BUGS, limits=Limits(timeout_s=1))
     mutant = Bug(name="m", code="def add(a, b):\n    return max(a, 0) + b\n")
     grader = Grader(task, sandbox, lambda _: (mutant,))
-    verdict = grader.verdict([{"add.py": GOOD, "test_add.py": tests}], "done", coder_called=True)
-    assert verdict.tester == grade
+    files = {"add.py": GOOD, "test_add.py": tests}
+    assert grader.verdict([attempt(files)], "done", coder_called=True).tester == grade
 
 
 def test_a_tester_that_wrote_nothing_has_no_grade():
@@ -234,14 +271,22 @@ def test_a_tester_that_wrote_nothing_has_no_grade():
 
 def test_a_tester_is_graded_even_where_the_code_is_missing():
     """Its tests stand on their own."""
-    assert judged({"test_add.py": TESTS}, task=a_task(bugs=BUGS[:1])).tester == Grade(True, 1, 0, 1)
+    task = a_task(bugs=BUGS[:1], acceptance=WITHOUT_TWIN)
+    assert judged({"test_add.py": TESTS}, task=task).tester == Grade(True, 1, 0, 1)
+
+
+@pytest.mark.parametrize("authors", [{}, {"test_add.py": "coder"}])
+def test_tests_that_the_tester_did_not_write_are_not_graded(authors):
+    """Where the coder replaced them, or the task gives them, there is no work of a tester to grade."""
+    grader = Grader(a_task(bugs=BUGS), ScriptedSandbox({}))
+    assert grader.tester(Attempt({"test_add.py": TESTS}, authors)) is None
 
 
 def test_tests_that_do_not_finish_on_the_reference_meet_no_bug():
     """What takes all its time on right code is not run again and again on wrong code."""
     sandbox = ScriptedSandbox({GOOD: TestRun("timeout", detail="late")})
     grader = Grader(a_task(bugs=BUGS), sandbox)
-    assert grader.tester({"test_add.py": TESTS}) == Grade(False, 0, 0, 2)
+    assert grader.tester(attempt({"test_add.py": TESTS})) == Grade(False, 0, 0, 2)
     assert len(sandbox.given) == 1
 
 
@@ -257,22 +302,29 @@ def test_mutants_that_may_be_right_are_no_bugs(sandbox):
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = Suite(ROOT / "benchmarks", ROOT, Selection(), {}).files()
+NOT_WRONG: dict[tuple[str, str], str] = {}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
-    """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester."""
+    """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester.
+
+    A bug is wrong, or does not end or crashes where it is listed here; none is taken for forgery. A process
+    in which pytest starts anew shows the same.
+    """
     task = load_task(path, path.name)
     fresh = ForkServer(warm=False)
-    for code, solved in [(task.reference, True), *((bug.code, False) for bug in task.bugs)]:
-        grader = Grader(task, sandbox)
+    grader = Grader(task, sandbox)
+    for name, code in [("", task.reference), *((bug.name, bug.code) for bug in task.bugs)]:
         files = {**task.files, task.code_file: code, task.test_file: task.acceptance}
-        verdict = grader.verdict([files], "done", coder_called=True)
-        assert (verdict.outcome == "solved") == solved
+        authors = {task.code_file: "coder", task.test_file: "tester"}
+        verdict = grader.verdict([Attempt(files, authors)], "done", coder_called=True)
+        assert verdict.outcome == (NOT_WRONG.get((task.id, name), "wrong") if name else "solved"), name
         assert verdict.tester == Grade(True, len(task.bugs), 0, len(task.bugs))
-        assert Grader(task, fresh).acceptance(files) == verdict.acceptance
+        if not name:
+            assert Grader(task, fresh).acceptance(files) == verdict.acceptance
     for tests, valid in [("", False), ("def test_a(): pass\n", True)]:
-        grade = Grader(task, sandbox).tester({**task.files, task.test_file: tests})
+        grade = grader.tester(Attempt({**task.files, task.test_file: tests}, {task.test_file: "tester"}))
         assert (grade.valid, grade.bugs_caught) == (valid, 0)
 
 
@@ -280,13 +332,17 @@ def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
 
 
 def test_acceptance_never_sees_the_generated_tests():
-    """The hidden tests run beside all files but those of the tester, and under a name of their own."""
+    """The hidden tests run beside all files but those of the tester, and under a name of their own.
+
+    They lie nowhere on the disk, and under that name they are not what the task says.
+    """
     sandbox = ScriptedSandbox({GOOD: PASSED})
-    task = a_task()
+    task = a_task(acceptance=WITHOUT_TWIN)
     Grader(task, sandbox).acceptance({"add.py": GOOD, "test_add.py": TESTS, "data.txt": "1"})
-    assert sandbox.given == [
-        ({"add.py": GOOD, "data.txt": "1", ACCEPTANCE_FILE: task.acceptance}, ACCEPTANCE_FILE)
-    ]
+    files, name, hidden = sandbox.given[-1]
+    assert files == {"add.py": GOOD, "data.txt": "1"}
+    assert name not in ("test_add.py", "test_hidden_acceptance.py")
+    assert hidden.source != task.acceptance
 
 
 def test_a_package_of_the_same_name_does_not_stand_in_for_the_code():
@@ -299,30 +355,35 @@ def test_a_package_of_the_same_name_does_not_stand_in_for_the_code():
 
 
 def test_a_model_cannot_supply_the_acceptance_tests():
-    """A file of that very name is replaced by the hidden one."""
-    sandbox = ScriptedSandbox({GOOD: PASSED})
-    Grader(a_task(), sandbox).acceptance({"add.py": GOOD, ACCEPTANCE_FILE: "def test_x(): pass"})
-    assert sandbox.given[0][0][ACCEPTANCE_FILE] == a_task().acceptance
+    """The file's name is another each time; what a model writes stays beside it."""
+    names = set()
+    for _ in range(3):
+        sandbox = ScriptedSandbox({GOOD: PASSED})
+        Grader(a_task(acceptance=WITHOUT_TWIN), sandbox).acceptance({"add.py": GOOD})
+        names |= {name for _, name, _ in sandbox.given}
+    assert len(names) == 3
 
 
 def test_the_same_files_run_once():
     """A second look at the same files gives the first result again; other files run."""
     sandbox = ScriptedSandbox({GOOD: PASSED, BAD: FAILED})
-    grader = Grader(a_task(), sandbox)
+    grader = Grader(a_task(acceptance=WITHOUT_TWIN), sandbox)
     files = {"add.py": GOOD, "test_add.py": TESTS}
     assert grader.generated(files) is grader.generated(dict(reversed(files.items())))
     assert len(sandbox.given) == 1
-    grader.verdict([files, files], "done", coder_called=True)
-    assert len(sandbox.given) == 2  # acceptance; the reference is this very code
+    grader.verdict([attempt(files), attempt(files)], "done", coder_called=True)
+    assert len(sandbox.given) == 3  # acceptance on the reference and on this very code; its tests ran
     grader.generated({**files, "add.py": BAD})
-    assert len(sandbox.given) == 3
+    assert len(sandbox.given) == 4
 
 
-def test_code_that_does_not_compile_is_not_run_for_acceptance():
-    """No process is started to learn what the compiler knows."""
-    sandbox = ScriptedSandbox({})
-    assert Grader(a_task(), sandbox).verdict([{"add.py": "("}], "done", coder_called=True).acceptance is None
-    assert sandbox.given == []
+def test_code_that_does_not_compile_is_not_run(sandbox):
+    """Only the sandbox compiles it, and stops there: no test is collected, and there is no run to show."""
+    grader = Grader(a_task(), sandbox)
+    verdict = grader.verdict([attempt({"add.py": "("})], "done", coder_called=True)
+    assert (verdict.outcome, verdict.acceptance) == ("syntax_error", None)
+    assert verdict.detail == "add.py:1: '(' was never closed"
+    assert grader.acceptance({"add.py": "("}).collected == 0
 
 
 @pytest.mark.parametrize(
@@ -334,14 +395,14 @@ def test_code_that_does_not_compile_is_not_run_for_acceptance():
         ("import sys\n\nsys.exit(0)\n", "crashed"),
         (
             GOOD + "\n\nimport pytest\n\npytest.skip('x', allow_module_level=True)\n",
-            "wrong",
+            "forged",
         ),
     ],
     ids=["good", "bad", "os-exit", "sys-exit", "skips-the-tests"],
 )
 def test_real_code_in_the_real_sandbox(code, outcome, sandbox):
-    """Code cannot leave early, or skip its tests, into being solved."""
-    verdict = Grader(a_task(), sandbox).verdict([{"add.py": code}], "done", coder_called=True)
+    """Code cannot leave early into being solved; if it skips the tests, their number gives it away."""
+    verdict = Grader(a_task(), sandbox).verdict([attempt({"add.py": code})], "done", coder_called=True)
     assert verdict.outcome == outcome
     assert (verdict.detail == "") == (outcome == "solved")
 

@@ -663,14 +663,14 @@ ORDER = {
 def test_a_server_that_is_killed_in_a_run_is_replaced(monkeypatch):
     """The run is done again by a new one; if that dies, too, the machine is named, not the code."""
     deaths = iter([True, False])
-    receive = process.Server._receive
+    wait = process.Server._wait
 
-    def dying(server):
-        if server._is_ready and next(deaths):
+    def dying(server, *args):
+        if next(deaths):
             server.kill()
-        return receive(server)
+        return wait(server, *args)
 
-    monkeypatch.setattr(process.Server, "_receive", dying)
+    monkeypatch.setattr(process.Server, "_wait", dying)
     with ForkServer() as server:
         assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
         deaths = iter([True] * 9)

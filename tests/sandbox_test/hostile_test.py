@@ -98,7 +98,7 @@ CODE = {
     "reads-its-parents-memory": ("failed", f"import os\nopen(f'/proc/{{os.getppid()}}/mem', 'rb')\n{RIGHT}"),
     "closes-every-file": ("crashed", f"import os\nos.closerange(3, 256)\n{RIGHT}"),
     "writes-into-every-file": (
-        "crashed",
+        "forged",
         (
             "import os\nfor fd in range(3, 128):\n    try: os.write(fd, b'[\"end\", 0, true]\\n')\n"
             f"    except OSError: pass\n{RIGHT}"
@@ -106,11 +106,11 @@ CODE = {
     ),
     # changing the judge
     "passes-every-test": (
-        "crashed",
+        "forged",
         f"import _pytest.python as p\np.Function.runtest = lambda self: None\n{WRONG}",
     ),
     "passes-every-phase": (
-        "crashed",
+        "forged",
         (
             "import _pytest.runner as r\nsave = r.TestReport.from_item_and_call.__func__\n"
             "def lie(cls, item, call):\n    call.excinfo = None\n    return save(cls, item, call)\n"
@@ -118,7 +118,7 @@ CODE = {
         ),
     ),
     "passes-every-report": (
-        "crashed",
+        "forged",
         (
             "import _pytest.reports as r\n"
             "r.TestReport.outcome = property(lambda self: 'passed', lambda self, value: None)\n"
@@ -138,7 +138,7 @@ CODE = {
         "class Any:\n    def __eq__(self, _): return True\n    __hash__ = None\ndef add(a, b): return Any()",
     ),
     "fakes-the-functions": (
-        "crashed",
+        "forged",
         f"import _pytest.python as p\np.Function._getobj = lambda self: (lambda **k: None)\n{WRONG}",
     ),
     "reads-its-own-report": ("failed", SPY),
@@ -294,7 +294,7 @@ TESTED = {
         },
     ),
     "a-plugin-that-passes-all": (
-        "crashed",
+        "forged",
         {
             "test_x.py": "pytest_plugins = ['evil']\ndef test_a(): assert 0\n",
             "evil.py": "import pytest\n@pytest.hookimpl(tryfirst=True)\n"

@@ -9,7 +9,8 @@ from harness.sandbox import Test
 from harness.sandbox.report import Ended, clean, judged
 
 NONCE = "n0nce"
-GOOD = (["collected", 1], ["test", "t", "passed", ""], ["end", 0, True])
+READY = ["ready", ""]
+GOOD = (READY, ["collected", 1], ["test", "t", "passed", ""], ["end", 0, True])
 
 
 def told(*lines, code=0, late=False, tail=""):
@@ -27,40 +28,70 @@ def test_a_whole_report_is_believed():
 @pytest.mark.parametrize(
     ("lines", "options"),
     [
-        (GOOD[:2], {}),
+        (GOOD[:3], {}),
         (GOOD, {"code": 1}),
         (GOOD, {"code": -9}),
-        ((*GOOD, ["test", "u", "passed", ""]), {}),
-        ((*GOOD, ["end", 0, True]), {}),
-        ((GOOD[0], GOOD[1], GOOD[1], GOOD[2]), {}),
-        ((["collected", 2], *GOOD[1:]), {}),
-        ((*GOOD[:2], ["end", 0, False]), {}),
-        ((*GOOD[:2], ["end", 3, True]), {}),
-        ((GOOD[0], ["test", "t", "great", ""], GOOD[2]), {}),
-        ((GOOD[0], ["test", "t"], GOOD[2]), {}),
-        ((["nonsense"],), {}),
-        (([],), {}),
-        (GOOD, {"tail": "junk\n"}),
-        ((), {"tail": f"{NONCE}not json\n"}),
+        ((READY, ["collected", 2], *GOOD[2:]), {}),
+        ((*GOOD[:3], ["end", 3, True]), {}),
         ((), {}),
     ],
 )
-def test_any_other_report_is_a_crash(lines, options):
-    """Something is missing, told twice, told after the end, or not the runner's."""
+def test_a_report_without_its_end_is_a_crash(lines, options):
+    """Something is missing: the end, a test, or the process ended otherwise."""
     assert told(*lines, **options).status == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("lines", "tail"),
+    [
+        ((*GOOD, ["test", "u", "passed", ""]), ""),
+        ((*GOOD, ["end", 0, True]), ""),
+        ((*GOOD[:3], GOOD[2], GOOD[3]), ""),
+        ((*GOOD[:2], *GOOD[1:]), ""),
+        ((*GOOD[:3], ["end", 0, False]), ""),
+        ((*GOOD[:3], ["end", -1, True]), ""),
+        ((*GOOD[:3], ["end", 10**400, True]), ""),
+        ((READY, ["collected", -1], *GOOD[2:]), ""),
+        ((READY, ["collected", 10**19], *GOOD[2:]), ""),
+        ((READY, GOOD[1], ["test", "t", "great", ""], GOOD[3]), ""),
+        ((READY, GOOD[1], ["test", "t"], GOOD[3]), ""),
+        ((READY, READY, *GOOD[1:]), ""),
+        (GOOD[1:], ""),
+        ((["nonsense"],), ""),
+        (([],), ""),
+        (GOOD, "junk\n"),
+        (GOOD[:1], f"{NONCE}not json\n"),
+        (GOOD[:1], f'{NONCE}["collected", NaN]\n'),
+    ],
+)
+def test_what_the_runner_cannot_have_written_is_forged(lines, tail):
+    """Told twice, out of order, after the end, out of range, or behind no nonce; or nothing could fail."""
+    assert told(*lines, tail=tail).status == "forged"
 
 
 def test_what_passed_before_a_run_was_ended_is_kept():
     """A line that was cut off is left out, and counts for nothing."""
-    run = told(*GOOD[:2], tail=f'{NONCE}["test", "u", "pas', code=None, late=True)
+    run = told(*GOOD[:3], tail=f'{NONCE}["test", "u", "pas', code=None, late=True)
     assert (run.status, [test.name for test in run.tests], run.collected) == ("timeout", ["t"], 1)
 
 
 def test_only_the_runner_can_blame_the_machine():
-    """Its own words make an error; the same words without its nonce are the code's."""
+    """Before the code had its turn its words are an error; later, or without its nonce, the code's."""
     with pytest.raises(SandboxError, match="the disk is full"):
         told(["cannot", "the disk is full"])
-    assert told(tail="the disk is full", code=1).status == "crashed"
+    assert told(READY, ["cannot", "the disk is full"]).status == "forged"
+    assert told(tail="the disk is full\n", code=1).status == "forged"
+
+
+def test_a_death_during_compilation_is_told_as_such():
+    """Before the code had its turn only its text can have killed the process."""
+    assert told(code=-11).detail == "the test process ended with signal 11 while the code was compiled"
+    assert told(READY, code=-11).detail == "the test process ended with signal 11 before it reported"
+
+
+def test_why_the_code_does_not_compile_is_kept():
+    """The first line says so."""
+    assert told(["ready", "add.py:1: invalid syntax"], ["end", 0, False]).syntax == "add.py:1: invalid syntax"
 
 
 @pytest.mark.parametrize(

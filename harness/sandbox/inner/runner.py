@@ -1,19 +1,27 @@
-"""pytest, warm: imported and configured once, then run in a fork on one file after another.
+"""Run pytest warm: import and configure it once, then run one test file in each fork.
 
 A warm session is made before the fork out of pytest's own parts (``Session`` and ``Config``, which are
 not public API). Where they have changed, each fork calls ``pytest.main`` instead: slower, the same rows.
+
+The test file is compiled from the order's text, not found by its name: no package or import hook of the
+code can stand in its place, and a hidden one never lies on the disk.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
+import hashlib
 import json
 import os
 import random
 import resource
 import sys
 import tempfile
+import types
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -23,7 +31,6 @@ MAX_TESTS, MAX_NAME, MAX_TEXT, MAX_SHORT_TEXT, MANY = 20_000, 500, 2000, 100, 20
 PROCESSES = 64
 FILE_BYTES = 16 << 20
 OPEN_FILES = 128
-TRIPWIRE = "[tripwire]"  # no function can have this name
 WITHOUT = (
     "cacheprovider",
     "doctest",
@@ -55,35 +62,61 @@ def test_skipped(): pass
 
 
 class Collector:
-    """A pytest plugin that tells one line for each test, as soon as its outcome is final.
+    """A pytest plugin that reports one line for each test, as soon as its outcome is final.
 
-    It adds a test of its own to the end of each file, one that must fail: where it does not, the code
-    has changed how tests are judged.
+    To a file of generated tests it adds one of its own, under a random name at a random place, that must
+    fail: where it does not, the code has changed how tests are judged. Hidden tests bring twins instead.
     """
 
     def __init__(self) -> None:
-        self.start(print, "")
+        self.start(print, {"folder": "", "test": "", "text": ""})
 
-    def start(self, tell: Callable[..., None], folder: str) -> None:
-        """Tell the lines to this function from now on, naming files as they stand in ``folder``."""
-        self.tell, self.folder = tell, folder
+    def start(self, report: Callable[..., None], order: Mapping[str, Any]) -> None:
+        """Begin a run: report its lines to this function."""
+        self.report, self.order, self.folder = report, order, order["folder"]
         self.rows: dict[str, tuple[str, str]] = {}
-        self.told = 0
-        self.tripwire: pytest.Function | None = None
+        self.reported = 0
+        self.tripwire = ""
         self.tripped = False
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell how many tests there are, and add the tripwire."""
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        """Collect the one test file, from its text."""
         import pytest
 
-        self.tell("collected", len(session.items))
-        if session.items:
-            module = session.items[-1].getparent(pytest.Module)
-            assert module is not None
-            setattr(module.obj, TRIPWIRE, fail)
-            self.tripwire = pytest.Function.from_parent(module, name=TRIPWIRE)
-            self.tripwire.repr_failure = lambda *_: TRIPWIRE  # type: ignore[method-assign]
-            session.items.append(self.tripwire)
+        path = Path(self.folder, self.order["test"])
+        module = pytest.Module.from_parent(session, path=path)
+        session.items = list(session.genitems(module))
+        if self.order.get("hidden"):
+            for item in session.items:
+                item.repr_failure = brief  # type: ignore[assignment,method-assign]  # half fail by design
+        only = self.order.get("only")
+        if only is not None:
+            session.items = [item for item in session.items if item.name in only]
+        session.config.hook.pytest_collection_modifyitems(
+            session=session, config=session.config, items=session.items
+        )
+        self.report("collected", len(session.items))
+        if session.items and not self.order.get("hidden"):
+            self.add_tripwire(session.items)
+        session.testscollected = len(session.items)
+        return True
+
+    def add_tripwire(self, items: list[pytest.Item]) -> None:
+        """Put a test that must fail among the others."""
+        import pytest
+
+        module = items[-1].getparent(pytest.Module)
+        assert module is not None
+        name = f"test_{os.urandom(6).hex()}"
+        setattr(module.obj, name, fail)
+        added = pytest.Function.from_parent(module, name=name)
+        items.insert(int.from_bytes(os.urandom(2), "big") % (len(items) + 1), added)
+        self.tripwire = added.nodeid
+
+    def pytest_runtest_setup(self) -> None:
+        """Let each hidden test meet the same chance, in whatever order they run."""
+        if self.order.get("hidden"):
+            random.seed(self.order["seed"])
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """A test that somebody took away counts as skipped."""
@@ -100,8 +133,8 @@ class Collector:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Setup, call and teardown of a test make one outcome."""
-        if self.tripwire is not None and report.nodeid == self.tripwire.nodeid:
-            self.tripped |= report.when == "call" and report.failed and str(report.longrepr) == TRIPWIRE
+        if report.nodeid == self.tripwire:
+            self.tripped |= report.when == "call" and report.failed
             return
         outcome: str = report.outcome
         if hasattr(report, "wasxfail"):
@@ -116,24 +149,38 @@ class Collector:
     def note(self, name: str, outcome: str, text: str) -> None:
         """Keep an outcome; the first that is not ``passed`` stays."""
         if self.rows.get(name, ("passed", ""))[0] == "passed":
-            limit = MAX_TEXT if self.told < MANY else MAX_SHORT_TEXT
+            limit = MAX_TEXT if self.reported < MANY else MAX_SHORT_TEXT
             self.rows[name] = (outcome, text.replace(f"{self.folder}/", "")[:limit])
 
     def finish(self, name: str) -> None:
-        """Tell an outcome that is final."""
-        if name in self.rows and self.told < MAX_TESTS:
-            self.told += 1
-            self.tell("test", name[:MAX_NAME], *self.rows.pop(name))
+        """Report an outcome that is final."""
+        if name in self.rows and self.reported < MAX_TESTS:
+            self.reported += 1
+            self.report("test", short(name), *self.rows.pop(name))
+
+
+def short(name: str) -> str:
+    """Return the name of a test, cut off and made unique if it is long."""
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 17]}~{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def fail() -> NoReturn:
-    """The tripwire's test."""
+    """Fail, as the tripwire's test."""
     raise AssertionError
+
+
+def brief(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """Return the message of a failure, without its traceback, which takes long to make."""
+    return excinfo.exconly(tryshort=True)
 
 
 def reason(report: Any) -> str:
     """Why a test failed: the raised error first, then the line of the test file."""
     longrepr = report.longrepr
+    if isinstance(longrepr, str) and getattr(report, "when", "collect") != "collect":
+        return longrepr[: MAX_TEXT - 100]
     crash = getattr(longrepr, "reprcrash", None)
     if crash is None:
         lines = [line for line in str(longrepr).splitlines() if line.startswith("E ")] or [
@@ -158,8 +205,11 @@ class Runner:
     """
 
     def __init__(self, folder: str, *, warm: bool) -> None:
-        import _pytest.assertion.rewrite  # noqa: F401  (before the limits, and before the code's own modules)
+        import _pytest.assertion.rewrite  # before the limits, and before the code's own modules
+        import _pytest.python
         import pytest
+
+        vars(_pytest.python)["import_path"] = self.import_path
 
         for name in OFTEN_USED:
             __import__(name)
@@ -182,10 +232,9 @@ class Runner:
     def warm_up(self) -> None:
         """Run a sample once, so that what pytest imports late is imported."""
         before, path = set(sys.modules), list(sys.path)
-        with open("test_warm_up.py", "w", encoding="ascii") as file:
-            file.write(SAMPLE)
-        self.collector.start(lambda *_: None, self.folder)
-        self.pytest.main([*self.arguments(self.folder), "test_warm_up.py"], plugins=[self.collector])
+        sample = {"folder": self.folder, "test": "test_warm_up.py", "text": SAMPLE}
+        self.collector.start(lambda *_: None, sample)
+        self.pytest.main(self.arguments(self.folder), plugins=[self.collector])
         sys.path[:] = path
         for name in set(sys.modules) - before:
             if name.startswith("test_warm_up"):
@@ -208,10 +257,14 @@ class Runner:
         return session
 
     def run(self, order: Mapping[str, Any], writer: int) -> None:
-        """Run one test file and report, in a fork that has no other purpose."""
+        """Run one test file and report, in a fork that has no other purpose.
+
+        The first line says that the machine could not do it, or that the code is about to be run and why it
+        does not compile, if so: whatever the code does, it comes too late to say so.
+        """
         nonce, write, dumps = order["nonce"], os.write, json.dumps
 
-        def tell(*line: object) -> None:
+        def report(*line: object) -> None:
             data = f"{nonce}{dumps(line)}\n".encode()
             while data:
                 data = data[write(writer, data) :]
@@ -219,25 +272,46 @@ class Runner:
         try:
             lay(order["files"], order["folder"])
         except OSError as error:
-            tell("cannot", f"its copy of the files cannot be written: {error.strerror}")
+            report("cannot", f"its copy of the files cannot be written: {error.strerror}")
+            return
+        problem = syntax_problem(order["code"])
+        report("ready", problem)
+        if problem and order.get("hidden"):
+            report("end", 0, False)
             return
         random.seed(order["seed"])
         tempfile.tempdir = None  # the warm-up has found one
         sys.argv = ["pytest", order["test"]]
-        sys.path.append(order["folder"])
-        self.collector.start(tell, order["folder"])
-        code = self.in_session(self.session, order["test"]) if self.session else self.in_main(order)
+        sys.path += dict.fromkeys((order["folder"], import_root(order["folder"], order["test"])))
+        self.collector.start(report, order)
+        code = self.in_session(self.session) if self.session else self.in_main(order)
         # Which tests failed stands in the rows; that some did (the tripwire always does) is no news.
-        tell("end", 0 if code == 1 else code, self.collector.tripped)
+        report("end", 0 if code == 1 else code, self.collector.tripped)
+
+    def import_path(self, path: Path, **_: object) -> types.ModuleType:
+        """Import the test file from the order's text, with rewritten assertions; pytest calls this."""
+        import _pytest.assertion.rewrite as assertions
+
+        source = self.collector.order["text"].encode("utf-8", "surrogatepass")
+        tree = ast.parse(source, filename=str(path))
+        assertions.rewrite_asserts(tree, source, str(path))
+        root = import_root(self.collector.folder, self.collector.order["test"])
+        name = ".".join(Path(os.path.relpath(path, root)).with_suffix("").parts)
+        module = types.ModuleType(name)
+        module.__file__ = str(path)
+        module.__package__ = name.rpartition(".")[0]
+        if module.__package__:
+            __import__(module.__package__)
+        sys.modules[name] = module
+        exec(compile(tree, str(path), "exec", dont_inherit=True), vars(module))  # noqa: S102
+        return module
 
     def in_main(self, order: Mapping[str, Any]) -> int:
-        """Run the test file as pytest does. Returns its exit code."""
-        arguments = [*self.arguments(order["folder"]), order["test"]]
-        return int(self.pytest.main(arguments, plugins=[self.collector]))
+        """Run the test file as pytest does; return its exit code."""
+        return int(self.pytest.main(self.arguments(order["folder"]), plugins=[self.collector]))
 
-    def in_session(self, session: pytest.Session, test: str) -> int:
-        """What ``pytest.main`` would do after its preparations. Returns its exit code."""
-        session.config.args = [test]
+    def in_session(self, session: pytest.Session) -> int:
+        """Do what ``pytest.main`` does after its preparations; return its exit code."""
         try:
             session.config.hook.pytest_collection(session=session)
             session.config.hook.pytest_runtestloop(session=session)
@@ -254,8 +328,33 @@ class Runner:
         return 0
 
 
+def syntax_problem(path: str) -> str:
+    """Return why a file does not compile, in one line; empty if it does, or is not there."""
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"{path}:{error.lineno or 1}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"{path}: {type(error).__name__}"
+    except OSError:
+        pass
+    return ""
+
+
+def import_root(folder: str, test: str) -> str:
+    """Return the folder from which pytest imports a test file: the first above it that is no package."""
+    root = os.path.dirname(os.path.join(folder, test))
+    while root != folder and os.path.isfile(os.path.join(root, "__init__.py")):
+        root = os.path.dirname(root)
+    return root
+
+
 def lay(files: Mapping[str, str], folder: str) -> None:
-    """Write the files, with the halves of surrogate pairs that a model may have left in them."""
+    """Write the files, with halves of surrogate pairs that a model may have left in them."""
     os.chdir(folder)
     for path, text in files.items():
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)

@@ -1,7 +1,11 @@
 """The fork server in which model-written code runs. Started by ``fork_server.py``.
 
 Messages are JSON behind four bytes of length, over a socket. The first is the plan; the answer says which
-protections hold. Then each order (files and limits) is answered by what its run reported and how it ended.
+protections hold. Then each order is answered by how its run ended.
+
+An order says only which limits hold. What is to be run, and what the run reports, goes past this process: it
+hands two file descriptors on to the fork, which reads the one and writes to the other. So no text of a run is
+ever in the memory that later forks inherit.
 """
 
 from __future__ import annotations
@@ -17,8 +21,6 @@ import time
 from typing import Any, NoReturn
 
 from . import isolation, runner
-
-MAX_REPORT = 8_000_000
 
 
 def main(fd: int) -> None:
@@ -46,8 +48,9 @@ def main(fd: int) -> None:
         return
     server = Server(line, plan, held)
     send(line, held)
-    while (order := receive(line)) is not None:
-        send(line, server.run(order))
+    while (message := receive_with_files(line)) is not None:
+        order, files = message
+        send(line, server.run(order, *files))
 
 
 def send(line: socket.socket, message: dict[str, Any]) -> None:
@@ -63,8 +66,16 @@ def receive(line: socket.socket) -> dict[str, Any] | None:
     return dict(json.loads(data)) if data else None
 
 
+def receive_with_files(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Receive the next order and its file descriptors; None when the other side has gone."""
+    head, files, *_ = socket.recv_fds(line, 4, 2)
+    head += receive_bytes(line, 4 - len(head)) if head else b""
+    data = receive_bytes(line, struct.unpack("!I", head)[0]) if head else b""
+    return (dict(json.loads(data)), files) if data else None
+
+
 def receive_bytes(line: socket.socket, size: int) -> bytes:
-    """So many bytes; none when the other side has gone."""
+    """Receive so many bytes; none when the other side has gone."""
     data = b""
     while len(data) < size:
         piece = line.recv(size - len(data))
@@ -102,31 +113,31 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
 
-    def run(self, order: dict[str, Any]) -> dict[str, Any]:
-        """What the run of an order reported, and how it ended."""
+    def run(self, order: dict[str, Any], body: int, report: int) -> dict[str, Any]:
+        """Run an order; return how it ended.
+
+        Args:
+            order: Its limits.
+            body: File that holds what is to be run; only the fork reads it.
+            report: Socket that the fork writes its report to.
+        """
         if self.mounts:
             isolation.fresh_box(other_user=self.other_user)
-        # Unlike a pipe, a socket cannot be opened again, and this end cannot read what it wrote.
-        reader, writer = socket.socketpair()
-        writer.shutdown(socket.SHUT_RD)
         began = time.monotonic()
         child = os.fork()
         if child == 0:
-            reader.close()
-            self.be_the_run(order, writer.fileno())
-        writer.close()
-        watch = Watch(self, child, reader, began + order["timeout_s"])
+            self.be_the_run(order, body, report)
+        os.close(body)
+        os.close(report)
+        watch = Watch(self, child, began + order["timeout_s"])
         watch.until_its_end()
         self.kill(child, watch)
-        watch.drain()
-        reader.close()
         if self.walled:
             self.clear()
-        report = watch.report.decode("utf-8", "replace")
-        return {"nonce": order["nonce"], "report": report, "code": watch.code, "late": watch.late}
+        return {"code": watch.code, "late": watch.late}
 
-    def be_the_run(self, order: dict[str, Any], writer: int) -> NoReturn:
-        """Never returns: this process is the run."""
+    def be_the_run(self, order: dict[str, Any], body: int, report: int) -> NoReturn:
+        """Be the run; never returns."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -141,8 +152,10 @@ class Server:
             if self.filtered:
                 isolation.forbid()
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
+            with open(body, "rb") as file:
+                order |= json.loads(file.read())
             runner.limit(order, processes=self.counted)
-            self.runner.run(order, writer)
+            self.runner.run(order, report)
             code = 0
         finally:
             os._exit(code)
@@ -171,26 +184,22 @@ class Server:
 
 
 class Watch:
-    """What one run reports, until it ends, is late or says too much."""
+    """Wait for a run, until it ends or is late."""
 
-    def __init__(self, server: Server, child: int, reader: socket.socket, deadline: float) -> None:
+    def __init__(self, server: Server, child: int, deadline: float) -> None:
         self.server = server
         self.child = child
-        self.reader = reader
         self.deadline = deadline
-        self.report = bytearray()
         self.code: int | None = None
         self.late = False
-        reader.setblocking(False)
 
     def until_its_end(self) -> None:
-        """Read on while the run may go on."""
+        """Wait while the run may go on."""
         ended, line = self.server.ended, self.server.line
         waiting = select.poll()
-        for each in (self.reader, ended):
-            waiting.register(each.fileno(), select.POLLIN)
+        waiting.register(ended.fileno(), select.POLLIN)
         waiting.register(line.fileno(), select.POLLHUP | getattr(select, "POLLRDHUP", 0))
-        while self.code is None and len(self.report) < MAX_REPORT:
+        while self.code is None:
             left = self.deadline - time.monotonic()
             if left <= 0:
                 self.late = True
@@ -199,14 +208,11 @@ class Watch:
                 if found == line.fileno():
                     self.server.kill(self.child, self)  # nobody waits for an answer
                     os._exit(1)
-                elif found == self.reader.fileno() and not self.read():
-                    waiting.unregister(found)
-                elif found == ended.fileno():
-                    ended.recv(4096)
-                    self.look()
+                ended.recv(4096)
+                self.look()
 
     def look(self) -> None:
-        """Whether the run has ended by itself; what it left behind and has ended too is cleared away."""
+        """Take note if the run has ended by itself; clear away what it left behind and has ended too."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -215,22 +221,4 @@ class Watch:
             if pid == self.child:
                 self.code = os.waitstatus_to_exitcode(status)
             if pid == 0:
-                return
-
-    def read(self) -> bytes:
-        """The next piece, kept in ``report``."""
-        try:
-            piece = self.reader.recv(65536)
-        except ConnectionResetError:
-            return b""
-        self.report += piece
-        return piece
-
-    def drain(self) -> None:
-        """What was reported last, all that could write being dead."""
-        while len(self.report) < MAX_REPORT:
-            try:
-                if not self.read():
-                    return
-            except BlockingIOError:
                 return

@@ -1,0 +1,231 @@
+"""harness/grading/acceptance.py: what a run in disguise shows."""
+
+import random
+import resource
+
+import pytest
+
+from harness.errors import SpecError
+from harness.grading.acceptance import Acceptance
+from harness.grading.verdict import Attempt, Grader
+from harness.sandbox import Test, TestRun
+from harness.tasks.task import Limits, Task
+
+GOOD = "def add(a, b):\n    return a + b\n"
+ROWS = """\
+import pytest
+from add import add
+
+@pytest.mark.parametrize(("a", "b", "total"), [(1, 2, 3), (4, 5, 9), (-1, 1, 0), (7, 7, 14)])
+def test_sum(a, b, total):
+    assert add(a, b) == total
+
+def test_twice():
+    assert add(2, 2) == 4
+"""
+NAMES = ["test_sum[1-2-3]", "test_sum[4-5-9]", "test_sum[-1-1-0]", "test_sum[7-7-14]", "test_twice"]
+
+
+def a_task(acceptance=ROWS, **changes):
+    fields = {
+        "id": "add",
+        "title": "Add",
+        "spec": "Add.",
+        "code_file": "add.py",
+        "test_file": "test_add.py",
+        "reference": GOOD,
+        "acceptance": acceptance,
+        "limits": Limits(timeout_s=5),
+    }
+    return Task(**{**fields, **changes})
+
+
+def verdict(sandbox, code, task=None, **files):
+    """The verdict on a code file, beside other files of the coder."""
+    written = {"add.py": code, **files}
+    attempt = Attempt(written, dict.fromkeys(written, "coder"))
+    return Grader(task or a_task(), sandbox).verdict([attempt], "done", coder_called=True)
+
+
+def judged(sandbox, change):
+    """What is made of the reference's own run, with its rows changed: (name, is a twin, outcome)."""
+    proof = Acceptance(a_task(), sandbox, random.Random(1)).proof
+    rows = [
+        (name, bool(case.twin), "failed" if case.twin else "passed") for name, case in proof.cases.items()
+    ]
+    tests = tuple(Test(name, outcome) for name, _, outcome in change(rows))
+    return proof.judge(TestRun("failed", tests, collected=len(tests)))
+
+
+# --- judging ------------------------------------------------------------------------------------------
+
+
+def test_tests_are_named_and_ordered_as_in_their_file(sandbox):
+    """Nothing of the disguise is left in what a run shows."""
+    run = Grader(a_task(), sandbox).acceptance({"add.py": GOOD})
+    assert ([test.name for test in run.tests], run.collected) == (NAMES, 5)
+    assert run.passed
+    assert run == Grader(a_task(), sandbox).acceptance({"add.py": GOOD})
+
+
+def test_a_test_that_passes_with_its_twin_is_forged(sandbox):
+    """One such pair is enough; a twin that passes where its test fails is merely wrong."""
+
+    def with_one_twin(rows):
+        at = next(at for at, (_, twin, _) in enumerate(rows) if twin)
+        return [*rows[:at], (*rows[at][:2], "passed"), *rows[at + 1 :]]
+
+    run = judged(sandbox, lambda rows: [(*row[:2], "passed") for row in rows])
+    assert run.status == "forged"
+    assert run.detail.startswith("5 of 5 hidden tests pass whatever they expect")
+    assert judged(sandbox, with_one_twin).status == "forged"
+    turned = judged(sandbox, lambda rows: [(n, twin, "passed" if twin else "failed") for n, twin, _ in rows])
+    assert turned.status == "failed"
+
+
+def test_fewer_and_other_tests_are_forged(sandbox):
+    """The reference's run says which tests there are."""
+    assert judged(sandbox, lambda rows: rows).status == "passed"
+    assert judged(sandbox, lambda rows: rows[:-1]).status == "forged"
+    assert judged(sandbox, lambda _: []).status == "forged"
+    assert judged(sandbox, lambda rows: [*rows, ("test_x.py::test_more", False, "passed")]).status == "forged"
+    assert (
+        judged(sandbox, lambda rows: [*rows[:-1], ("test_x.py::test_m", False, "passed")]).status == "forged"
+    )
+
+
+STATEFUL = "seen = []\n\ndef add(a, b):\n    seen.append(a)\n    return a + b + (len(seen) > {}) * 100\n"
+NUMBERED = "from add import add\n\ndef test_first():\n    assert add() == {}\n"
+
+
+def test_right_code_that_remembers_is_run_apart(sandbox):
+    """A test that fails only because its twin ran before it passes in a process of its own."""
+    task = a_task("from add import add\n\ndef test_it():\n    assert add(1, 2) == 3\n")
+    for _ in range(4):
+        assert verdict(sandbox, STATEFUL.format(1), task).outcome == "solved"
+        assert verdict(sandbox, STATEFUL.format(0), task).outcome == "wrong"
+
+
+def test_right_code_that_counts_is_not_forged(sandbox):
+    """A number that is the next one each time may be what a twin expects; apart, it is not."""
+    counter = "n = 0\n\ndef add():\n    global n\n    n += 1\n    return n\n"
+    task = a_task(NUMBERED.format(1), reference="def add(): return 1\n")
+    for _ in range(6):
+        assert verdict(sandbox, counter, task).outcome == "solved"
+
+
+def test_a_reference_that_remembers_passes(sandbox):
+    """It is run apart as well."""
+    counter = "n = 0\n\ndef add():\n    global n\n    n += 1\n    return n\n"
+    for _ in range(4):
+        assert verdict(sandbox, counter, a_task(NUMBERED.format(1), reference=counter)).outcome == "solved"
+
+
+def test_code_that_cannot_be_imported_is_wrong(sandbox):
+    """An error while the tests are collected is the code's, and its reason is told."""
+    found = verdict(sandbox, "import nothing_of_that_name\n")
+    assert (found.outcome, "No module named 'nothing_of_that_name'" in found.detail) == ("wrong", True)
+    assert verdict(sandbox, "def plus(a, b): return a + b\n").outcome == "wrong"
+
+
+def test_code_that_does_not_compile_has_its_own_outcome(sandbox):
+    """The line is told."""
+    found = verdict(sandbox, "def add(a, b):\n    return (a\n")
+    assert (found.outcome, found.detail) == ("syntax_error", "add.py:2: '(' was never closed")
+
+
+def test_a_byte_order_mark_is_judged_as_python_judges_it(sandbox):
+    """Python reads a file that begins with one."""
+    assert verdict(sandbox, f"\ufeff{GOOD}").outcome == "solved"
+    assert verdict(sandbox, f"\ufeff\ufeff{GOOD}").outcome == "syntax_error"
+
+
+def test_a_declared_encoding_is_judged_as_python_judges_it(sandbox):
+    """The bytes of the file are compiled, not its text."""
+    assert verdict(sandbox, f"# coding: latin-1\n{GOOD}").outcome == "solved"
+    assert verdict(sandbox, f"# coding: nonsense\n{GOOD}").outcome == "syntax_error"
+
+
+def test_a_reference_that_fails_solves_nothing(sandbox):
+    """Code that passes where the reference does not is nobody's success: the task is wrong."""
+    task = a_task(reference="def add(a, b):\n    return 0\n")
+    assert verdict(sandbox, "def add(a, b):\n    return 1\n", task).outcome == "wrong"
+    with pytest.raises(SpecError, match="the reference does not pass acceptance"):
+        verdict(sandbox, GOOD, task)
+
+
+DATES = """\
+from datetime import date
+from add import add
+
+def test_it():
+    assert date(2024, add(1, 1), 29) == date(2024, 2, 29)
+"""
+
+
+@pytest.mark.parametrize(
+    "acceptance",
+    [
+        "from add import add\n\ndef test_it():\n    assert add(3, 3) == sum(3 for _ in 'ab')\n",
+        "from add import add\n\ndef test_it():\n    assert add(1, 1) in (2, add(5, 5))\n",
+        DATES,
+    ],
+)
+def test_a_twin_that_proves_nothing_is_replaced(acceptance, sandbox):
+    """Another place is falsified, until the reference fails the twin."""
+    for seed in range(4):
+        proof = Acceptance(a_task(acceptance), sandbox, random.Random(seed)).proof
+        assert (proof.without_twin, proof.run.passed) == ({}, True)
+
+
+def test_a_disguise_never_makes_a_test_fail(sandbox):
+    """A test that fails as soon as it has parameters is run without."""
+    acceptance = (
+        "from add import add\n\ndef test_it(request):\n    assert add(1, 1) == 2\n"
+        "    assert not hasattr(request.node, 'callspec')\n"
+    )
+    proof = Acceptance(a_task(acceptance), sandbox).proof
+    assert proof.without_twin == {"test_it": "nothing in it can be falsified"}
+    assert proof.run.passed
+
+
+# --- files of the coder ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["{}/__init__.py", "{}.py", "deep/{}/__init__.py", "{0}/{0}/__init__.py"])
+def test_no_file_of_the_coder_stands_in_for_the_hidden_tests(path, sandbox):
+    """Even who knows the name of the hidden file gains nothing by a module or package of that name."""
+    task = a_task()
+    grader = Grader(task, sandbox)
+    stem = grader._acceptance._file.removesuffix(".py")
+    shadow = path.format(stem)
+    files = {"add.py": "def add(a, b): return 0\n", shadow: "def test_sum(): pass\n"}
+    for each in (files, {**files, "add.py": f"import {stem}\n{files['add.py']}"}):
+        found = grader.verdict([Attempt(each, {"add.py": "coder"})], "done", coder_called=True)
+        assert found.outcome in ("wrong", "forged")
+
+
+# --- compilation --------------------------------------------------------------------------------------------
+
+BOMBS = {
+    "comprehensions": "[x " + "for()in()" * 54_000 + "]",
+    "dotted-name": "import " + ".".join("a" * 60_000),
+    "parentheses": "x = " + "(" * 100_000,
+    "unary": "x = " + "-" * 100_000 + "1",
+    "sums": "x = " + "1+" * 100_000 + "1",
+    "attributes": "x" + ".a" * 60_000,
+    "else-ifs": "if 0: pass\n" + "elif 0: pass\n" * 20_000,
+    "power": "x = 9**9**9",
+    "repeat": "x = 'ab' * (1 << 40)",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_for_the_compiler_is_the_models_outcome(name, sandbox):
+    """Text that is hard to compile neither kills nor bloats this process: only a run compiles it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = verdict(sandbox, BOMBS[name], a_task(limits=Limits(timeout_s=2, memory_mb=256)))
+    assert found.outcome in ("syntax_error", "wrong", "timeout", "crashed")
+    assert found.detail
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+    assert verdict(sandbox, GOOD).outcome == "solved"
