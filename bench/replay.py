@@ -68,7 +68,7 @@ def system_prompt(word: str) -> str:
 
 
 def answer_to(turn: int) -> dict[str, Any]:
-    """What the model says in a turn: a tool call with a file in it."""
+    """Return what the model says in a turn: a tool call with a file in it."""
     call = {"code": prose(random.Random(1000 + turn), 28), "path": f"file_{turn}.py"}
     content = [
         {"type": "text", "text": prose(random.Random(2000 + turn), 2)},
@@ -126,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def a_server() -> Iterator[str]:
-    """The address of a running model."""
+    """Serve a model; give its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -139,7 +139,7 @@ def a_server() -> Iterator[str]:
 
 
 def record_ours(url: str, path: Path, turns: int, word: str) -> None:
-    """A cassette of ours, through the same steps as a trial's."""
+    """Record a cassette of ours, through the same steps as a trial's."""
     with recorder.recording({url: "anthropic"}) as recording, httpx.Client() as client:
         converse(client, url, turns, word)
     whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=recording.exchanges)
@@ -147,7 +147,7 @@ def record_ours(url: str, path: Path, turns: int, word: str) -> None:
 
 
 def record_stock(url: str, path: Path, turns: int, word: str) -> None:
-    """A cassette as vcrpy writes it. What it matches on changes nothing in the file."""
+    """Record a cassette as vcrpy writes it. What it matches on changes nothing in the file."""
     with vcr.use_cassette(str(path), record_mode="all"), httpx.Client() as client:
         converse(client, url, turns, word)
 
@@ -179,7 +179,7 @@ def ours(path: Path) -> Iterator[None]:
 
 @contextmanager
 def stock(path: Path) -> Iterator[None]:
-    """The player of stock vcrpy over its file."""
+    """Play the file of stock vcrpy."""
     with vcr.use_cassette(str(path), record_mode="none", match_on=MATCH_ON) as playing:
         yield
     assert playing.all_played
@@ -198,7 +198,7 @@ class Cost:
 def timed(
     play: Callable[[], AbstractContextManager[None]], url: str, turns: int, runs: int
 ) -> tuple[float, float]:
-    """The fastest load and the fastest mean request, in ms. A client is made before the clock starts."""
+    """Return the fastest load and the fastest mean request, in ms. The client is made before."""
     loads, requests = [], []
     for _ in range(runs):
         with httpx.Client() as client:
@@ -214,7 +214,7 @@ def timed(
 
 
 def floor(url: str, turns: int) -> Cost:
-    """What httpx and the conversation themselves take."""
+    """Measure what httpx and the conversation themselves take."""
     means = []
     for _ in range(RUNS):
         with httpx.Client(transport=Memory(turns)) as client:
@@ -258,7 +258,7 @@ HEAD = f"{'turns':>5}  {'side':5}  {'ms/request':>10}  {'load ms':>8}  {'kB':>8}
 
 
 def rows(turns: int, our: Cost, their: Cost, least: Cost) -> Iterator[str]:
-    """The lines of the table for one length, and how many times more stock takes than ours."""
+    """Yield the lines of the table for one length, with how many times more stock takes than ours."""
     for side, cost in (("ours", our), ("stock", their)):
         figures = f"{cost.request:10.2f}  {cost.load:8.1f}  {cost.size / 1000:8.0f}  {cost.diff:6}"
         yield f"{turns:5}  {side:5}  {figures}"

@@ -4,9 +4,9 @@ Compared, on the same files (a shipped task's reference with its acceptance test
 
 - *floor*: fork and exec of a bare interpreter that does nothing;
 - *subprocess pytest*: `python -m pytest` with plugin autoload off, in a folder of its own, not isolated;
-- *fork server*: the sandbox as the harness uses it, behind all walls that this machine gives;
-- *fork server, no walls*: what is left of it where namespaces are forbidden;
-- *fresh server*: the same walls, with a new process and a new pytest for each run.
+- *fork server*: the sandbox as the harness uses it, as isolated as this machine allows;
+- *fork server, no isolation*: what is left of it where namespaces are forbidden;
+- *fresh server*: as isolated, with a new process and a new pytest for each run.
 
 Then what the twins of hidden tests cost: a run of them in disguise, as the harness grades code, against a run
 of the same file as it stands, hidden too; the mean over the references of the shipped tasks.
@@ -84,7 +84,7 @@ WAYS: dict[str, Callable[[Task, ExitStack], Run]] = {
     "floor": floor,
     "subprocess pytest": subprocess_pytest,
     "fork server": served,
-    "fork server, no walls": lambda task, stack: served(task, stack, walls=("none",)),
+    "fork server, no isolation": lambda task, stack: served(task, stack, isolation=("none",)),
     "fresh server": lambda task, stack: served(task, stack, warm=False),
 }
 
@@ -132,7 +132,7 @@ def repeat(run: Callable[[], object], until: float) -> int:
 
 
 def passing_trial(root: Path) -> Trial:
-    """A trial with right code and right tests, recorded under ``root`` on the tests' stand-ins."""
+    """Record a trial with right code and right tests under ``root``, on the tests' stand-ins."""
     sys.path.insert(0, str(ROOT / "tests"))
     from fakes import FakeClaude, FakeLetta
 

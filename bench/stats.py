@@ -32,7 +32,7 @@ def task_rates(mean, alike, tasks):
 
 
 def bootstrap(values):
-    """The percentile bootstrap of a mean over tasks, as most tools compute it."""
+    """Return the percentile bootstrap of a mean over tasks, as most tools compute it."""
     means = values[RNG.integers(0, len(values), (500, len(values)))].mean(1)
     return np.quantile(means, [0.025, 0.975])
 
@@ -64,7 +64,7 @@ def rates():
 
 
 def spread(shares):
-    """A mean with its extremes, in percent."""
+    """Return a mean with its extremes, in percent."""
     return f"{100 * np.mean(shares):.1f} ({100 * min(shares):.1f}..{100 * max(shares):.1f})"
 
 

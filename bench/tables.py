@@ -71,7 +71,7 @@ def tabulate(trials, prices):
 
 
 def page(run, rows):
-    """The page of 2,000 trials."""
+    """Measure the page of 2,000 trials."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "run"
         made.mkdir()

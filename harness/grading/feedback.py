@@ -16,7 +16,7 @@ MAX_FAILURES = 5
 
 
 def feedback(task: Task, files: Mapping[str, str], run: TestRun | None) -> Check:
-    """The check of an attempt.
+    """Return what the orchestrator may know of an attempt.
 
     Args:
         task: The task.

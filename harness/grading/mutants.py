@@ -58,7 +58,7 @@ def mutants(source: str, *, seed: int, limit: int | None = None) -> tuple[Bug, .
 
 
 def proven(task: Task, wanted: int, fails: Callable[[Bug], bool], *, seed: int) -> tuple[Bug, ...]:
-    """The first mutants of a task's reference that fail its acceptance tests.
+    """Return the first mutants of a task's reference that fail its acceptance tests.
 
     One that passes them may be as right as the reference, so it is no known bug. Those that the task
     already lists are left out. At most ``TRIES * wanted`` mutants are tested, so there may be fewer.
@@ -106,7 +106,7 @@ def _in_order(changes: list[_Change], source: str, seed: int) -> list[_Change]:
 
 
 def _changes(source: str) -> tuple[libcst.Module, list[_Change]]:
-    """The syntax tree and all that mutmut would change in it, in the order of the source."""
+    """Return the syntax tree and all that mutmut would change in it, in the order of the source."""
     try:
         import libcst
         from mutmut.mutation.mutators import mutation_operators
@@ -130,7 +130,7 @@ def _changes(source: str) -> tuple[libcst.Module, list[_Change]]:
 
 
 def _worth_changing(node: libcst.CSTNode) -> Iterator[libcst.CSTNode]:
-    """The node and all below it, but for parts that tests do not see, or that merely break the import."""
+    """Yield the node and all below it, but for parts that tests do not see, or that break the import."""
     import libcst as cst
     from libcst import matchers as m
 
@@ -159,7 +159,7 @@ def _applied(change: _Change, module: libcst.Module) -> str:
 
 
 def _described(change: _Change, source: str, code: str, module: libcst.Module) -> str:
-    """The line where the two differ, and how: ``line 7: a + b -> a - b``."""
+    """Return the line where the two differ, and how: ``line 7: a + b -> a - b``."""
     lines = enumerate(zip_longest(source.split("\n"), code.split("\n")), start=1)
     line = next(number for number, (before, after) in lines if before != after)
     old, new = (

@@ -10,7 +10,7 @@ from harness.tasks.task import Task
 
 
 def emptied(code: str) -> str:
-    """The code with ``pass`` for the body of each function; nothing if it has no function."""
+    """Return the code with ``pass`` for the body of each function; nothing if it has no function."""
     tree = ast.parse(code)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for function in functions:
@@ -26,7 +26,7 @@ def _unannounced(task: Task) -> list[str]:
 
 
 def _used(task: Task) -> set[str]:
-    """What acceptance imports from the code file's module, or takes from it as an attribute."""
+    """Return what acceptance imports from the code file's module, or takes from it as an attribute."""
     module = module_of(task.code_file)
     try:
         tree = ast.parse(task.acceptance)

@@ -89,7 +89,7 @@ def _id(name: str, value: ast.expr, number: int) -> str:
 
 
 def _unique(ids: list[str]) -> list[str]:
-    """Number the names that several rows have, as pytest does."""
+    """Make the names of rows unique by numbers, as pytest does."""
     made = list(ids)
     numbers: Counter[str] = Counter()
     for at, each in enumerate(ids):

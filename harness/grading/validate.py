@@ -45,7 +45,7 @@ class Checked:
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The problems and warnings, and after them what there is to say about the file as a whole."""
+        """Return the problems and warnings, and then what there is to say about the file as a whole."""
         summary = "; ".join(filter(None, ["" if self.problems else "ok", self.note]))
         return [*self.problems, *self.warnings, *([f"{self.shown}: {summary}"] if summary else [])]
 
@@ -167,7 +167,7 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
 
 
 def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:
-    """The tests that do not come out alike in all runs."""
+    """Name the tests that do not come out alike in all runs."""
     runs = [grader.acceptance({**task.files, task.code_file: code}) for grader in graders]
     outcomes = [{test.name: test.outcome for test in run.tests} for run in runs]
     names = list(dict.fromkeys(name for each in outcomes for name in each))
@@ -181,7 +181,7 @@ def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list
 
 
 def _benchmarks_folder(path: Path) -> Path:
-    """The outermost folder called ``benchmarks`` round a path, or the path's own folder."""
+    """Return the outermost folder called ``benchmarks`` round a path, or the path's own folder."""
     folder = path if path.is_dir() else path.parent
     named = [parent for parent in (folder, *folder.parents) if parent.name == "benchmarks"]
     return named[-1] if named else folder

@@ -55,10 +55,10 @@ class BenchmarkSession:
             ),
             os.environ,
         )
-        # With --require-sandbox nothing runs without walls, whatever the probe has shown.
+        # With --require-sandbox nothing runs without isolation, whatever the probe has shown.
         required = option("require_sandbox")
-        walls = tuple(kind for kind in fork_server.ALL_WALLS if kind != "none" or not required)
-        self.sandbox = fork_server.ForkServer(hidden=(self.root, *fork_server.home()), walls=walls)
+        isolation = tuple(kind for kind in fork_server.ISOLATION_KINDS if kind != "none" or not required)
+        self.sandbox = fork_server.ForkServer(hidden=(self.root, *fork_server.home()), isolation=isolation)
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self._graders: dict[str, Any] = {}
 

@@ -79,7 +79,7 @@ class TestRun:
 
     @property
     def passed(self) -> bool:
-        """Whether the status is ``passed``."""
+        """Return True if the status is ``passed``."""
         return self.status == "passed"
 
     @property

@@ -16,7 +16,7 @@ from typing import Literal, TypedDict
 
 from harness.sandbox.process import BOX, WORK, Refused
 
-# An existing folder that the walls are mounted on, in the sandbox's own view of the disk.
+# An existing folder that the new root is mounted on, in the sandbox's own view of the disk.
 MOUNT_POINTS = ("/mnt", "/srv", "/media", "/opt", "/tmp")  # noqa: S108
 SYSTEM = (
     "/usr",
@@ -38,7 +38,7 @@ Kind = Literal["show", "mask", "link"]
 
 
 class View(TypedDict):
-    """What to build; see ``inner/walls.py``.
+    """The disk to build; see ``inner/isolation.py``.
 
     Attributes:
         root: A folder to mount on.
@@ -50,7 +50,7 @@ class View(TypedDict):
 
 
 def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
-    """The view of a run.
+    """Return what a run may see of the disk.
 
     Args:
         packages: Installed distributions to import, with what they require; no others.
@@ -86,12 +86,12 @@ def _outer_first(shown: set[str], masked: set[str]) -> dict[str, Kind]:
 
 
 def _nearest(path: str, kept: Mapping[str, Kind]) -> Kind | None:
-    """What the innermost of these does that a path lies in, or is."""
+    """Return what is done with the innermost of these that a path lies in, or is."""
     return next((kept[str(each)] for each in (Path(path), *Path(path).parents) if str(each) in kept), None)
 
 
 def bubblewrap(view: View, inner: Path) -> list[str]:
-    """What to put before a command for the same view, where only bubblewrap may make namespaces.
+    """Return what to put before a command for the same view, where only bubblewrap may make namespaces.
 
     Raises:
         Refused: There is no bubblewrap, or root asks for it: its code would run as the machine's root.
@@ -123,7 +123,7 @@ def _covers(path: str, others: Iterable[str]) -> bool:
 
 
 def _library_folders() -> list[str]:
-    """The folders of installed packages, of this environment and of the Python it was made from."""
+    """Return the folders of installed packages, of this environment and of the Python it was made from."""
     base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
     found = {*site.getsitepackages(), *site.getsitepackages([sys.base_prefix])}
     for scheme in ({}, base):
@@ -134,7 +134,7 @@ def _library_folders() -> list[str]:
 
 
 def _files_of(packages: Iterable[str]) -> set[str]:
-    """The folders and modules of these distributions, and of all that they require."""
+    """Return the folders and modules of these distributions, and of all that they require."""
     found: set[str] = set()
     waiting, seen = list(packages), set()
     while waiting:

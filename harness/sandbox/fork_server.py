@@ -1,8 +1,8 @@
 """The warm fork server, from the harness's side: start it, hand it runs, end it.
 
-One server for each process of the harness (each pytest-xdist worker has its own). It starts behind its
-walls (``inner/walls.py``), imports pytest once, and forks for each run. Where this machine forbids the
-walls it runs without them, and ``protections`` says so.
+One server for each process of the harness (each pytest-xdist worker has its own). It starts isolated
+(``inner/isolation.py``), imports pytest once, and forks for each run. Where this machine forbids that, it
+runs without, and ``protections`` says so.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
 from harness.tasks.task import Limits
 
 PACKAGES = ("pytest",)  # what the code may import, with what it requires; the same on every machine
-Walls = Literal["namespaces", "bubblewrap", "none"]
-ALL_WALLS: tuple[Walls, ...] = ("namespaces", "bubblewrap", "none")
-WALLS = ("no network", "own processes", "hidden files", "no privileges")
+Isolation = Literal["namespaces", "bubblewrap", "none"]
+ISOLATION_KINDS: tuple[Isolation, ...] = ("namespaces", "bubblewrap", "none")
+NAMESPACE_PROTECTIONS = ("no network", "own processes", "hidden files", "no privileges")
 TRIES = 3
 
 
@@ -36,7 +36,7 @@ class ForkServer:
     Args:
         hidden: Folders that the code must not read, where they lie inside of what it may.
         warm: False: pytest starts anew for each run, in a new server. Slow; what ``True`` is compared to.
-        walls: Which kinds to try, in this order; ``none`` runs without.
+        isolation: Which kinds to try, in this order; ``none`` runs without.
         probe: Only find out which protections this machine gives.
         seed: Of ``random`` and of the hashes that order sets; runs agree where it is the same.
     """
@@ -46,7 +46,7 @@ class ForkServer:
         *,
         hidden: Iterable[Path] = (),
         warm: bool = True,
-        walls: Sequence[Walls] = ALL_WALLS,
+        isolation: Sequence[Isolation] = ISOLATION_KINDS,
         probe: bool = False,
         seed: int = 0,
     ) -> None:
@@ -54,7 +54,7 @@ class ForkServer:
         self._warm = warm
         self._probe = probe
         self._seed = seed
-        self._walls = [each for each in walls if each == "none" or sys.platform == "linux"]
+        self._kinds = [each for each in isolation if each == "none" or sys.platform == "linux"]
         self._has_been_ready = False
         self._server: Server | None = None
         self._lock = threading.Lock()
@@ -80,12 +80,12 @@ class ForkServer:
 
     @property
     def protections(self) -> dict[str, bool]:
-        """What is enforced here."""
+        """Return which protections are enforced here."""
         with self._lock:
             held = self._ready().protections
-        walls = dict.fromkeys(WALLS, self._walls[0] != "none")
+        isolation = dict.fromkeys(NAMESPACE_PROTECTIONS, self._kinds[0] != "none")
         rest = {name: held.get(name, False) for name in ("read-only disk", "process limit", "system calls")}
-        return {"group kill": True, "limits": sys.platform == "linux", **walls, **rest}
+        return {"group kill": True, "limits": sys.platform == "linux", **isolation, **rest}
 
     def run(
         self,
@@ -127,7 +127,7 @@ class ForkServer:
         for _ in range(TRIES):
             server = self._ready()
             try:
-                if self._walls[0] != "none":
+                if self._kinds[0] != "none":
                     return server.run({**order, "folder": WORK, "tmp": TMP}, body)
                 return self._run_in_a_folder(server, order, body)
             except Died as death:
@@ -140,7 +140,7 @@ class ForkServer:
 
     @staticmethod
     def _run_in_a_folder(server: Server, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
-        """Without walls a run has a folder of the disk."""
+        """Without isolation a run has a folder of the disk."""
         try:
             box = Path(tempfile.mkdtemp(prefix="harness-")).resolve()
             for name in ("work", "tmp"):
@@ -155,20 +155,20 @@ class ForkServer:
             remove(str(box))
 
     def _ready(self) -> Server:
-        """A server that answers; one without walls only where they are forbidden, never because one died."""
+        """Return a server that answers; without isolation only where that is forbidden."""
         if self._server is not None and not self._server.is_alive:
             self._end()
         said = ""
-        for _ in range(TRIES + len(self._walls)):
+        for _ in range(TRIES + len(self._kinds)):
             try:
                 server = self._start()
                 server.wait_until_ready()
             except Refused as refusal:
                 self._end()
                 said = str(refusal)
-                if len(self._walls) == 1 or self._has_been_ready:
+                if len(self._kinds) == 1 or self._has_been_ready:
                     break
-                del self._walls[0]  # forbidden here; ``protections`` tells what is left
+                del self._kinds[0]  # forbidden here; ``protections`` tells what is left
             except Died as death:
                 self._end()
                 said = str(death)
@@ -182,9 +182,9 @@ class ForkServer:
 
     def _start(self) -> Server:
         if self._server is None:
-            kind = self._walls[0]
+            kind = self._kinds[0]
             sight = view(PACKAGES, self._hidden) if kind != "none" else None
-            plan = {"walls": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
+            plan = {"isolation": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
             command = program()
             if sight and kind == "bubblewrap":
                 command = [*bubblewrap(sight, HERE / "inner"), *program(BEHIND)]
@@ -199,7 +199,7 @@ class ForkServer:
 
 @functools.cache
 def protections() -> dict[str, bool]:
-    """What this machine enforces, probed once: the words of this package's docstring -> whether it holds."""
+    """Probe once what this machine enforces: the words of this package's docstring -> True if it holds."""
     with ForkServer(probe=True) as server:
         return server.protections
 
@@ -228,7 +228,7 @@ def require_all() -> None:
 
 
 def home() -> tuple[Path, ...]:
-    """The home folder, as a folder to hide; nothing where nobody knows it."""
+    """Return the home folder, as a folder to hide; nothing where nobody knows it."""
     try:
         return (Path.home(),)
     except RuntimeError:  # no HOME, and a user without an entry

@@ -18,7 +18,7 @@ from harness.errors import SandboxError
 from harness.sandbox import TestRun
 from harness.sandbox.report import Ended, judged
 
-BOX = "/box"  # where a run's files stand behind the walls
+BOX = "/box"  # where a run's files stand when it is isolated
 WORK = f"{BOX}/work"
 HERE = Path(__file__).parent
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from inner import server; server.main(int(sys.argv[2]))"
@@ -41,14 +41,14 @@ class Died(Exception):
 
 
 class Refused(Exception):
-    """This machine does not let the server build its walls."""
+    """This machine does not let the server isolate itself."""
 
 
 class Server:
     """One process that runs orders.
 
     Args:
-        plan: What it is to build; see ``inner/walls.py``.
+        plan: What it is to build; see ``inner/isolation.py``.
         command: What starts it, without its socket.
         seed: Of the hashes that order sets.
 
@@ -80,7 +80,7 @@ class Server:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs."""
+        """Return True while the process runs."""
         return self._process.poll() is None
 
     @property
@@ -92,7 +92,7 @@ class Server:
         """Wait until the server has said which protections hold.
 
         Raises:
-            Refused: The walls are forbidden here.
+            Refused: This kind of isolation is forbidden here.
             Died: It did not come so far.
         """
         if self._is_ready:
@@ -127,7 +127,7 @@ class Server:
             report, answer = self._wait(reader, order["timeout_s"] + GRACE_S)
         if answer is None:
             raise Died(self._last_words())
-        # Without walls the box has another name in each run, which would differ in every text.
+        # Without isolation the box has another name in each run, which would differ in every text.
         report = report.replace(str(Path(order["folder"]).parent), BOX)
         tripwire = not body["hidden"]
         return judged(Ended(report, answer["code"], answer["late"], tripwire), body["nonce"], WORK)
@@ -174,7 +174,7 @@ class Server:
             pass  # it has died: the missing answer says so
 
     def _receive(self) -> dict[str, Any] | None:
-        """The next message; None when the server has gone, or takes too long."""
+        """Receive the next message; None when the server has gone, or takes too long."""
         try:
             size = struct.unpack("!I", self._receive_bytes(4))[0]
             return dict(json.loads(self._receive_bytes(size)))
@@ -191,7 +191,7 @@ class Server:
         return bytes(data)
 
     def _last_words(self) -> str:
-        """What the process said on its standard error before it died. Ends it."""
+        """End the process; return the last line that it wrote to its standard error."""
         self.kill()
         assert self._process.stderr is not None
         lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
@@ -221,5 +221,5 @@ def _read(reader: socket.socket, report: bytearray) -> bool:
 
 
 def program(place: str = str(HERE)) -> list[str]:
-    """The server's command line, without its socket; ``place`` is where it finds ``inner``."""
+    """Return the server's command line, without its socket; ``place`` is where it finds ``inner``."""
     return [sys.executable, "-s", "-P", "-B", "-c", BOOT, place]

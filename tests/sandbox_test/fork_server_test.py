@@ -49,7 +49,7 @@ def server():
 @functools.cache
 def open_server():
     """A fork server as a machine that forbids namespaces gives it."""
-    return ForkServer(walls=("none",))
+    return ForkServer(isolation=("none",))
 
 
 def outcomes(result):
@@ -540,7 +540,7 @@ def test_protections_are_told_by_name():
 
 @pytest.mark.parametrize("name", ["os-exit-at-import", "segfault"])
 def test_without_namespaces_the_status_is_the_same(name):
-    """A machine that forbids namespaces gives weaker walls and the same results."""
+    """A machine that forbids namespaces gives weaker isolation and the same results."""
     test, status = STATUSES[name]
     assert open_server().run({"test_x.py": test}, "test_x.py", Limits()).status == status
 
@@ -602,8 +602,8 @@ def rows_below(pid):
 
 @isolated_only
 def test_a_server_that_dies_at_its_start_takes_no_wall_down():
-    """Only a machine that refuses the walls runs without them; a death is tried again, with them."""
-    with ForkServer(walls=("namespaces", "none")) as server:
+    """Only a machine that refuses isolation runs without them; a death is tried again, with them."""
+    with ForkServer(isolation=("namespaces", "none")) as server:
         for _ in range(2):
             server.start()
             server._server.kill()
@@ -614,13 +614,13 @@ def test_a_server_that_dies_at_its_start_takes_no_wall_down():
 
 
 def test_where_walls_are_refused_the_next_kind_is_tried(monkeypatch):
-    """Without walls the protections say so; where none may be missing, nothing runs."""
+    """Without isolation the protections say so; where none may be missing, nothing runs."""
     monkeypatch.setattr(filesystem_view, "MOUNT_POINTS", ())
-    with ForkServer(walls=("namespaces", "none")) as server:
+    with ForkServer(isolation=("namespaces", "none")) as server:
         assert server.run({"test_x.py": OK}, "test_x.py", Limits()).passed
         assert not any(server.protections[name] for name in ("no network", "hidden files", "no privileges"))
     if sys.platform == "linux":
-        with ForkServer(walls=("namespaces",)) as server, pytest.raises(SandboxError, match="cannot run"):
+        with ForkServer(isolation=("namespaces",)) as server, pytest.raises(SandboxError, match="cannot run"):
             server.run({"test_x.py": OK}, "test_x.py", Limits())
 
 

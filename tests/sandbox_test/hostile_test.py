@@ -371,7 +371,7 @@ def limits_for(status):
 @functools.cache
 def behind_bubblewrap():
     """The same for machines that allow namespaces to bubblewrap alone; None without bubblewrap."""
-    server = ForkServer(hidden=HIDDEN, walls=("bubblewrap",))
+    server = ForkServer(hidden=HIDDEN, isolation=("bubblewrap",))
     try:
         return server if server.protections else None
     except SandboxError:
@@ -428,10 +428,10 @@ def test_a_hostile_program_is_contained(name):
 
 @pytest.mark.parametrize("name", [*CODE, *TESTED])
 def test_bubblewrap_contains_it_too(name):
-    """Where bubblewrap builds the walls, the same programs have the same status."""
+    """Where bubblewrap isolates, the same programs have the same status."""
     server = behind_bubblewrap()
     if server is None:
-        pytest.skip("bubblewrap is not installed here, may not build walls, or would be run by root")
+        pytest.skip("bubblewrap is not installed here, may not isolate, or would be run by root")
     status, files = program(name)
     status = OTHERWISE.get(name, status)
     result = server.run(files, "test_x.py", limits_for(status))

@@ -40,7 +40,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: Any) -> None:
-    """A function of libc, its failure as an OSError that names it."""
+    """Call a function of libc; raise its failure as an OSError that names it."""
     texts = [each.encode() if isinstance(each, str) else each for each in arguments]
     if getattr(libc, name)(*texts) != 0:
         number = ctypes.get_errno()
@@ -48,7 +48,7 @@ def call(name: str, *arguments: Any) -> None:
 
 
 def build(plan: dict[str, Any]) -> dict[str, bool]:
-    """Build the walls, and go on in process 1 behind them; the caller's own process waits for its end.
+    """Build the isolation, and go on in process 1 behind them; the caller's own process waits for its end.
 
     Args:
         plan: ``root``: a folder to mount on; ``steps``: paths to show, to mask (a folder is there, and
@@ -79,19 +79,19 @@ def build(plan: dict[str, Any]) -> dict[str, bool]:
 
 
 def built_by_bubblewrap() -> dict[str, bool]:
-    """What holds where bubblewrap, not run by root, has built the walls and made us process 1."""
+    """Return what holds where bubblewrap, not run by root, has isolated us and made us process 1."""
     call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)  # the code runs as the same user: it must not trace us
     return {"read-only disk": True, "process limit": counts_processes(root=False)}
 
 
 def counts_processes(*, root: bool) -> bool:
-    """Whether RLIMIT_NPROC counts this namespace's processes alone: since Linux 5.14, and never root's."""
+    """Return True if RLIMIT_NPROC counts this namespace's processes alone: Linux 5.14, and never root's."""
     release = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
     return release >= (5, 14) and not root
 
 
 def enter_namespaces() -> bool:
-    """New namespaces of every kind: users, mounts, network, IPC, processes, names, control groups.
+    """Enter new namespaces of every kind: users, mounts, network, IPC, processes, names, control groups.
 
     Returns:
         Whether the code can run as another user than the server: only root may give it one.
@@ -146,7 +146,7 @@ def wait_in_parent() -> None:
 
 
 def mount_root(plan: dict[str, Any]) -> None:
-    """A new root that holds what is in the plan and nothing else, and make it ours."""
+    """Mount a new root that holds what is in the plan and nothing else, and enter it."""
     root = plan["root"]
     call("mount", "tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
     for kind, path, target in plan["steps"]:
@@ -192,7 +192,7 @@ def show(path: str, root: str) -> None:
 
 
 def fresh_box(*, other_user: bool) -> None:
-    """An empty file system in memory for one run."""
+    """Mount an empty file system in memory for one run."""
     call("mount", "tmpfs", BOX, "tmpfs", MS_NOSUID | MS_NODEV, BOX_OPTIONS)
     for name in ("work", "tmp"):
         os.mkdir(f"{BOX}/{name}")
@@ -257,20 +257,20 @@ SETPRIORITY = {"x86_64": 141, "aarch64": 140}  # first what kind of target, then
 
 
 def seccomp_available() -> bool:
-    """Whether ``forbid`` works on this machine, tried in a child."""
+    """Return True if ``install_seccomp_filter`` works on this machine, tried in a child."""
     if os.uname().machine not in ARCHITECTURE:
         return False
     pid = os.fork()
     if pid == 0:
         try:
-            forbid()
+            install_seccomp_filter()
         except OSError:
             os._exit(1)
         os._exit(0)
     return os.waitpid(pid, 0)[1] == 0
 
 
-def forbid() -> None:
+def install_seccomp_filter() -> None:
     """Filter the system calls of this process and its children (seccomp).
 
     Raises:

@@ -119,20 +119,20 @@ class Collector:
             random.seed(self.order["seed"])
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """A test that somebody took away counts as skipped."""
+        """Count a test that somebody took away as skipped."""
         for item in items:
             self.note(item.nodeid, "skipped", "")
             self.finish(item.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file that cannot be imported is an error with a reason."""
+        """Report a file that cannot be imported as an error with a reason."""
         if report.failed:
             name = report.nodeid or "collection"
             self.note(name, "error", reason(report))
             self.finish(name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Setup, call and teardown of a test make one outcome."""
+        """Make one outcome of a test's setup, call and teardown."""
         if report.nodeid == self.tripwire:
             self.tripped |= report.when == "call" and report.failed
             return
@@ -241,7 +241,7 @@ class Runner:
                 del sys.modules[name]
 
     def prepared(self) -> pytest.Session | None:
-        """A session that has only to collect and run; None where pytest's parts have changed."""
+        """Return a session that has only to collect and run; None where pytest's parts have changed."""
         try:
             from _pytest.config import _prepareconfig
             from _pytest.main import Session

@@ -35,9 +35,9 @@ def main(fd: int) -> None:
     os.umask(0o022)
     held = {}
     try:
-        if plan["walls"] == "namespaces":
+        if plan["isolation"] == "namespaces":
             held = isolation.build(plan)
-        elif plan["walls"] == "bubblewrap":
+        elif plan["isolation"] == "bubblewrap":
             held = isolation.built_by_bubblewrap()
     except OSError as error:
         send(line, {"refused": str(error)})
@@ -54,13 +54,13 @@ def main(fd: int) -> None:
 
 
 def send(line: socket.socket, message: dict[str, Any]) -> None:
-    """A message."""
+    """Send a message."""
     data = json.dumps(message).encode()
     line.sendall(struct.pack("!I", len(data)) + data)
 
 
 def receive(line: socket.socket) -> dict[str, Any] | None:
-    """The next message; None when the other side has gone."""
+    """Receive the next message; None when the other side has gone."""
     head = receive_bytes(line, 4)
     data = receive_bytes(line, struct.unpack("!I", head)[0]) if head else b""
     return dict(json.loads(data)) if data else None
@@ -90,18 +90,18 @@ class Server:
 
     def __init__(self, line: socket.socket, plan: dict[str, Any], held: dict[str, bool]) -> None:
         self.line = line
-        self.mounts = plan["walls"] == "namespaces"
-        self.walled = plan["walls"] != "none"
+        self.mounts = plan["isolation"] == "namespaces"
+        self.isolated = plan["isolation"] != "none"
         self.other_user = held.get("other_user", False)
         self.counted = held.get("process limit", False)
         self.filtered = held["system calls"]
         sys.path[:] = [path for path in sys.path[1:] if os.path.isdir(path)]
         if self.mounts:
             isolation.fresh_box(other_user=False)
-        if self.walled:
+        if self.isolated:
             os.chdir(f"{isolation.BOX}/work")
-        self.runner = runner.Runner(f"{isolation.BOX}/work", warm=self.walled and plan["warm"])
-        if self.walled:
+        self.runner = runner.Runner(f"{isolation.BOX}/work", warm=self.isolated and plan["warm"])
+        if self.isolated:
             self.clear()
         # A byte comes through when a child ends, whoever still holds the pipe of its report.
         for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
@@ -132,7 +132,7 @@ class Server:
         watch = Watch(self, child, began + order["timeout_s"])
         watch.until_its_end()
         self.kill(child, watch)
-        if self.walled:
+        if self.isolated:
             self.clear()
         return {"code": watch.code, "late": watch.late}
 
@@ -150,7 +150,7 @@ class Server:
             if self.mounts:
                 isolation.drop_privileges(other_user=self.other_user)
             if self.filtered:
-                isolation.forbid()
+                isolation.install_seccomp_filter()
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
             with open(body, "rb") as file:
                 order |= json.loads(file.read())
@@ -164,11 +164,11 @@ class Server:
         """End the run and all that it started, and wait until none of it is left."""
         while True:
             try:
-                # As process 1 this is all the others; without walls, all that stayed in the run's session.
-                os.kill(-1 if self.walled else -child, signal.SIGKILL)
+                # As process 1 this is all the others; else all that stayed in the run's session.
+                os.kill(-1 if self.isolated else -child, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            if not self.walled and watch.code is not None:
+            if not self.isolated and watch.code is not None:
                 return
             try:
                 pid, status = os.waitpid(-1, 0)
