@@ -11,7 +11,7 @@ loopback server and played back to a plain ``httpx.Client``:
 - kB: the file's size;
 - diff: lines added + removed in ``git diff --numstat`` after one word of the system prompt changed.
 
-"ours" is ``file.load`` and ``recorder.replaying``; "stock" is vcrpy's YAML (libyaml where PyYAML has it)
+"ours" is ``file.load`` and ``record_replay.replaying``; "stock" is vcrpy's YAML (libyaml where PyYAML has it)
 with ``body`` among its matchers; "floor" is httpx with an answer from memory.
 
 Not measured: the SDKs above httpx, streams, recording, saving, memory, misses, and any real model's
@@ -39,7 +39,7 @@ import httpx
 import vcr
 import yaml
 
-from harness.cassette import recorder
+from harness.cassette import record_replay
 from harness.cassette.file import Cassette, load, save
 
 TURNS = (10, 30, 60, 100)
@@ -140,7 +140,7 @@ def a_server() -> Iterator[str]:
 
 def record_ours(url: str, path: Path, turns: int, word: str) -> None:
     """Record a cassette of ours, through the same steps as a trial's."""
-    with recorder.recording({url: "anthropic"}) as recording, httpx.Client() as client:
+    with record_replay.recording({url: "anthropic"}) as recording, httpx.Client() as client:
         converse(client, url, turns, word)
     whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=recording.exchanges)
     save(whole, path, path.name)
@@ -171,7 +171,7 @@ class Memory(httpx.BaseTransport):
 def ours(path: Path) -> Iterator[None]:
     """Our player over our file."""
     exchanges = load(path, path.name, record_with="").exchanges
-    with recorder.replaying(exchanges) as player:
+    with record_replay.replaying(exchanges) as player:
         yield
     assert not player.misses
     assert not player.unplayed

@@ -36,9 +36,10 @@ from harness.grading.acceptance import Acceptance
 from harness.sandbox import HiddenTests, TestRun
 from harness.sandbox.fork_server import ForkServer, in_words
 from harness.tasks.loader import load_task
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Task
-from harness.tasks.trial import Orchestrator, Pair, Trial
+from harness.tasks.trial import Trial
 
 ROOT = Path(__file__).parent.parent
 TASK = "add"

@@ -30,7 +30,7 @@ from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
 from harness.backends.retries import Transport
-from harness.cassette import offline, recorder, staleness
+from harness.cassette import offline, record_replay, staleness
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
 from harness.errors import ApiError, HarnessError
@@ -182,10 +182,10 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
     problem: BaseException | None = None
     transcript = Transcript(())
     connection = state.connect(endpoints.replayed(trial.pair), state.setup.transport())
-    with offline.offline(), recorder.replaying(cassette.exchanges) as player:
+    with offline.offline(), record_replay.replaying(cassette.exchanges) as player:
         try:
             transcript = converse(state, connection, connection.claude(player))
-        except (Exception, recorder.ReplayMiss) as error:  # noqa: BLE001  (raised again below)
+        except (Exception, record_replay.ReplayMiss) as error:  # noqa: BLE001  (raised again below)
             problem = error
     # Whatever it ended with: a miss that somebody swallowed comes before what came of it.
     if player.misses:
@@ -214,7 +214,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         server_tools.require_here(where.letta_url)
         connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
     began = time.monotonic()
-    with recorder.recording(where.services) as recording:
+    with record_replay.recording(where.services) as recording:
         claude = connection.claude(recording)
         if pair.tools == "client":
             transcript = converse(state, connection, claude)
@@ -273,7 +273,7 @@ def converse(
 
 
 def _converse_in_letta(
-    state: TrialState, connection: Connection, claude: Claude, recording: recorder.Recording
+    state: TrialState, connection: Connection, claude: Claude, recording: record_replay.Recording
 ) -> Transcript:
     """Converse while Letta runs the tools; each call is executed again here, on the answers it got there."""
     trial = state.trial

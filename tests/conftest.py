@@ -12,8 +12,9 @@ from fakes import FakeClaude, FakeLetta
 from harness.backends.retries import Transport
 from harness.runner import Setup
 from harness.sandbox.fork_server import ForkServer
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.task import Task
-from harness.tasks.trial import Orchestrator, Pair, Trial
+from harness.tasks.trial import Trial
 
 ACCEPTANCE = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n"
 

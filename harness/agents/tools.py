@@ -18,8 +18,8 @@ from harness.agents.tool_call import Author, ToolContext, ToolError, execute
 from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.agents.workspace import Workspace, WorkspaceError
 from harness.errors import ApiError
+from harness.tasks.pair import Pair
 from harness.tasks.task import Task
-from harness.tasks.trial import Pair
 from harness.text import shorten
 
 ROLES: dict[str, Author] = {prompts.CODER_TOOL: "coder", prompts.TESTER_TOOL: "tester"}

@@ -17,7 +17,8 @@ from harness.backends.letta import tool_source
 from harness.backends.letta.client import Server
 from harness.backends.mock import Mock, no_wait
 from harness.backends.retries import Transport
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.pair import Pair
+from harness.tasks.trial import Trial
 
 
 @dataclass(frozen=True)

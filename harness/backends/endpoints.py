@@ -22,7 +22,7 @@ from harness.backends.claude.messages_api import DEFAULT_URL as CLAUDE_URL
 from harness.backends.letta.client import CLOUD_URL
 from harness.backends.letta.client import DEFAULT_URL as LETTA_URL
 from harness.errors import ApiError, StackError
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 NO_KEY = "no-key"
 NOT_RECORDED = ""  # the name of a service whose requests are no part of a recording

@@ -7,7 +7,7 @@
 Anybody may have written a file: only a regular file no larger than ``MAX_BYTES`` is read, and its types are
 strict. ``digest`` detects an edit by accident or in good faith, not one by somebody who computes it anew.
 
-Not covered: the rows (``encoding.py``), matching and playing (``recorder.py``), the folder (``audit/``).
+Not covered: the rows (``encoding.py``), matching and playing (``record_replay.py``), the folder (``audit/``).
 """
 
 from __future__ import annotations

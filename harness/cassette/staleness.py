@@ -13,8 +13,9 @@ from typing import Literal
 from harness.agents import prompts
 from harness.cassette.file import Cassette
 from harness.errors import StaleCassette
+from harness.tasks.pair import Pair
 from harness.tasks.task import digest
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.trial import Trial
 
 Way = Literal["unmatched", "again", "unplayed", "unplayable"]
 WAYS: dict[Way, str] = {

@@ -44,9 +44,9 @@ def cassettes_list(names: tuple[str, ...], as_json: bool, folder: Path, benchmar
     NAME is a part of the trial's name, such as a task, or the file; default: all. Without a benchmarks
     folder, the state tells what can be seen from the file alone.
     """
+    from harness.cassette.audit.cassette_files import list_files
     from harness.cassette.audit.check import inspect, select
     from harness.cassette.audit.expected import catalogue
-    from harness.cassette.audit.folder import list_files
     from harness.cassette.audit.printing import print_table
     from harness.redact import redact_json
 
@@ -134,9 +134,9 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     cassette of a trial that the suite has is not touched. Cassettes of pairs that --orchestrator and
     --coder made are kept as long as the suite has their task.
     """
+    from harness.cassette.audit.cassette_files import display_path, remove
     from harness.cassette.audit.check import prunable
     from harness.cassette.audit.expected import catalogue
-    from harness.cassette.audit.folder import display_path, remove
 
     files = prunable(folder, catalogue(benchmarks, Path.cwd(), os.environ))
     for file, why in files:
@@ -149,8 +149,8 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
 
 def load_named(name: str, folder: Path) -> Any:
     """Return the cassette that a name means."""
+    from harness.cassette.audit.cassette_files import display_path
     from harness.cassette.audit.check import find_one
-    from harness.cassette.audit.folder import display_path
     from harness.cassette.file import load
 
     path = find_one(name, folder)

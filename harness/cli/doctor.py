@@ -59,8 +59,8 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     from harness.backends.endpoints import anywhere
     from harness.cli.machine import machine
     from harness.errors import ApiError
+    from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, default_models
     from harness.tasks.suite import Selection, Suite
-    from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, default_models
 
     pairs = Suite(Path("benchmarks"), Path(), Selection(pairs=names), {}).pairs if names else []
     yield from machine(Path.cwd())

@@ -5,8 +5,8 @@ process knows. The first run is on the task's reference: it shows which tests th
 fails on right code.
 
 Code is *forged* if a test and its twin both pass on it, if other tests were reported than the reference has,
-or if the report was tampered with (``sandbox/report.py``). That a test passes whose twin passes too cannot
-happen to honest code: what a twin asserts contradicts its test.
+or if the report was tampered with (``sandbox/run_report.py``). That a test passes whose twin passes too
+cannot happen to honest code: what a twin asserts contradicts its test.
 """
 
 from __future__ import annotations

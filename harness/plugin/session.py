@@ -22,9 +22,10 @@ from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.sandbox import fork_server
 from harness.tasks.loader import PAIRS_FILE, PRICES_FILE
+from harness.tasks.pair import REAL
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Bug, Task
-from harness.tasks.trial import REAL, Trial
+from harness.tasks.trial import Trial
 
 if TYPE_CHECKING:
     from harness.runner import Mode, Result

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from harness.errors import SandboxError
 from harness.sandbox import TestRun
-from harness.sandbox.report import Ended, judged
+from harness.sandbox.run_report import Ended, judged
 
 BOX = "/box"  # where a run's files stand when it is isolated
 WORK = f"{BOX}/work"

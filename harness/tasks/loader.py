@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 from harness.errors import SpecError
+from harness.tasks.pair import Pair
 from harness.tasks.task import Limits, Name, Task, Text, Value
-from harness.tasks.trial import Pair
 from harness.tasks.yaml_lines import YamlFile
 from harness.text import shorten
 

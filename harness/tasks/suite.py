@@ -10,9 +10,10 @@ from pathlib import Path
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.tasks import loader
 from harness.tasks.loader import SourceFile, near
+from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
 from harness.tasks.sources import load_tasks
 from harness.tasks.task import Task
-from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, Pair, Trial, default_models
+from harness.tasks.trial import Trial
 from harness.tasks.yaml_lines import YamlFile
 
 

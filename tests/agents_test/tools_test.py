@@ -13,8 +13,8 @@ from harness.agents.tools import Tools
 from harness.agents.transcript import Called, Fault, Returned, Said, Spent, Usage, Wrote
 from harness.agents.workspace import MAX_FILE_CHARS, Workspace
 from harness.errors import ApiError
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.task import Limits, Task
-from harness.tasks.trial import Orchestrator, Pair
 
 CODER, TESTER = prompts.CODER_TOOL, prompts.TESTER_TOOL
 ADD = "def add(a, b):\n    return a + b\n"

@@ -6,7 +6,7 @@ import pytest
 
 from harness.backends import endpoints
 from harness.errors import ApiError
-from harness.tasks.trial import default_models
+from harness.tasks.pair import default_models
 
 
 def test_defaults(pair) -> None:

@@ -12,8 +12,8 @@ from harness.backends.mock import SLOW_S, TRIVIAL, Mock
 from harness.cassette.file import load
 from harness.errors import ApiError, SpecError
 from harness.runner import run_trial
+from harness.tasks.pair import Pair
 from harness.tasks.task import Bug, Script, Step, Task
-from harness.tasks.trial import Pair
 
 ONE = Bug(name="one", code="def add(a, b):\n    return a - b\n")
 TWO = Bug(name="two", code="def add(a, b):\n    return a * b  # ```\n")

@@ -6,7 +6,7 @@ import pytest
 from shelves import tape
 
 from harness.cassette.staleness import WAYS, changes, command, pair_digest, stale
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 
 def test_nothing_changed(trial):

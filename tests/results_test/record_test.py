@@ -10,8 +10,9 @@ from harness.errors import ApiError, MissingCassette, SandboxError, SpecError, S
 from harness.grading.verdict import INFRA_OUTCOMES, Grade, Verdict
 from harness.results import record
 from harness.sandbox import Test, TestRun
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.task import Task
-from harness.tasks.trial import Orchestrator, Pair, Trial
+from harness.tasks.trial import Trial
 
 RECORDED = {
     "at": "2026-01-02",

@@ -732,5 +732,5 @@ def test_the_machine_has_no_name():
 
 def test_a_file_may_be_named_like_a_part_of_the_sandbox():
     """The sandbox's own modules are not importable."""
-    test = "import inner, runner\ndef test_a(): assert inner.x == runner.x == 1\n"
-    assert run(test, inner="x = 1\n", runner="x = 1\n").status == "passed"
+    test = "import inner, pytest_runner\ndef test_a(): assert inner.x == pytest_runner.x == 1\n"
+    assert run(test, inner="x = 1\n", pytest_runner="x = 1\n").status == "passed"

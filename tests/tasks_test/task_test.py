@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.task import Limits, Task, digest
-from harness.tasks.trial import Orchestrator, Pair, Trial
+from harness.tasks.trial import Trial
 
 
 def a_task(**changes):

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.pair import Pair
+from harness.tasks.trial import Trial
 
 
 def test_a_slug_names_pair_task_and_epoch(task, pair):

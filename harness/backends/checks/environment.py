@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from harness.backends.checks.finding import Finding
 from harness.backends.claude.api_errors import CLI_TOKEN, CLI_TOKEN_PREFIX
 from harness.redact import without_password
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 API_PREFIX = "sk-ant-api"
 ADMIN_PREFIX = "sk-ant-admin"

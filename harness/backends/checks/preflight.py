@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.backends.checks.finding import Finding
 from harness.errors import UsageError
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 
 def check(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool = True) -> list[Finding]:

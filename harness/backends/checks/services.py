@@ -22,7 +22,7 @@ from harness.backends.retries import Transport
 from harness.errors import ApiError, HarnessError
 from harness.redact import unlogged, without_password
 from harness.tasks.loader import near
-from harness.tasks.trial import Orchestrator, Pair
+from harness.tasks.pair import Orchestrator, Pair
 from harness.text import shorten
 
 SERVER_VERSION = "0.16.8"

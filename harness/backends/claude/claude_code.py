@@ -28,7 +28,7 @@ LIMITS = ("error_max_turns", "error_max_budget_usd")
 
 
 class Channel(Protocol):
-    """Records or plays questions: ``recorder.Recording`` and ``recorder.Player``."""
+    """Records or plays questions: ``record_replay.Recording`` and ``record_replay.Player``."""
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
         """Return the answer to a question: from ``live``, and kept, or the recorded one."""

@@ -25,8 +25,8 @@ from typing import Any
 
 from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_proxy import CliProxy
-from harness.backends.folder import require_files, write_files
 from harness.backends.loopback import Address, serve
+from harness.backends.written_files import require_files, write_files
 from harness.errors import ApiError
 
 MAX_TURNS = 8

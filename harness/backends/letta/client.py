@@ -19,7 +19,7 @@ from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
 from harness.redact import without_password
-from harness.tasks.trial import NOT_IN_NAMES, Orchestrator
+from harness.tasks.pair import NOT_IN_NAMES, Orchestrator
 
 if TYPE_CHECKING:
     from letta_client import Letta

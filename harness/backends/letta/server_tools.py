@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 from harness.agents.messages import Claude
 from harness.agents.tool_call import ToolContext
 from harness.agents.tool_replay import SECRETS
-from harness.backends.folder import require_files, write_files
 from harness.backends.letta.gateway import Gateway
 from harness.backends.loopback import serve
-from harness.cassette import recorder
+from harness.backends.written_files import require_files, write_files
+from harness.cassette import record_replay
 from harness.cassette.exchange import Exchange
 from harness.errors import ApiError
 
@@ -53,9 +53,9 @@ class Live:
         waiting = (*self._left, *exchanges[self._taken :])
         self._taken = len(exchanges)
         try:
-            with recorder.replaying(waiting) as player:
+            with record_replay.replaying(waiting) as player:
                 yield
-        except recorder.ReplayMiss as miss:
+        except record_replay.ReplayMiss as miss:
             raise ApiError(f"Letta's tools asked Claude something else: {miss}") from None
         self._left = tuple(waiting[number] for number in player.unplayed_indexes)
 

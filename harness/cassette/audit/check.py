@@ -14,8 +14,8 @@ from typing import Any
 
 from harness import redact
 from harness.cassette import staleness
+from harness.cassette.audit.cassette_files import FolderFile, display_path, list_files
 from harness.cassette.audit.expected import Catalogue
-from harness.cassette.audit.folder import FolderFile, display_path, list_files
 from harness.cassette.file import FORMAT, MAX_LEAKS, first_of, leaks, load, read
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
 from harness.terminal import one_line

@@ -18,7 +18,7 @@ from harness.cassette.audit.usage import usage
 from harness.cassette.exchange import BARE_ID, LETTA_ID, Exchange, rewrite
 from harness.cassette.file import Cassette
 from harness.cassette.json_diff import first_difference
-from harness.tasks.trial import NOT_IN_NAMES
+from harness.tasks.pair import NOT_IN_NAMES
 
 MADE_UP = re.compile(r"(msg|req|call|toolu|chatcmpl|srvtoolu)[_-][A-Za-z0-9_-]{1,60}")
 ID_KEYS = frozenset({"id", "request_id", "tool_call_id", "tool_use_id", "step_id", "otid"})

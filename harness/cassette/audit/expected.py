@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cassette.audit import folder
+from harness.cassette.audit import cassette_files
 from harness.errors import SpecError, UsageError
 from harness.tasks import loader
+from harness.tasks.pair import Pair
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Task
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
 
     Raise UsageError if there is no such folder or no task in it, SpecError if the pairs file is wrong.
     """
-    display, remedy = folder.display_path(benchmarks), "name it: --benchmarks FOLDER"
+    display, remedy = cassette_files.display_path(benchmarks), "name it: --benchmarks FOLDER"
     if not benchmarks.is_dir():
         raise UsageError(f"{display}: no such folder", remedy=remedy)
     named = {} if (benchmarks / loader.PAIRS_FILE).is_file() else environment

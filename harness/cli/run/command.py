@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from harness.tasks.trial import Pair
+    from harness.tasks.pair import Pair
 
 BENCHMARKS = Path("benchmarks")
 ANY = click.Path(path_type=Path)
@@ -46,7 +46,7 @@ def run(spec: str, workspace: Path, save_task: Path | None, **options: Any) -> N
 
     Exit code: 0 the generated tests pass, 1 they do not, or something went wrong, 2 a wrong argument.
     """
-    from harness.cli.run.folder import read_files
+    from harness.cli.run.delivered_files import read_files
     from harness.cli.run.save_task import require_free
     from harness.cli.run.session import AdHocRun, ad_hoc_task, execute
 
@@ -69,8 +69,8 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     from pydantic import ValidationError
 
     from harness.errors import UsageError
+    from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
     from harness.tasks.suite import Selection, Suite
-    from harness.tasks.trial import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
 
     models = [name for name in ("orchestrator", "coder", "tester", "backend") if options[name]]
     if options["pair"]:

@@ -10,8 +10,8 @@ from harness.errors import UsageError
 from harness.files import write_whole
 from harness.grading.validate import UNREVIEWED
 from harness.tasks import loader
+from harness.tasks.pair import Pair
 from harness.tasks.task import Task
-from harness.tasks.trial import Pair
 from harness.tasks.yaml_lines import field
 from harness.terminal import one_line
 from harness.text import shorten

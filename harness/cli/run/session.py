@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from harness.agents.transcript import Event, Transcript, Wrote
 from harness.backends.checks.preflight import check
 from harness.cli.console import say
-from harness.cli.run import folder, save_task, summary
+from harness.cli.run import delivered_files, save_task, summary
 from harness.errors import HarnessError, UnsafeCassette, UsageError
 from harness.grading.verdict import Grader
 from harness.results import report
@@ -20,8 +20,9 @@ from harness.results.show import narrator
 from harness.runner import Setup, run_trial
 from harness.sandbox.fork_server import ForkServer, home
 from harness.tasks import loader
+from harness.tasks.pair import Pair
 from harness.tasks.task import Task
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) 
         HarnessError: Something went wrong. What had been written by then is delivered all the same.
     """
     task, pair, today = wanted.task, wanted.pair, datetime.now(UTC).date()
-    folder.require_writable(wanted.workspace, [task.code_file, task.test_file], force=wanted.force)
+    delivered_files.require_writable(wanted.workspace, [task.code_file, task.test_file], force=wanted.force)
     prices = report.load_prices(benchmarks, str(benchmarks / loader.PRICES_FILE))
     say(*(f"warning: {warning}" for warning in check([pair], environment, ask=False)))
     run = None
@@ -90,7 +91,7 @@ def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) 
         finally:
             if transcript.events:
                 changed = {name: text for name, text in files.items() if task.files.get(name) != text}
-                written = folder.write_files(wanted.workspace, changed, force=wanted.force)
+                written = delivered_files.write_files(wanted.workspace, changed, force=wanted.force)
                 with suppress(HarnessError):  # the summary says that no test ran
                     run = Grader(task, sandbox).generated(files)
                 say(*summary.summary(wanted.workspace, written, run, transcript))

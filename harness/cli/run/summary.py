@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 from harness.agents.transcript import ROLES, Transcript
-from harness.cli.run.folder import WrittenFile
+from harness.cli.run.delivered_files import WrittenFile
 from harness.results.pricing import Prices, dollars
 from harness.sandbox import TestRun
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 
 def summary(

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasPath, BeforeValidator, Field, Json, NonNegativeInt
 
-from harness.local.models import chat, scripted, tool_calls
+from harness.local.models import chat, scripted_orchestrator, tool_calls
 from harness.local.models.chat import Message, RequestError, Tool, ToolCall, ToolChoice
 from harness.local.models.requests import SMOLLM, Part, RequestBody, TextBlocks, digest, joined, parse
 
@@ -105,7 +105,7 @@ def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
     tools, choice = request.offer()
     reply: ToolCall | str
     if request.model == SCRIPTED:
-        reply, made = scripted.reply(messages, tools, choice), chat.NO_MODEL
+        reply, made = scripted_orchestrator.reply(messages, tools, choice), chat.NO_MODEL
     elif request.model == SMOLLM:
         limit = request.max_completion_tokens or request.max_tokens or MAX_ANSWER
         stop = [request.stop] if isinstance(request.stop, str) else request.stop

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from harness.results import render
 from harness.results.columns import BY, TOKENS, mark_of, marked
+from harness.results.page.chart import rate_against_cost
 from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
-from harness.results.page.figure import rate_against_cost
 from harness.results.pricing import dollars
 from harness.results.run_folder import Conversation
 from harness.results.tables import Row, Tables

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import isolation, runner
+from . import isolation, pytest_runner
 
 
 def main(fd: int) -> None:
@@ -100,7 +100,7 @@ class Server:
             isolation.fresh_box(other_user=False)
         if self.isolated:
             os.chdir(f"{isolation.BOX}/work")
-        self.runner = runner.Runner(f"{isolation.BOX}/work", warm=self.isolated and plan["warm"])
+        self.runner = pytest_runner.Runner(f"{isolation.BOX}/work", warm=self.isolated and plan["warm"])
         if self.isolated:
             self.clear()
         # A byte comes through when a child ends, whoever still holds the pipe of its report.
@@ -154,7 +154,7 @@ class Server:
             os.environ.update(HOME=order["folder"], TMPDIR=order["tmp"])
             with open(body, "rb") as file:
                 order |= json.loads(file.read())
-            runner.limit(order, processes=self.counted)
+            pytest_runner.limit(order, processes=self.counted)
             self.runner.run(order, report)
             code = 0
         finally:

@@ -10,7 +10,7 @@ from fakes import Fake, FakeClaude, FakeLetta, claude_error, say
 from harness.backends.checks import services
 from harness.backends.checks.finding import Finding
 from harness.backends.endpoints import Endpoints
-from harness.tasks.trial import Orchestrator, Pair
+from harness.tasks.pair import Orchestrator, Pair
 
 KEY = "sk-ant-api03-a-key-for-tests"
 OAT = "sk-ant-oat01-a-login-for-tests"

@@ -13,7 +13,7 @@ from harness.agents.messages import Refused
 from harness.backends.claude.claude_code import ADDRESS, ClaudeCode, written
 from harness.errors import ApiError, StaleCassette
 from harness.runner import notional_cost, run_trial
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 RESULT = {
     "subtype": "success",

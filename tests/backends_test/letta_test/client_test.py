@@ -12,7 +12,7 @@ from harness.agents.transcript import Returned, Usage
 from harness.backends.letta.client import Server
 from harness.backends.retries import Transport
 from harness.errors import ApiError
-from harness.tasks.trial import Orchestrator
+from harness.tasks.pair import Orchestrator
 
 MODEL = Orchestrator(model="openai/gpt-5-mini")
 TOOL = {"name": "run_claude_coder", "description": "d", "parameters": {"type": "object", "properties": {}}}

@@ -9,10 +9,11 @@ from shelves import PAIRS, TALK, asked, shelf_at, tape
 
 from harness.agents import prompts
 from harness.cassette import file
+from harness.cassette.audit.cassette_files import list_files
 from harness.cassette.audit.check import check, find_one, inspect, prunable, select
-from harness.cassette.audit.folder import list_files
 from harness.errors import SpecError, UsageError
-from harness.tasks.trial import Pair, Trial
+from harness.tasks.pair import Pair
+from harness.tasks.trial import Trial
 
 SECRET = "sk-ant-" + "abcdefgh12345678"
 

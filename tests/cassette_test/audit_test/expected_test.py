@@ -9,7 +9,7 @@ from shelves import shelf_at
 from harness.cassette.audit.expected import catalogue
 from harness.errors import SpecError, UsageError
 from harness.tasks.loader import load_task
-from harness.tasks.trial import Pair
+from harness.tasks.pair import Pair
 
 CROSSED = Pair.of_models("openai/gpt-5", "claude-opus-5-5")
 MODELS = {"orchestrator": "openai/gpt-5", "coder": "claude-opus-5-5"}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.local.models.chat import Message, Tool, ToolCall
-from harness.local.models.scripted import CODER, TESTER, Assignment, parse_assignment, reply
+from harness.local.models.scripted_orchestrator import CODER, TESTER, Assignment, parse_assignment, reply
 
 OFFERED = (Tool(CODER, "", {}), Tool(TESTER, "", {}))
 TASK = (

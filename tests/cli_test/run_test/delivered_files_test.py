@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness.cli.run.folder import read_files, require_writable, write_files
+from harness.cli.run.delivered_files import read_files, require_writable, write_files
 from harness.errors import UsageError
 
 
@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch) -> None:
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.cli.run.folder.write_whole", full)
+    monkeypatch.setattr("harness.cli.run.delivered_files.write_whole", full)
     assert "No space left" in written(tmp_path, {"a.py": "x"})["a.py"]
 
 

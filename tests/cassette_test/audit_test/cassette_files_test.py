@@ -1,11 +1,11 @@
-"""harness/cassette/audit/folder.py: list a folder's files, and remove strays."""
+"""harness/cassette/audit/cassette_files.py: list a folder's files, and remove strays."""
 
 import os
 import stat
 
 import pytest
 
-from harness.cassette.audit.folder import FolderFile, display_path, list_files, remove
+from harness.cassette.audit.cassette_files import FolderFile, display_path, list_files, remove
 from harness.errors import CassetteError, UsageError
 
 

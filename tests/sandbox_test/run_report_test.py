@@ -1,4 +1,4 @@
-"""harness/sandbox/report.py: what a run reported."""
+"""harness/sandbox/run_report.py: what a run reported."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import SandboxError
 from harness.sandbox import Test
-from harness.sandbox.report import Ended, clean, judged
+from harness.sandbox.run_report import Ended, clean, judged
 
 NONCE = "n0nce"
 READY = ["ready", ""]

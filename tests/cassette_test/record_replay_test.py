@@ -1,4 +1,4 @@
-"""harness/cassette/recorder.py: recording and strict replay, with real clients and a real server.
+"""harness/cassette/record_replay.py: recording and strict replay, with real clients and a real server.
 
 The server listens on a Unix socket, so that these tests also run where there is no network at all.
 """
@@ -19,7 +19,7 @@ import letta_client
 import pytest
 
 from harness.cassette.exchange import Exchange
-from harness.cassette.recorder import ReplayMiss, recording, replaying, service_url
+from harness.cassette.record_replay import ReplayMiss, recording, replaying, service_url
 
 ORIGIN = "http://localhost:8283"
 SERVICES = {ORIGIN: "letta", "http://localhost:9999/claude": "anthropic"}
