@@ -114,9 +114,12 @@ class Collector:
         self.tripwire = added.nodeid
 
     def pytest_runtest_setup(self) -> None:
-        """Let each hidden test meet the same chance, in whatever order they run."""
+        """Let each hidden test meet the same chance, in whatever order they run, and fail in few words."""
         if self.order.get("hidden"):
+            import _pytest.assertion.util as words
+
             random.seed(self.order["seed"])
+            vars(words)["_reprcompare"] = None  # nobody reads how two values differ; twins fail by design
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count a test that somebody took away as skipped."""
@@ -312,6 +315,9 @@ class Runner:
 
     def in_session(self, session: pytest.Session) -> int:
         """Do what ``pytest.main`` does after its preparations; return its exit code."""
+        order, plugins = self.collector.order, session.config.pluginmanager
+        if order["hidden"] and "caplog" not in order["text"] and plugins.has_plugin("logging-plugin"):
+            plugins.unregister(name="logging-plugin")  # its part of each test's time is a tenth
         try:
             session.config.hook.pytest_collection(session=session)
             session.config.hook.pytest_runtestloop(session=session)
