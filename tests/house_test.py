@@ -25,7 +25,7 @@ def test_every_answer_of_the_map_is_there():
     """Each file that the table names exists; a question has at least one."""
     for _room, question, answer in ROWS:
         assert question.strip().endswith("?")
-        paths = [path for path in re.findall(r"`([\w/]+\.py)`", answer)]
+        paths = re.findall(r"`([\w/]+\.py)`", answer)
         assert paths
         assert [path for path in paths if not (HOUSE / path).is_file()] == []
 
