@@ -310,10 +310,10 @@ def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
     """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester.
 
     A bug is wrong, or does not end or crashes where it is listed here; none is taken for forgery. A process
-    in which pytest starts anew shows the same.
+    in which pytest starts anew shows the same, but for which tests catch a bug that depends on their order.
     """
     task = load_task(path, path.name)
-    fresh = ForkServer(warm=False)
+    fresh = Grader(task, ForkServer(warm=False))
     grader = Grader(task, sandbox)
     for name, code in [("", task.reference), *((bug.name, bug.code) for bug in task.bugs)]:
         files = {**task.files, task.code_file: code, task.test_file: task.acceptance}
@@ -321,8 +321,10 @@ def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
         verdict = grader.verdict([Attempt(files, authors)], "done", coder_called=True)
         assert verdict.outcome == (NOT_WRONG.get((task.id, name), "wrong") if name else "solved"), name
         assert verdict.tester == Grade(True, len(task.bugs), 0, len(task.bugs))
+        anew = fresh.acceptance(files)
+        assert (anew.status, anew.collected) == (verdict.acceptance.status, verdict.acceptance.collected)
         if not name:
-            assert Grader(task, fresh).acceptance(files) == verdict.acceptance
+            assert anew == verdict.acceptance
     for tests, valid in [("", False), ("def test_a(): pass\n", True)]:
         grade = grader.tester(Attempt({**task.files, task.test_file: tests}, {task.test_file: "tester"}))
         assert (grade.valid, grade.bugs_caught) == (valid, 0)
