@@ -94,6 +94,17 @@ def test_fewer_and_other_tests_are_forged(sandbox):
     )
 
 
+def test_a_test_reported_twice_is_forged(sandbox):
+    """It must not fill the place of another: who omits the half of each pair gains nothing."""
+    for keeps_twin in (True, False):
+
+        def twice(rows, keeps_twin=keeps_twin):
+            return [(name, twin, "passed") for name, twin, _ in rows if twin is keeps_twin] * 2
+
+        assert judged(sandbox, twice).status == "forged"
+    assert judged(sandbox, lambda rows: [rows[0], *rows[:-1]]).status == "forged"
+
+
 STATEFUL = "seen = []\n\ndef add(a, b):\n    seen.append(a)\n    return a + b + (len(seen) > {}) * 100\n"
 NUMBERED = "from add import add\n\ndef test_first():\n    assert add() == {}\n"
 
