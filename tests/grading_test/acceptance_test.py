@@ -165,6 +165,37 @@ def test_a_reference_that_fails_solves_nothing(sandbox):
         verdict(sandbox, GOOD, task)
 
 
+LIAR = """\
+class Is({0}):
+    __hash__ = None
+    def __eq__(self, other): return isinstance(other, {0})
+def add(): return Is()
+"""
+
+
+@pytest.mark.parametrize(("kind", "value"), [("int", "3"), ("str", "'ab'"), ("list", "[1]")])
+def test_what_equals_all_of_its_kind_is_forged(kind, value, sandbox):
+    """Where the expected value is computed, a twin expects another one of the same kind."""
+    task = a_task(
+        f"from copy import copy\nfrom add import add\n\nWANTED = copy({value})\n\n"
+        "def test_it():\n    assert add() == copy(WANTED)\n",
+        reference=f"def add(): return {value}\n",
+    )
+    grader = Grader(task, sandbox)
+    assert (grader.acceptance({"add.py": task.reference}).status, grader.without_twin()) == ("passed", {})
+    assert grader.acceptance({"add.py": LIAR.format(kind)}).status == "forged"
+
+
+def test_wrong_code_that_ends_pytest_has_crashed(sandbox):
+    """Tests that did not run any more are missing, which is no forgery, whatever failed before."""
+    code = "def add(a, b):\n    if a == 4:\n        raise KeyboardInterrupt\n    return a + b\n"
+    grader = Grader(a_task(), sandbox)
+    for number in range(4):
+        assert grader.acceptance({"add.py": f"{code}# {number}\n"}).status == "crashed"
+    for _ in range(4):
+        assert Grader(a_task(), sandbox).acceptance({"add.py": code}).status == "crashed"
+
+
 DATES = """\
 from datetime import date
 from add import add

@@ -148,6 +148,18 @@ EQUALS = {
 for each, body in EQUALS.items():
     code = f"seen = []\nclass I(int):\n    __hash__ = int.__hash__\n    def __eq__(self, o): {body}\n"
     forger(f"equal-{each}", code + "def add(a, b): return I(a)\n")
+forger(
+    "equal-factorial",
+    """
+class I(int):
+    __hash__ = int.__hash__
+    def __eq__(self, o): return isinstance(o, int)
+def factorial(n):
+    if n < 0: raise ValueError
+    return I()
+""",
+    "functions/factorial",
+)
 forger("mock-any", "from unittest.mock import ANY\ndef add(a, b): return ANY\n")
 forger("approx", "import pytest\ndef add(a, b): return pytest.approx(0, abs=1000)\n")
 forger(
