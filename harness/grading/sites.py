@@ -26,6 +26,18 @@ HARMLESS = frozenset(
 
 
 NOTHING = ast.Constant(None)
+# Another value of the same kind, lest an answer that equals all of its kind fail where it must.
+ADDED = {
+    "bool": "1",
+    "int": "1",
+    "float": "1.0",
+    "str": "'o'",
+    "bytes": "b'o'",
+    "list": "[0]",
+    "tuple": "(0,)",
+}
+CHANGES = ", ".join(f"{kind}: {more}" for kind, more in ADDED.items())
+OTHER = f"value + {{{{{CHANGES}}}}}[type(value)] if type(value) in ({', '.join(ADDED)}) else [value]"
 
 
 class Form(Enum):
@@ -34,8 +46,8 @@ class Form(Enum):
     VALUE = ""
     IS = "(lambda value: bool(value) is {0})"
     IS_NOT = "(lambda value: bool(value) is not {0})"
-    ITSELF_OR_LISTED = "(lambda value: (value, [value])[{0}])"
-    LISTED_OR_ITSELF = "(lambda value: ([value], value)[{0}])"
+    ITSELF_OR_OTHER = f"(lambda value: (value, {OTHER})[{{0}}])"
+    OTHER_OR_ITSELF = f"(lambda value: ({OTHER}, value)[{{0}}])"
 
 
 @dataclass
@@ -107,7 +119,7 @@ class Finder:
                     literal = self.literals[name.id]
                     yield Site(VALUE, literal, self.falsified(literal), name)
             if isinstance(test.ops[0], ast.Eq) and not values:
-                yield self.two_ways(Form.ITSELF_OR_LISTED, Form.LISTED_OR_ITSELF, side)
+                yield self.two_ways(Form.ITSELF_OR_OTHER, Form.OTHER_OR_ITSELF, side)
         elif isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.In):
             side = test.comparators[0]
             if isinstance(side, ast.List | ast.Tuple | ast.Set) and _all_constants(side):

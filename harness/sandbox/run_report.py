@@ -136,9 +136,12 @@ def _status(tests: tuple[Test, ...], report: _Report, *, tripwire: bool) -> Stat
     bad = [test for test in tests if test.outcome in ("failed", "error", "xpassed")]
     if any(test.text.startswith("MemoryError") for test in bad):
         return "memory"
+    missing = report.collected > len(tests)
+    if missing and report.exit not in (0, 5):  # whatever failed before: pytest was ended, or broke
+        return "crashed"
     if bad:
         return "failed"
-    if report.exit not in (0, 5) or report.collected > len(tests):
+    if missing or report.exit not in (0, 5):
         return "crashed"
     if tripwire and report.collected and not report.tripped:
         return "forged"

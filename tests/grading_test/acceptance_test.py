@@ -94,6 +94,17 @@ def test_fewer_and_other_tests_are_forged(sandbox):
     )
 
 
+def test_a_test_reported_twice_is_forged(sandbox):
+    """It must not fill the place of another: who omits the half of each pair gains nothing."""
+    for keeps_twin in (True, False):
+
+        def twice(rows, keeps_twin=keeps_twin):
+            return [(name, twin, "passed") for name, twin, _ in rows if twin is keeps_twin] * 2
+
+        assert judged(sandbox, twice).status == "forged"
+    assert judged(sandbox, lambda rows: [rows[0], *rows[:-1]]).status == "forged"
+
+
 STATEFUL = "seen = []\n\ndef add(a, b):\n    seen.append(a)\n    return a + b + (len(seen) > {}) * 100\n"
 NUMBERED = "from add import add\n\ndef test_first():\n    assert add() == {}\n"
 
@@ -152,6 +163,37 @@ def test_a_reference_that_fails_solves_nothing(sandbox):
     assert verdict(sandbox, "def add(a, b):\n    return 1\n", task).outcome == "wrong"
     with pytest.raises(SpecError, match="the reference does not pass acceptance"):
         verdict(sandbox, GOOD, task)
+
+
+LIAR = """\
+class Is({0}):
+    __hash__ = None
+    def __eq__(self, other): return isinstance(other, {0})
+def add(): return Is()
+"""
+
+
+@pytest.mark.parametrize(("kind", "value"), [("int", "3"), ("str", "'ab'"), ("list", "[1]")])
+def test_what_equals_all_of_its_kind_is_forged(kind, value, sandbox):
+    """Where the expected value is computed, a twin expects another one of the same kind."""
+    task = a_task(
+        f"from copy import copy\nfrom add import add\n\nWANTED = copy({value})\n\n"
+        "def test_it():\n    assert add() == copy(WANTED)\n",
+        reference=f"def add(): return {value}\n",
+    )
+    grader = Grader(task, sandbox)
+    assert (grader.acceptance({"add.py": task.reference}).status, grader.without_twin()) == ("passed", {})
+    assert grader.acceptance({"add.py": LIAR.format(kind)}).status == "forged"
+
+
+def test_wrong_code_that_ends_pytest_has_crashed(sandbox):
+    """Tests that did not run any more are missing, which is no forgery, whatever failed before."""
+    code = "def add(a, b):\n    if a == 4:\n        raise KeyboardInterrupt\n    return a + b\n"
+    grader = Grader(a_task(), sandbox)
+    for number in range(4):
+        assert grader.acceptance({"add.py": f"{code}# {number}\n"}).status == "crashed"
+    for _ in range(4):
+        assert Grader(a_task(), sandbox).acceptance({"add.py": code}).status == "crashed"
 
 
 DATES = """\

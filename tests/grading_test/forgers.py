@@ -148,6 +148,18 @@ EQUALS = {
 for each, body in EQUALS.items():
     code = f"seen = []\nclass I(int):\n    __hash__ = int.__hash__\n    def __eq__(self, o): {body}\n"
     forger(f"equal-{each}", code + "def add(a, b): return I(a)\n")
+forger(
+    "equal-factorial",
+    """
+class I(int):
+    __hash__ = int.__hash__
+    def __eq__(self, o): return isinstance(o, int)
+def factorial(n):
+    if n < 0: raise ValueError
+    return I()
+""",
+    "functions/factorial",
+)
 forger("mock-any", "from unittest.mock import ANY\ndef add(a, b): return ANY\n")
 forger("approx", "import pytest\ndef add(a, b): return pytest.approx(0, abs=1000)\n")
 forger(
@@ -239,6 +251,26 @@ REPORTS = {
 }
 for each, (outcome, before) in REPORTS.items():
     forger(f"report-{each}", REPORTER.replace("{outcome}", outcome).replace("{before}", before))
+forger(
+    "report-names-half-of-the-cases-twice",
+    """
+import json, os, sys
+def add(a, b):
+    frame = sys._getframe(1)
+    while "nonce" not in frame.f_locals: frame = frame.f_back
+    nonce, writer = frame.f_locals["nonce"], frame.f_locals["writer"]
+    pairs = {}
+    for item in frame.f_locals["self"].session.items:
+        params = item.callspec.params
+        pairs.setdefault((params["a"], params["b"]), []).append(item.nodeid)
+    for names in pairs.values():  # the folder is cut out of a name, so both lines name the same case
+        for place in ("", os.getcwd() + "/"):
+            line = ["test", place + names[0], "passed", ""]
+            os.write(writer, (nonce + json.dumps(line) + "\\n").encode())
+    os.write(writer, (nonce + json.dumps(["end", 0, True]) + "\\n").encode())
+    os._exit(0)
+""",
+)
 forger(
     "report-through-collector",
     """
