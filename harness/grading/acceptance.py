@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import re
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -145,14 +144,15 @@ class Acceptance:
     Args:
         task: The task.
         sandbox: Where its tests run.
-        rng: Decides how they are disguised. Default: nobody knows its seed.
+        rng: Decides how they are disguised. Default: seeded by the hidden tests themselves, which whoever is
+            judged does not know; so a replay shows the same tests failing everywhere.
     """
 
     def __init__(self, task: Task, sandbox: Sandbox, rng: random.Random | None = None) -> None:
         self._task = task
         self._sandbox = sandbox
-        self._rng = rng or random.Random(secrets.token_bytes(16))
-        self._file = f"test_{secrets.token_hex(8)}.py"
+        self._rng = rng or random.Random(task.acceptance)
+        self._file = f"test_{random.Random(task.acceptance).getrandbits(64):016x}.py"
 
     def run(self, files: Files) -> TestRun:
         """Run the hidden tests on these files; the result names them as the task does.
@@ -207,7 +207,10 @@ class Acceptance:
 
     def _run_apart(self, proof: Proof, files: Files) -> TestRun:
         """Run tests and twins in processes of their own, so that no test meets what its twin left behind."""
-        runs = [self._run(proof.disguise, files, frozenset(part)) for part in proof.parts(self._rng)]
+        runs = [
+            self._run(proof.disguise, files, frozenset(part))
+            for part in proof.parts(random.Random(self._task.acceptance))
+        ]
         ended = next((run for run in runs if run.status not in ("passed", "failed")), runs[0])
         return replace(ended, tests=tuple(test for run in runs for test in run.tests))
 

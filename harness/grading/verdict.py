@@ -51,6 +51,7 @@ WITHOUT_DETAIL: dict[Status, str] = {
     "forged": "the code made its tests pass by other means than by being right",
 }
 MUTANT_TIMEOUT_S = 2.0
+LIBRARIES = (".so", ".pyd")
 Files = Mapping[str, str]
 Mutants = Callable[[Task], tuple[Bug, ...]]
 
@@ -202,10 +203,14 @@ class Grader:
         return OF_STATUS[run.status], _why(run), run
 
     def _plain(self, files: Files) -> dict[str, str]:
-        """Return the files without a package that would be imported in place of the code file."""
-        package = f"{self._task.code_file.removesuffix('.py')}/"
-        given = self._task.files
-        return {path: text for path, text in files.items() if path in given or not path.startswith(package)}
+        """Return the files without what Python would import instead of the code file: packages, libraries."""
+        stem, given = self._task.code_file.removesuffix(".py"), self._task.files
+        return {
+            path: text
+            for path, text in files.items()
+            if path in given
+            or not (path.startswith(f"{stem}/") or (path.startswith(f"{stem}.") and path.endswith(LIBRARIES)))
+        }
 
     def _on(self, code: str, files: Files, limits: Limits | None = None) -> TestRun:
         return self._generated(self._plain({**files, self._task.code_file: code}), limits)

@@ -117,6 +117,19 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
             raise UsageError(
                 f"no {by} {name!r} has measured trials", remedy=f"use two of: {', '.join(known)}"
             )
+    compared = _compare_all(known, by, only)
+    if not compared:
+        what = "that differ in nothing else" if by != "pair" else "that can be compared"
+        raise UsageError(f"there are no two {by}s {what}")
+    return compared
+
+
+def between_pairs(trials: Table) -> list[Comparison]:
+    """Compare all pairs of a run as ``within_run`` does; nothing where there are no two."""
+    return _compare_all(_measured_by(trials, "pair"), "pair", None)
+
+
+def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) -> list[Comparison]:
     compared = []
     for first, second in [only] if only else combinations(known, 2):
         a, b = known[first], known[second]
@@ -127,9 +140,6 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
             b = b[b["backend"].isin(set(a["backend"]))]
         if len(a) and len(b):
             compared.append(_compare(a, b, first, second))
-    if not compared:
-        what = "that differ in nothing else" if by != "pair" else "with measured trials"
-        raise UsageError(f"there are no two {by}s {what}")
     return _adjust(compared)
 
 

@@ -42,8 +42,7 @@ class Tables:
 def tables_of(trials: Table, further: str = "") -> Tables:
     """Return all tables of a run from its priced trials; ``further`` ends the note."""
     by = {name: rows_by(trials, name) for name in BY}
-    pairs = sum(bool(row["trials"]) for row in by["pair"])
-    comparisons = compare.within_run(trials, "pair") if pairs > 1 else []
+    comparisons = compare.between_pairs(trials)
     return Tables(
         by=by,
         testers=[row for row in by["tester"] if row["test_files"]],

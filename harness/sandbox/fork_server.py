@@ -28,6 +28,7 @@ Isolation = Literal["namespaces", "bubblewrap", "none"]
 ISOLATION_KINDS: tuple[Isolation, ...] = ("namespaces", "bubblewrap", "none")
 NAMESPACE_PROTECTIONS = ("no network", "own processes", "hidden files", "no privileges")
 TRIES = 3
+MAX_FILES_BYTES = 48 << 20  # of the 64 MB that a run has: a full disk must be no fault of the machine
 
 
 class ForkServer:
@@ -97,6 +98,8 @@ class ForkServer:
         hidden: HiddenTests | None = None,
     ) -> TestRun:
         """See ``Sandbox.run``."""
+        if sum(len(text.encode("utf-8", "surrogatepass")) for text in files.values()) > MAX_FILES_BYTES:
+            return TestRun("crashed", detail="the files are larger than the sandbox's disk")
         order: dict[str, Any] = {
             "memory": limits.memory_mb << 20,
             "timeout_s": limits.timeout_s,

@@ -135,8 +135,9 @@ def test_validate_a_source_with_a_wrong_task(changes, counts, said, folder) -> N
     add_source(folder, **changes)
     result = harness("validate", "benchmarks/many.yaml")
     assert result.exit_code == 1
-    told, summary, _ = result.output.splitlines()
+    told, *warnings, summary, _ = result.output.splitlines()
     assert told.startswith(f"benchmarks/many.yaml::two: {said}")
+    assert all("no twin" in line for line in warnings)
     assert summary == f"benchmarks/many.yaml: {counts}"
 
 

@@ -271,3 +271,16 @@ def test_a_bomb_for_the_compiler_is_the_models_outcome(name, sandbox):
     assert found.detail
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
     assert verdict(sandbox, GOOD).outcome == "solved"
+
+
+@pytest.mark.parametrize("name", ["add.so", "add.abi3.so", "add.pyd", "add/__init__.py"])
+def test_what_python_would_import_in_place_of_the_code_is_left_out(name, sandbox):
+    """Nobody can replace the code file by a library or a package of its name."""
+    assert Grader(a_task(), sandbox).acceptance({"add.py": GOOD, name: "no library"}).passed
+
+
+def test_the_same_tests_are_disguised_alike_in_every_process(sandbox):
+    """A replay shows the same on every machine: the disguise depends on the hidden tests alone."""
+    first, second = (Acceptance(a_task(), sandbox).proof.disguise for _ in range(2))
+    assert first == second
+    assert Acceptance(a_task(ROWS + "\n"), sandbox).proof.disguise != first

@@ -305,12 +305,15 @@ SHIPPED = Suite(ROOT / "benchmarks", ROOT, Selection(), {}).files()
 NOT_WRONG: dict[tuple[str, str], str] = {}
 
 
+ALSO_ANEW = ("add", "money", "build_order")
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
     """The reference is solved, each known bug is not; acceptance as generated tests is a perfect tester.
 
     A bug is wrong, or does not end or crashes where it is listed here; none is taken for forgery. A process
-    in which pytest starts anew shows the same, but for which tests catch a bug that depends on their order.
+    in which pytest starts anew shows the same, of the reference and of the bugs of three tasks.
     """
     task = load_task(path, path.name)
     fresh = Grader(task, ForkServer(warm=False))
@@ -321,10 +324,8 @@ def test_an_oracle_solves_every_shipped_task_and_a_bug_none(path, sandbox):
         verdict = grader.verdict([Attempt(files, authors)], "done", coder_called=True)
         assert verdict.outcome == (NOT_WRONG.get((task.id, name), "wrong") if name else "solved"), name
         assert verdict.tester == Grade(True, len(task.bugs), 0, len(task.bugs))
-        anew = fresh.acceptance(files)
-        assert (anew.status, anew.collected) == (verdict.acceptance.status, verdict.acceptance.collected)
-        if not name:
-            assert anew == verdict.acceptance
+        if not name or task.id in ALSO_ANEW:
+            assert fresh.acceptance(files) == verdict.acceptance, name
     for tests, valid in [("", False), ("def test_a(): pass\n", True)]:
         grade = grader.tester(Attempt({**task.files, task.test_file: tests}, {task.test_file: "tester"}))
         assert (grade.valid, grade.bugs_caught) == (valid, 0)

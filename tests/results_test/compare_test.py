@@ -5,10 +5,10 @@ from rows import a_row, an_infra_row, many
 
 from harness.errors import UsageError
 from harness.results import aggregate
-from harness.results.compare import Ranking, between_runs, rank, within_run
+from harness.results.compare import Ranking, between_pairs, between_runs, rank, within_run
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
-from harness.results.tables import rows_by
+from harness.results.tables import rows_by, tables_of
 from harness.tasks.loader import Price
 
 PRICES = Prices(
@@ -162,3 +162,12 @@ def test_names_that_are_not_there():
         within_run(trials(*many("a", 1, 2), *many("b", 1, 2)), "pair", ("a", "z"))
     with pytest.raises(UsageError, match="no pair has measured trials in both old and new"):
         between_runs(trials(a_row("a")), trials(a_row("b")), ("old", "new"), "pair")
+
+
+def test_a_mock_and_a_model_are_no_comparison():
+    """A run of one of each has its tables, and nothing that is compared."""
+    table = trials(*many("a", 5), *many("m", 20, backend="mock"))
+    assert between_pairs(table) == []
+    with pytest.raises(UsageError, match="there are no two pairs that can be compared"):
+        within_run(table, "pair")
+    assert tables_of(table).ranking == Ranking(best=("a",), rate_pct=25.0, mocks=("m (mock)",))

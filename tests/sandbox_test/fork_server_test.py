@@ -734,3 +734,10 @@ def test_a_file_may_be_named_like_a_part_of_the_sandbox():
     """The sandbox's own modules are not importable."""
     test = "import inner, pytest_runner\ndef test_a(): assert inner.x == pytest_runner.x == 1\n"
     assert run(test, inner="x = 1\n", pytest_runner="x = 1\n").status == "passed"
+
+
+def test_files_larger_than_the_disk_of_a_run_are_no_fault_of_the_machine():
+    """What a model wrote too much of is its outcome, not an infra error."""
+    files = {f"big{number}.py": "#" * (10 << 20) for number in range(5)}
+    result = server().run({"test_x.py": OK, **files}, "test_x.py", Limits())
+    assert (result.status, result.detail) == ("crashed", "the files are larger than the sandbox's disk")

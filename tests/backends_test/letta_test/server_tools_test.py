@@ -71,6 +71,7 @@ def test_both_modes_give_the_same(trial, served, recording, claude, tmp_path) ->
         "trial",
         "pair",
         "tools",
+        "conversation",
         "recorded_wall_s",
     }
 
