@@ -1,8 +1,8 @@
 """Runs pytest on model-written code, in a process that can do little harm and is always ended.
 
 The pieces: ``ForkServer`` (``fork_server.py``) keeps one warm process (``process.py``), in which each run is
-a fork; ``filesystem_view.py`` says what it sees of this machine, ``inner/`` is what it executes, ``run_report.py`` reads
-what a run reported.
+a fork; ``filesystem_view.py`` says what it sees of this machine, ``inner/`` is what it executes,
+``run_report.py`` reads what a run reported.
 
 Covered on Linux, where the kernel allows user namespaces (``ForkServer.protections`` tells what this
 machine gives):
