@@ -22,6 +22,8 @@ BLOCK = re.compile(
 )
 FILE_NAME = re.compile(r"[\w./-]*\w\.py\b")
 PYTHON = {"python", "py", "python3", "pycon"}
+# Longer blocks are taken as they are, unparsed: 120 kB of `import a.a.a...` take the parser 3.7 GB.
+MAX_PARSED = 40_000
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
 
 
@@ -80,6 +82,8 @@ def _defines(code: str) -> bool:
 
 def _parse(code: str) -> ast.Module | None:
     try:
+        if len(code) > MAX_PARSED:
+            return None
         return cast("ast.Module", compile_code(code, flags=ast.PyCF_ONLY_AST))
     except NOT_PYTHON:
         return None
