@@ -27,9 +27,10 @@ that must fail; hidden tests bring twins that must (``grading/twins.py``). Hidde
 the warm server, whose memory later runs inherit.
 
 **Not** covered: code under test shares a process with its tests, so it can read the tests that judge it, and
-report what it likes. What it cannot read there is which of them must fail: it has to guess, and is right in
-one of 2^n times for n twins, or more often if it understands which of two values is the likelier one. The
-memory of all processes of a run together is not limited, nor is what the kernel itself lets through.
+report what it likes. What it cannot read there is which of them must fail: it has to guess. It is right in
+one of 2^n times for n independent twins, about twice as often where a run whose order may matter is
+repeated, and more often if it understands which of two values is the likelier one. The memory of all
+processes of a run together is not limited, nor is what the kernel itself lets through.
 """
 
 from __future__ import annotations
