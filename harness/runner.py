@@ -179,6 +179,8 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
     record_with, again_with = staleness.command(trial), staleness.command(trial, "all")
     cassette = load(state.setup.path(trial), display, record_with=record_with, again_with=again_with)
     stale = partial(staleness.stale, cassette=cassette, trial=trial, display=display)
+    if not cassette.exchanges and staleness.changes(cassette, trial):
+        raise stale("unmatched", what="it holds no request, so nothing else can tell")
     problem: BaseException | None = None
     transcript = Transcript(())
     connection = state.connect(endpoints.replayed(trial.pair), state.setup.transport())
@@ -209,7 +211,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     trial, pair, setup = state.trial, state.trial.pair, state.setup
     where, transport = endpoints.live(pair, setup.environment), setup.transport()
     connection = state.connect(where, transport)
-    letta_version = connection.letta.version()
+    letta_version = connection.letta_version()
     if pair.tools == "server":
         server_tools.require_here(where.letta_url)
         connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
@@ -262,11 +264,7 @@ def converse(
     trial, behind = state.trial, behind or Replayed()
     in_letta = trial.pair.tools == "server"
     tools = Tools(task=trial.task, pair=trial.pair, claude=claude, workspace=state.workspace, note=state.note)
-    blocks = {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK}
-    secrets = behind.secrets if in_letta else None
-    with connection.letta.agent(
-        trial.slug, trial.pair.orchestrator, prompts.ORCHESTRATOR, blocks, secrets
-    ) as agent:
+    with connection.orchestrator(behind.secrets if in_letta else None) as agent:
         rerun = partial(tool_replay.replay, tools, behind) if in_letta else None
         stop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun).run()
     return Transcript(tuple(state.events), stop)

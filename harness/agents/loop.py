@@ -1,7 +1,7 @@
 """The trial's loop: task, tool calls, check, repair.
 
 The orchestrator gets the task, its tool calls are executed, and if the generated tests fail it gets their
-output and may repair.
+output and may repair. Without a tester there is nothing to tell it: one attempt.
 
     attempt 1: task -> [tool calls -> returns]* -> end of turn -> check
     attempt n: output of the tests -> [tool calls -> returns]* -> end of turn -> check
@@ -78,11 +78,14 @@ class Loop:
         task = self.trial.task
         self._calls_left = task.limits.max_tool_calls
         names = {"code_file": task.code_file, "test_file": task.test_file, "spec": task.spec.rstrip()}
-        message = prompts.TASK.format(**names)
+        has_tester = self.trial.pair.has_tester
+        message = (prompts.TASK if has_tester else prompts.coder_only["task"]).format(**names)
         for attempt in range(1, task.limits.max_repairs + 2):
             self.note(Said(attempt, "user", message))
             stop = self._attempt(attempt, message)
             check = self.check()
+            if not has_tester:
+                return stop
             self.note(Tested(attempt, check.passed, check.output))
             if check.passed or stop != "done":
                 return stop

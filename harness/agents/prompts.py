@@ -1,6 +1,6 @@
 """Every text that the harness sends to a model. Changing one makes the recordings that hold it stale.
 
-``local/models/scripted_orchestrator.py`` reads the labelled lines of ``TASK`` and ``REPAIR``.
+``direct.py`` reads the labelled lines of ``TASK`` and ``REPAIR``.
 """
 
 from __future__ import annotations
@@ -73,6 +73,20 @@ You write one file of pytest tests for one Python file, with the Write tool, und
 given. Import the code under test from its module, and test ordinary and edge cases that the specification
 implies. Write no other file. When it is written, end with one short sentence.
 """,
+}
+
+# Texts for an orchestrator without a tester; in lower case for the same reason.
+coder_only = {
+    "system": """\
+You are the orchestrator of a small software team. You never write code yourself. You have one tool:
+run_claude_coder writes the implementation file. Call it with the full specification. If it returns an error,
+correct the call and try again. When the file is written, end your turn with one short sentence.
+""",
+    "role": "I orchestrate a Claude coder. I delegate all code to it.",
+    "task": """\
+Implementation file: {code_file}
+Specification:
+{spec}""",
 }
 
 CURRENT_FILE = """

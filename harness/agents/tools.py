@@ -54,7 +54,10 @@ class Tools:
     @property
     def definitions(self) -> dict[str, dict[str, Any]]:
         """The tools as Letta offers them to the model, by name."""
-        return prompts.definitions(guided=self.pair.flow == "guided")
+        offered = prompts.definitions(guided=self.pair.flow == "guided")
+        if not self.pair.has_tester:
+            del offered[prompts.TESTER_TOOL]
+        return offered
 
     @cached_property
     def context(self) -> ToolContext:
@@ -84,6 +87,8 @@ class Tools:
             ApiError: Claude could not be used.
         """
         role, arguments = parse_call(call)
+        if call.name not in self.definitions:
+            raise ToolError(f"there is no tool {call.name!r}; use {' or '.join(self.definitions)}")
         context = self.context
 
         def ask(prompt: str) -> tuple[str, bool]:

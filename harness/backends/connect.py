@@ -1,14 +1,18 @@
-"""Connect a trial to whoever answers: a Letta server, and Claude, its command line or a mock."""
+"""Connect a trial to whoever answers: Letta or the fixed policy, and Claude, its command line or a mock."""
 
 from __future__ import annotations
 
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from harness.agents import prompts
+from harness.agents.direct import Direct
+from harness.agents.loop import Agent
 from harness.backends.claude.claude_code import Channel, ClaudeCode
 from harness.backends.claude.cli_process import Cli, cli_versions
 from harness.backends.claude.messages_api import MessagesApi
@@ -44,6 +48,24 @@ class Connection:
         """The orchestrator's server."""
         return Server(self.endpoints.letta_url, self.endpoints.letta_key, self.transport)
 
+    def letta_version(self) -> str:
+        """Return the version of the Letta server that takes part, asked of it; empty if none does."""
+        return "" if self.trial.pair.is_direct else self.letta.version()
+
+    def orchestrator(self, secrets: Mapping[str, str] | None) -> AbstractContextManager[Agent]:
+        """Return the trial's orchestrator: an agent in Letta while the block runs, or the fixed policy.
+
+        ``secrets`` are those of server tools.
+        """
+        pair = self.trial.pair
+        if pair.is_direct:
+            return nullcontext(Direct())
+        system, role = prompts.ORCHESTRATOR, prompts.ROLE_BLOCK
+        if not pair.has_tester:
+            system, role = prompts.coder_only["system"], prompts.coder_only["role"]
+        blocks = {"role": role, "workspace": prompts.WORKSPACE_BLOCK}
+        return self.letta.agent(self.trial.slug, pair.orchestrator, system, blocks, secrets)
+
     def claude(self, channel: Channel) -> MessagesApi | ClaudeCode | Mock:
         """Return the coder and the tester; ``channel`` records or plays what the Claude CLI reports."""
         url, key = self.endpoints.claude_url, self.endpoints.claude_key
@@ -56,10 +78,9 @@ class Connection:
 
 
 def versions(pair: Pair, letta: str) -> dict[str, Any]:
-    """Return the versions of all that takes part in a recording; ``letta`` is that of the server."""
-    found: dict[str, Any] = {
-        "letta": letta,
-        "letta-client": version("letta-client"),
+    """Return the versions of all that takes part in a recording; ``letta`` is that of the server, if any."""
+    found: dict[str, Any] = {"letta": letta, "letta-client": version("letta-client")} if letta else {}
+    found |= {
         "anthropic": version("anthropic"),
         "python": platform.python_version(),
     }

@@ -25,6 +25,7 @@ from harness.errors import ApiError, StackError
 from harness.tasks.pair import Pair
 
 NO_KEY = "no-key"
+NOBODY = "http://letta.invalid"
 NOT_RECORDED = ""  # the name of a service whose requests are no part of a recording
 
 
@@ -64,7 +65,8 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     Raises:
         ApiError: A key is missing or malformed, or the embedded stack does not run.
     """
-    letta_url, letta_key = _letta(environment)
+    # The fixed policy needs no Letta: whatever is set for one is not looked at.
+    letta_url, letta_key = (NOBODY, "") if pair.is_direct else _letta(environment)
     claude_url, claude_key = _get(environment, "ANTHROPIC_BASE_URL"), _get(environment, "ANTHROPIC_API_KEY")
     if pair.backend == "local":
         letta_url = letta_url or _local(pair, "letta_base_url")
@@ -104,7 +106,7 @@ def anywhere(environment: Mapping[str, str]) -> Endpoints:
 
 def replayed(pair: Pair) -> Endpoints:
     """Return addresses that cannot exist: should a request get past the player, it reaches nobody."""
-    return Endpoints("http://letta.invalid", NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, live=False)
+    return Endpoints(NOBODY, NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, live=False)
 
 
 def _get(environment: Mapping[str, str], name: str) -> str:

@@ -32,6 +32,12 @@ MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
 MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
 
 
+DIRECT = "direct"  # the orchestrator that is no model
+
+
+NO_TESTER = "none"
+
+
 REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
 
 
@@ -43,11 +49,20 @@ def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 class Orchestrator(Value):
-    """The Letta agent's model and its settings."""
+    """The Letta agent's model and its settings; or the fixed policy ``direct``, which needs no Letta."""
 
-    model: Text = Field(description="A Letta model handle, such as 'openai/gpt-5-mini'.")
+    model: Text = Field(
+        description="A Letta model handle, such as 'openai/gpt-5-mini'; or direct: no model and no server, "
+        "but the fixed policy coder, tester, repair."
+    )
     temperature: float | None = Field(None, ge=0, le=2, description="Default: what Letta sends.")
     context_window: int | None = Field(None, ge=1024, description="Tokens. Default: what Letta knows.")
+
+    @model_validator(mode="after")
+    def _policy_has_no_settings(self) -> Orchestrator:
+        if self.model == DIRECT and (self.temperature, self.context_window) != (None, None):
+            raise ValueError("expected the model alone: direct is no model, and takes no settings")
+        return self
 
 
 class Pair(Value):
@@ -56,7 +71,11 @@ class Pair(Value):
     name: Name = Field(description="The key in pairs.yaml; names the cassette folder.")
     orchestrator: Orchestrator
     coder: Text = Field(description="The model that writes the code, such as 'claude-haiku-5-5'.")
-    tester: str = Field("", description="The model that writes the tests. Default: the coder's.")
+    tester: str = Field(
+        "",
+        description="The model that writes the tests; none: nobody does, and the first code counts, "
+        "as for pass@1. Default: the coder's.",
+    )
     flow: Literal["free", "guided"] = Field(
         "free",
         description="guided: only the next sensible tool is offered (coder, tester, then none), and it asks "
@@ -98,14 +117,35 @@ class Pair(Value):
         if self.backend == "mock" and not MOCK_CODER.fullmatch(self.coder):
             expected = "coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock"
             raise ValueError(f"expected {expected}, got {self.coder!r}")
-        if self.backend == "mock" and not MOCK_TESTER.fullmatch(self.tester):
-            expected = "tester oracle, trivial, script:NAME or fault:KIND@N with backend mock"
+        if self.backend == "mock" and self.has_tester and not MOCK_TESTER.fullmatch(self.tester):
+            expected = "tester oracle, trivial, script:NAME, fault:KIND@N or none with backend mock"
             raise ValueError(f"expected {expected}, got {self.tester!r}")
         if self.tools == "server" and self.flow == "guided":
             raise ValueError("expected tools: client with flow: guided: Letta always offers all of its tools")
         if self.tools == "server" and self.backend == "claude-code":
             raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
+        if self.is_direct and (self.tools, self.flow) != ("client", "free"):
+            raise ValueError(
+                "expected tools: client and flow: free with orchestrator direct: nobody is asked"
+            )
+        if self.tools == "server" and not self.has_tester:
+            raise ValueError("expected tools: client with tester: none: Letta always offers all of its tools")
         return self
+
+    @property
+    def is_direct(self) -> bool:
+        """True if the orchestrator is the fixed policy, in this process."""
+        return self.orchestrator.model == DIRECT
+
+    @property
+    def has_tester(self) -> bool:
+        """False if nobody writes tests."""
+        return self.tester != NO_TESTER
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The models that write code and tests, each once."""
+        return tuple(dict.fromkeys((self.coder, self.tester)[: 1 + self.has_tester]))
 
     def takes(self, task: Task) -> bool:
         """Return True if the pair is run for a task."""

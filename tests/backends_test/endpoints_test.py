@@ -6,7 +6,7 @@ import pytest
 
 from harness.backends import endpoints
 from harness.errors import ApiError
-from harness.tasks.pair import default_models
+from harness.tasks.pair import Orchestrator, default_models
 
 
 def test_defaults(pair) -> None:
@@ -31,6 +31,15 @@ def test_another_claude_endpoint(pair) -> None:
     """ANTHROPIC_BASE_URL names any compatible endpoint."""
     where = endpoints.live(pair, {"ANTHROPIC_API_KEY": " k\n", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"})
     assert (where.claude_url, where.claude_key) == ("http://127.0.0.1:1", "k")
+
+
+def test_the_fixed_policy_needs_no_letta(pair) -> None:
+    """With orchestrator direct nothing that is set for Letta is looked at, nor the embedded stack's Letta."""
+    direct = pair.model_copy(update={"orchestrator": Orchestrator(model="direct")})
+    where = endpoints.live(direct, {"ANTHROPIC_API_KEY": "k", "LETTA_BASE_URL": "nonsense"})
+    assert where.letta_url.endswith(".invalid")
+    mock = direct.model_copy(update={"backend": "mock"})
+    assert endpoints.live(mock, {}).letta_url.endswith(".invalid")
 
 
 def test_no_key(pair) -> None:

@@ -19,6 +19,7 @@ TASK = {
     "reference": "x = 1",
     "acceptance": "y = 1",
 }
+DIRECT = {"orchestrator": {"model": "direct"}}
 PAIR = {"orchestrator": {"model": "openai/x"}, "coder": "claude-x"}
 
 
@@ -261,6 +262,14 @@ def test_the_tester_is_the_coders_model_by_default(load):
     assert [pair.tester for pair in pairs.values()] == ["claude-x", "claude-y", "claude-x"]
 
 
+def test_a_pair_may_do_without_a_tester_and_without_an_orchestrator_model(load):
+    """tester: none and orchestrator direct, with models and with mocks."""
+    mock = {**DIRECT, "coder": "oracle", "backend": "mock", "tester": "none"}
+    pairs = load({"pairs": {"a": {**PAIR, **DIRECT, "tester": "none"}, "b": mock, "c": PAIR}}, "pairs")
+    found = [(pair.is_direct, pair.has_tester, pair.writers) for pair in pairs.values()]
+    assert found == [(True, False, ("claude-x",)), (True, False, ("oracle",)), (False, True, ("claude-x",))]
+
+
 @pytest.mark.parametrize(
     ("pairs", "shown"),
     [
@@ -276,6 +285,22 @@ def test_the_tester_is_the_coders_model_by_default(load):
         ({"a": {**PAIR, "tester": 5}}, "pairs.a.tester: expected text, got number 5"),
         ({"a": {**PAIR, "epochs": 0}}, "pairs.a.epochs: it should be greater than or equal to 1"),
         ({"a": {**PAIR, "epochs": "2"}}, "pairs.a.epochs: expected a whole number, got text '2'"),
+        (
+            {"a": {**PAIR, **DIRECT, "tools": "server"}},
+            "pairs.a: expected tools: client and flow: free with orchestrator direct",
+        ),
+        (
+            {"a": {**PAIR, **DIRECT, "flow": "guided"}},
+            "pairs.a: expected tools: client and flow: free with orchestrator direct",
+        ),
+        (
+            {"a": {**PAIR, "tools": "server", "tester": "none"}},
+            "pairs.a: expected tools: client with tester: none",
+        ),
+        (
+            {"a": {**PAIR, "orchestrator": {"model": "direct", "temperature": 1}}},
+            "pairs.a.orchestrator: expected the model alone: direct is no model",
+        ),
         ({"a": None}, "pairs.a: expected a mapping, got nothing"),
         ({}, "pairs: "),
         ([], "pairs: expected a mapping, got a list"),

@@ -142,7 +142,8 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
             places.append((pair, endpoints.live(pair, environment)))
         except HarnessError as error:
             yield Finding(f"pair {pair.name}", "error", error.message, error.remedy)
-    for where, group in _grouped(places, lambda where: (where.letta_url, where.letta_key)):
+    orchestrated = [(pair, where) for pair, where in places if not pair.is_direct]
+    for where, group in _grouped(orchestrated, lambda where: (where.letta_url, where.letta_key)):
         handles = list(dict.fromkeys(pair.orchestrator.model for pair in group))
         found = list(letta(where, handles))
         yield from found
@@ -150,7 +151,7 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
             yield from (orchestrator(where, each) for each in handles if not each.startswith(FREE))
     billed = [(pair, where) for pair, where in places if ask and pair.backend == "anthropic"]
     for where, group in _grouped(billed, lambda where: (where.claude_url, where.claude_key)):
-        models = list(dict.fromkeys(model for pair in group for model in (pair.coder, pair.tester)))
+        models = list(dict.fromkeys(model for pair in group for model in pair.writers))
         yield from (claude_model(where, model, "ANTHROPIC_API_KEY") for model in models)
         yield from claude_models(where, models, datetime.now(UTC).date())
 

@@ -57,7 +57,7 @@ def save(path: Path, task: Task, files: Mapping[str, str], pair: Pair, day: date
     missing = [name for name in (task.code_file, task.test_file) if not files.get(name)]
     if missing:
         raise UsageError(f"{path} is not written: there is no {' and no '.join(missing)}")
-    models = f"{pair.orchestrator.model}, {pair.coder}" + f" and {pair.tester}" * (pair.tester != pair.coder)
+    models = f"{pair.orchestrator.model}, {' and '.join(pair.writers)}"
     fields = {
         **task.model_dump(exclude={"id", "scripts"}),
         "title": shorten(one_line(task.spec.strip().split("\n", 1)[0]), TITLE_CHARS) or path.stem,

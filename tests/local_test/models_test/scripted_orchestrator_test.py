@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from harness.agents.direct import Assignment, parse_assignment
+from harness.agents.prompts import CODER_TOOL as CODER
+from harness.agents.prompts import TESTER_TOOL as TESTER
 from harness.local.models.chat import Message, Tool, ToolCall
-from harness.local.models.scripted_orchestrator import CODER, TESTER, Assignment, parse_assignment, reply
+from harness.local.models.scripted_orchestrator import reply
 
 OFFERED = (Tool(CODER, "", {}), Tool(TESTER, "", {}))
 TASK = (
