@@ -22,6 +22,8 @@ def a_row(pair="p", outcome="solved", **changes):
         "flow": "free",
         "tools": "client",
         "backend": "anthropic",
+        "coder_settings": "",
+        "tester_settings": "",
         "mode": "replay",
         "kind": "model",
         "outcome": outcome,

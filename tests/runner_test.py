@@ -19,8 +19,10 @@ from harness.backends.retries import Transport
 from harness.cassette.file import load, save
 from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette
 from harness.runner import Setup, run_trial
+from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
 
+PAIR = {"name": "gpt+haiku", "orchestrator": {"model": "openai/gpt-5-mini"}, "coder": "claude-haiku-5-5"}
 OVERLOADED = claude_error(529, "overloaded_error", "Overloaded")
 
 
@@ -516,3 +518,24 @@ def test_a_secured_letta_gets_its_key(trial, recording, letta, claude) -> None:
     assert key not in json.dumps(claude.headers)
     assert "a-key-for-tests" not in json.dumps(letta.headers)
     assert key not in cassette_of(recording, trial).read_text()
+
+
+def test_settings_are_part_of_requests_record_and_digest(trial, recording, replaying, claude) -> None:
+    """One model at two efforts is two conversations: the other one's recording does not fit."""
+    high, low = (
+        trial.model_copy(update={"pair": Pair.model_validate({**PAIR, "coder_settings": {"effort": effort}})})
+        for effort in ("high", "low")
+    )
+    result = run_trial(high, recording)
+    row = result.record.row()
+    assert (row["outcome"], row["coder_settings"], row["tester_settings"]) == (
+        "solved",
+        "effort=high",
+        "effort=high",
+    )
+    bodies = [body for _, path, body in claude.requests if path == "/v1/messages"]
+    assert [body["output_config"] for body in bodies] == [{"effort": "high"}] * 2
+    assert run_trial(high, replaying).error is None
+    error = str(run_trial(low, replaying).error)
+    assert "the pair changed since (its settings)" in error
+    assert "$.output_config.effort" in error

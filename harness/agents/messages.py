@@ -30,8 +30,11 @@ class Claude(Protocol):
     and ``ApiError`` if the service cannot be used.
     """
 
-    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
-        """Send one system prompt and one user message."""
+    def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
+        """Send one system prompt and one user message.
+
+        ``options`` are the further fields of a request of the Messages API: ``max_tokens`` and more.
+        """
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
         """Pass a request of the Messages API on, for tools in Letta's sandbox; return the answer's body."""

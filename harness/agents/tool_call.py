@@ -30,7 +30,7 @@ class ToolContext:
         code_file: Where the coder writes, unless the call names another file; ``test_file`` likewise.
         given: Names of the files that were there before the trial.
         models: By role, as ``systems``, their system prompts.
-        max_tokens: Output tokens of one answer.
+        options: Fields of a request besides its texts and model, by role: ``max_tokens`` and more.
         words: The templates of ``prompts.py``, by name.
     """
 
@@ -39,7 +39,7 @@ class ToolContext:
     given: Sequence[str]
     models: Mapping[str, str]
     systems: Mapping[str, str]
-    max_tokens: int
+    options: Mapping[str, Mapping[str, Any]]
     words: Mapping[str, str]
 
 
@@ -70,7 +70,7 @@ def execute(
     answer, cut_off = ask(prompt)
     code = extract_code(answer, path, cut_off=cut_off)
     if code is None:
-        limit = context.max_tokens
+        limit = context.options[role]["max_tokens"]
         why = f"was cut off at {limit} tokens before it was whole" if cut_off else "held no code"
         raise ToolError(f"Claude's answer {why}; {path} was not written")
     workspace.write(path, code)

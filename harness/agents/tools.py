@@ -18,7 +18,7 @@ from harness.agents.tool_call import Author, ToolContext, ToolError, execute
 from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.agents.workspace import Workspace, WorkspaceError
 from harness.errors import ApiError
-from harness.tasks.pair import Pair
+from harness.tasks.pair import AUTHORS, Pair
 from harness.tasks.task import Task
 from harness.text import shorten
 
@@ -36,7 +36,7 @@ def tool_context(task: Task, pair: Pair) -> ToolContext:
         systems=prompts.claude_code
         if pair.backend == "claude-code"
         else {"coder": prompts.CODER, "tester": prompts.TESTER},
-        max_tokens=min(task.limits.max_tokens, pair.max_tokens or task.limits.max_tokens),
+        options={role: pair.options(role, task.limits) for role in AUTHORS},
         words={name: getattr(prompts, name) for name in WORDS},
     )
 
@@ -93,7 +93,7 @@ class Tools:
 
         def ask(prompt: str) -> tuple[str, bool]:
             model, system = context.models[role], context.systems[role]
-            answer = self.claude.ask(role, model, system, prompt, context.max_tokens)
+            answer = self.claude.ask(role, model, system, prompt, context.options[role])
             self.note(Spent(attempt, role, answer.model, answer.usage))
             self.note(Said(attempt, role, answer.text))
             return answer.text, answer.cut_off

@@ -42,7 +42,7 @@ class Mock:
         self._wait = wait
         self._calls: dict[Role, int] = {"coder": 0, "tester": 0}
 
-    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:  # noqa: ARG002
+    def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:  # noqa: ARG002
         """Answer with a file of the task; see ``Claude.ask``."""
         self._calls[role] += 1
         step = self._step(role, model, self._calls[role])
@@ -58,7 +58,7 @@ class Mock:
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
         """Answer in the form of the Messages API; see ``Claude.forward``."""
-        answer = self.ask(role, body["model"], body["system"], "", body["max_tokens"])
+        answer = self.ask(role, body["model"], body["system"], "", {})
         message = {
             "type": "message",
             "role": "assistant",

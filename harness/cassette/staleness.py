@@ -90,5 +90,7 @@ def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
 
 def pair_digest(pair: Pair) -> str:
     """Hash a pair's models and settings, as kept in each cassette."""
-    settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks"})
+    asked = {"coder_settings", "tester_settings"}
+    settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks", *asked})
+    settings |= {name: getattr(pair, name).given or None for name in asked}
     return digest({name: value for name, value in settings.items() if value is not None})

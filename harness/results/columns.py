@@ -7,7 +7,10 @@ from dataclasses import fields
 
 from harness.agents.transcript import ROLES, Usage
 
-SETTINGS = ("orchestrator", "coder", "tester", "flow", "tools", "backend")
+SETTINGS = (
+    *("orchestrator", "coder", "tester", "flow", "tools", "backend"),
+    *("coder_settings", "tester_settings"),
+)
 BY = ("pair", "orchestrator", "coder", "tester", "task", "tag", "difficulty")
 KINDS = tuple(kind.name for kind in fields(Usage))
 TOKENS = tuple(f"{role}_{kind}" for role in ROLES for kind in KINDS)

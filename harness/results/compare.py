@@ -198,7 +198,7 @@ def _measured_by(trials: Table, by: By) -> dict[str, Table]:
 
 def _surroundings(trials: Table, by: By) -> Any:
     """Return all that a trial's models and settings are, but for ``by``. A coder may be its own tester."""
-    table = trials[[name for name in SETTINGS if name != by]].astype(str)
+    table = trials[[name for name in SETTINGS if name != by]].astype("string").fillna("").astype(object)
     if by == "coder":
         table["tester"] = table["tester"].mask(table["tester"] == trials["coder"].astype(str), "itself")
     return table.agg("\x00".join, axis=1)

@@ -47,6 +47,8 @@ class Record:
     flow: str
     tools: str
     backend: str
+    coder_settings: Annotated[str, Field(description="Such as effort=high; empty for the defaults.")]
+    tester_settings: str
     mode: Annotated[str, Field(description="replay or record")]
     kind: Annotated[
         Literal["model", "infra"], Field(description="A measurement, or nothing that tells of the models.")
@@ -158,7 +160,7 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
         "difficulty": task.difficulty,
         "tags": " ".join(task.tags),
         "orchestrator": pair.orchestrator.model,
-        **{name: getattr(pair, name) for name in SETTINGS if name != "orchestrator"},
+        **{name: str(getattr(pair, name)) for name in SETTINGS if name != "orchestrator"},
         "mode": mode,
     }
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
-from harness.tasks.task import MAX_NAME, Name, Task, Text, Value, digest
+from harness.tasks.task import MAX_NAME, Limits, Name, Task, Text, Value, digest
+
+Author = Literal["coder", "tester"]
+AUTHORS: tuple[Author, ...] = get_args(Author)
 
 ORCH_MODEL = "openai/gpt-5-mini"
 
@@ -65,6 +68,54 @@ class Orchestrator(Value):
         return self
 
 
+class Thinking(Value):
+    """How a model thinks before it answers, in the words of the Messages API."""
+
+    type: Literal["enabled", "disabled", "adaptive", "between_tools"] = Field(
+        description="enabled: up to budget_tokens. adaptive: as much as the model finds right."
+    )
+    budget_tokens: int | None = Field(None, ge=1024, description="With type enabled: tokens to think with.")
+
+    @model_validator(mode="after")
+    def _budget_is_for_enabled(self) -> Thinking:
+        if (self.type == "enabled") != (self.budget_tokens is not None):
+            raise ValueError("expected budget_tokens with type: enabled, and with no other type")
+        return self
+
+
+class Settings(Value):
+    """What a request to a coder or tester asks for besides its text. What is left out is not sent."""
+
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+        None, description="How much work the model puts into its answer. Default: the model's own."
+    )
+    thinking: Thinking | None = Field(None, description="Default: the model's own.")
+    max_tokens: int | None = Field(
+        None,
+        ge=16,
+        le=64000,
+        description="Output tokens of one answer, thinking included, in place of the task's.",
+    )
+
+    @model_validator(mode="after")
+    def _thinking_fits(self) -> Settings:
+        budget = self.thinking.budget_tokens if self.thinking else None
+        if budget is not None and budget >= (self.max_tokens or 0):
+            raise ValueError(f"expected max_tokens above thinking.budget_tokens, which is {budget}")
+        return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that are set, as JSON-like values."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def __str__(self) -> str:
+        """Return the settings for tables, such as ``effort=high thinking=enabled:2048``; empty for none."""
+        thinking = ":".join(map(str, self.given.get("thinking", {}).values()))
+        words = {**self.given, "thinking": thinking}
+        return " ".join(f"{name}={value}" for name, value in words.items() if value)
+
+
 class Pair(Value):
     """An orchestrator model with a coder model and a tester model."""
 
@@ -101,6 +152,11 @@ class Pair(Value):
         le=64000,
         description="Output tokens of one answer of coder or tester, where a task allows more.",
     )
+    coder_settings: Settings = Field(Settings(), description="How the coder is asked.")
+    tester_settings: Settings = Field(
+        Settings(),
+        description="How the tester is asked. Default: as the coder, if the tester is the coder's model.",
+    )
     epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
     on_request: bool = Field(False, description="Run only where --pair names it.")
     tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
@@ -109,7 +165,9 @@ class Pair(Value):
     @classmethod
     def _tester_is_the_coder(cls, data: object) -> object:
         if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
-            return {**data, "tester": "oracle" if data.get("backend") == "mock" else data["coder"]}
+            tester = "oracle" if data.get("backend") == "mock" else data["coder"]
+            settings = {"tester_settings": data["coder_settings"]} if "coder_settings" in data else {}
+            return {**settings, **data, "tester": tester}
         return data
 
     @model_validator(mode="after")
@@ -130,7 +188,31 @@ class Pair(Value):
             )
         if self.tools == "server" and not self.has_tester:
             raise ValueError("expected tools: client with tester: none: Letta always offers all of its tools")
+        self._check_settings()
         return self
+
+    def _check_settings(self) -> None:
+        for role in AUTHORS:
+            given = self.settings(role).given
+            if given and self.backend == "mock":
+                raise ValueError(f"expected no {role}_settings with backend mock: there is no model to set")
+            if set(given) - {"max_tokens"} and self.backend == "claude-code":
+                raise ValueError(f"expected {role}_settings of max_tokens alone with backend claude-code")
+            if "max_tokens" in given and self.max_tokens is not None:
+                raise ValueError(f"expected max_tokens of the pair or in {role}_settings, not both")
+        if self.tester_settings.given and not self.has_tester and self.tester_settings != self.coder_settings:
+            raise ValueError("expected no tester_settings with tester: none")
+
+    def settings(self, role: Author) -> Settings:
+        """Return how a role is asked."""
+        return self.coder_settings if role == "coder" else self.tester_settings
+
+    def options(self, role: Author, limits: Limits) -> dict[str, Any]:
+        """Return the fields of a request besides its texts and model, in a task with these limits."""
+        options = {"max_tokens": min(limits.max_tokens, self.max_tokens or limits.max_tokens)}
+        options |= self.settings(role).given
+        effort = options.pop("effort", None)
+        return options | ({"output_config": {"effort": effort}} if effort else {})
 
     @property
     def is_direct(self) -> bool:

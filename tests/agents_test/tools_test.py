@@ -28,8 +28,8 @@ class ScriptedClaude:
         self.answers = list(answers)
         self.asked = []
 
-    def ask(self, role, model, system, prompt, max_tokens):
-        self.asked.append((role, model, system, prompt, max_tokens))
+    def ask(self, role, model, system, prompt, options):
+        self.asked.append((role, model, system, prompt, options["max_tokens"]))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -41,7 +41,7 @@ def mocked(pair, **models):
 )
 def test_each_stand_in_writes_what_it_is_named_for(role, model, wanted, task):
     """The file comes out of the answer as it went in, whatever fences it holds, and costs no tokens."""
-    answer = Mock(task).ask(role, model, "", "", 16)
+    answer = Mock(task).ask(role, model, "", "", {})
     assert extract_code(answer.text, "add.py").strip() == wanted(task).strip()
     assert (answer.usage.input, answer.usage.output, answer.cut_off) == (0, 0, False)
 
@@ -49,7 +49,7 @@ def test_each_stand_in_writes_what_it_is_named_for(role, model, wanted, task):
 def test_a_bug_that_the_task_does_not_have_is_the_pairs_mistake(task, pair, recording, trial):
     """Neither a model nor a service is to blame: the trial says which bugs there are."""
     with pytest.raises(SpecError, match="no such bug for the coder 'bug:three'; it has 'one', 'two'"):
-        Mock(task).ask("coder", "bug:three", "", "", 16)
+        Mock(task).ask("coder", "bug:three", "", "", {})
     result = run_trial(trial.model_copy(update={"pair": mocked(pair, coder="bug:three")}), recording)
     assert result.record.outcome == "spec_error"
 
@@ -127,7 +127,7 @@ def test_a_script_is_followed_call_for_call(scripted):
     mock = Mock(scripted)
 
     def ask():
-        return mock.ask("coder", "script:all", "", "", 16)
+        return mock.ask("coder", "script:all", "", "", {})
 
     assert extract_code(ask().text, "add.py").strip() == TWO.code.strip()
     assert ask().text == "No."
@@ -144,9 +144,9 @@ def test_a_script_is_followed_call_for_call(scripted):
 def test_each_role_counts_its_own_calls(scripted):
     """The tester of a script without steps for it is an oracle."""
     mock = Mock(scripted)
-    assert extract_code(mock.ask("tester", "script:all", "", "", 16).text, "t.py") == scripted.acceptance
+    assert extract_code(mock.ask("tester", "script:all", "", "", {}).text, "t.py") == scripted.acceptance
     assert (
-        extract_code(mock.ask("coder", "script:all", "", "", 16).text, "add.py").strip() == TWO.code.strip()
+        extract_code(mock.ask("coder", "script:all", "", "", {}).text, "add.py").strip() == TWO.code.strip()
     )
 
 
@@ -156,7 +156,7 @@ def test_faults_come_on_their_calls_for_any_task(task):
     mock = Mock(task, waited.append)
     for number in range(1, 5):
         try:
-            answer = mock.ask("coder", "fault:refused@2,slow@3", "", "", 16)
+            answer = mock.ask("coder", "fault:refused@2,slow@3", "", "", {})
         except Refused:
             assert number == 2
         else:
@@ -167,7 +167,7 @@ def test_faults_come_on_their_calls_for_any_task(task):
 def test_a_script_that_the_task_does_not_have(scripted):
     """Is the pair's mistake; the message says which there are."""
     with pytest.raises(SpecError, match="no script 'none' for the coder; it has 'all'"):
-        Mock(scripted).ask("coder", "script:none", "", "", 16)
+        Mock(scripted).ask("coder", "script:none", "", "", {})
 
 
 def test_a_script_names_bugs_of_its_task(task):

@@ -102,6 +102,8 @@ def test_the_figures_of_a_pair():
         "flow": "free",
         "tools": "client",
         "backend": "anthropic",
+        "coder_settings": "",
+        "tester_settings": "",
         "mark": "",
         "forged": 0,
         "repeated": 0,

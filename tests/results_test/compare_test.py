@@ -171,3 +171,13 @@ def test_a_mock_and_a_model_are_no_comparison():
     with pytest.raises(UsageError, match="there are no two pairs that can be compared"):
         within_run(table, "pair")
     assert tables_of(table).ranking == Ranking(best=("a",), rate_pct=25.0, mocks=("m (mock)",))
+
+
+def test_coders_are_compared_where_they_are_asked_alike():
+    """Settings are surroundings; a row of an earlier version, which had none, was asked without."""
+    high = [many(name, 5, coder=name, tester="t", coder_settings="effort=high") for name in ("a", "b")]
+    plain = many("c", 5, coder="c", tester="t")
+    for each in plain:
+        del each["coder_settings"], each["tester_settings"]
+    found = within_run(trials(*high[0], *high[1], *plain, *many("d", 5, coder="d", tester="t")), "coder")
+    assert [(each.first, each.second) for each in found] == [("a", "b"), ("c", "d")]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.cassette import staleness
 from harness.cli.task_files import schemas
 from harness.errors import SpecError
 from harness.tasks import loader
@@ -262,6 +263,31 @@ def test_the_tester_is_the_coders_model_by_default(load):
     assert [pair.tester for pair in pairs.values()] == ["claude-x", "claude-y", "claude-x"]
 
 
+def test_the_tester_is_asked_as_the_coder_unless_it_is_named(load):
+    """Settings of the coder are the tester's where its model is; one empty mapping is no setting at all."""
+    high, low = {"effort": "high"}, {"effort": "low"}
+    pairs = load(
+        {
+            "pairs": {
+                "same": {**PAIR, "coder_settings": high},
+                "own": {**PAIR, "coder_settings": high, "tester_settings": low},
+                "named": {**PAIR, "coder_settings": high, "tester": "claude-y"},
+                "alone": {**PAIR, "coder_settings": high, "tester": "none"},
+                "empty": {**PAIR, "coder_settings": {}},
+                "plain": PAIR,
+            }
+        },
+        "pairs",
+    )
+    found = {name: (str(pair.coder_settings), str(pair.tester_settings)) for name, pair in pairs.items()}
+    assert found.pop("own") == ("effort=high", "effort=low")
+    assert found.pop("same") == ("effort=high", "effort=high")
+    assert (found.pop("named"), found.pop("alone")) == (("effort=high", ""), ("effort=high", ""))
+    assert set(found.values()) == {("", "")}
+    empty, plain = (pair.model_copy(update={"name": "p"}) for name, pair in pairs.items() if name in found)
+    assert staleness.pair_digest(empty) == staleness.pair_digest(plain)
+
+
 def test_a_pair_may_do_without_a_tester_and_without_an_orchestrator_model(load):
     """tester: none and orchestrator direct, with models and with mocks."""
     mock = {**DIRECT, "coder": "oracle", "backend": "mock", "tester": "none"}
@@ -300,6 +326,43 @@ def test_a_pair_may_do_without_a_tester_and_without_an_orchestrator_model(load):
         (
             {"a": {**PAIR, "orchestrator": {"model": "direct", "temperature": 1}}},
             "pairs.a.orchestrator: expected the model alone: direct is no model",
+        ),
+        (
+            {"a": {**PAIR, "coder_settings": {"temperature": 0}}},
+            "pairs.a.coder_settings.temperature: unknown key; known: effort, thinking, max_tokens",
+        ),
+        (
+            {"a": {**PAIR, "coder_settings": {"effort": "huge"}}},
+            "coder_settings.effort: expected 'low', 'medium'",
+        ),
+        ({"a": {**PAIR, "coder_settings": "high"}}, "coder_settings: expected a mapping, got text 'high'"),
+        (
+            {"a": {**PAIR, "coder_settings": {"thinking": "adaptive"}}},
+            "coder_settings.thinking: expected a mapping",
+        ),
+        (
+            {"a": {**PAIR, "coder_settings": {"thinking": {"type": "enabled"}}}},
+            "coder_settings.thinking: expected budget_tokens with type: enabled",
+        ),
+        (
+            {"a": {**PAIR, "tester_settings": {"thinking": {"type": "enabled", "budget_tokens": 2048}}}},
+            "tester_settings: expected max_tokens above thinking.budget_tokens, which is 2048",
+        ),
+        (
+            {"a": {**PAIR, "max_tokens": 99, "coder_settings": {"max_tokens": 99}}},
+            "pairs.a: expected max_tokens of the pair or in coder_settings, not both",
+        ),
+        (
+            {"a": {**PAIR, "coder": "oracle", "backend": "mock", "coder_settings": {"effort": "low"}}},
+            "pairs.a: expected no coder_settings with backend mock",
+        ),
+        (
+            {"a": {**PAIR, "backend": "claude-code", "coder_settings": {"effort": "low"}}},
+            "pairs.a: expected coder_settings of max_tokens alone with backend claude-code",
+        ),
+        (
+            {"a": {**PAIR, "tester": "none", "tester_settings": {"effort": "low"}}},
+            "pairs.a: expected no tester_settings with tester: none",
         ),
         ({"a": None}, "pairs.a: expected a mapping, got nothing"),
         ({}, "pairs: "),

@@ -42,9 +42,9 @@ class ClaudeCode:
     channel: Channel
     run: Callable[[Mapping[str, Any]], dict[str, Any]]
 
-    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+    def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
         """Send one prompt (``Claude.ask``); the answer holds each written file in a fence that names it."""
-        asked = {"role": role, "model": model, "system": system, "prompt": prompt, "max_tokens": max_tokens}
+        asked = {"role": role, "model": model, "system": system, "prompt": prompt, **options}
         question = {**asked, "files": dict(self.files())}
         report = self.channel.exchange(ADDRESS, question, lambda: self.run(question))
         try:

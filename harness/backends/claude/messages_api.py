@@ -39,7 +39,7 @@ class MessagesApi:
         self._client = _client(base_url, api_key)
         self._transport = transport
 
-    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+    def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
         """Send one system prompt and one user message; see ``Claude.ask``."""
         message = self._send(
             role,
@@ -47,8 +47,8 @@ class MessagesApi:
             lambda: self._client.messages.create(
                 model=model,
                 system=system,
-                max_tokens=max_tokens,
                 messages=[{"role": "user", "content": prompt}],
+                **options,
             ),
         )
         try:

@@ -1,7 +1,7 @@
 """The requests of the tools in Letta's sandbox, passed on to Claude with the real key.
 
 The child process holds a key that is good for this trial only (``loopback.py``). What passes is recorded and
-repeated like every request of this process: start it inside of the recording, and stop it first. Only four
+repeated like every request of this process: start it inside of the recording, and stop it first. Only the
 fields that the tools send pass, to ``/coder/v1/messages`` and ``/tester/v1/messages``.
 """
 
@@ -19,6 +19,7 @@ from harness.errors import ApiError, HarnessError
 
 PATH = re.compile(r"/(coder|tester)/v1/messages")
 FIELDS = {"max_tokens", "messages", "model", "system"}
+OPTIONS = {"output_config", "thinking"}
 
 
 class Gateway:
@@ -50,4 +51,4 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) and set(body) == FIELDS else None
+    return body if isinstance(body, dict) and FIELDS <= set(body) <= FIELDS | OPTIONS else None

@@ -69,7 +69,7 @@ def _run(role: Author, arguments: Mapping[str, Any], environment: Mapping[str, s
 def _ask(role: Author, context: ToolContext, prompt: str, environment: Mapping[str, str]) -> tuple[str, bool]:
     """Send a prompt to Claude through the gateway; return the answer, and True if it was cut off."""
     body = {
-        "max_tokens": context.max_tokens,
+        **context.options[role],
         "messages": [{"role": "user", "content": prompt}],
         "model": context.models[role],
         "system": context.systems[role],

@@ -54,7 +54,9 @@ class Direct:
 
 def ask(answer: Any, channel: Any = None) -> Any:
     backend = ClaudeCode(lambda: {"helper.py": "X = 1\n"}, channel or Direct(), lambda _: answer)
-    return backend.ask("coder", "claude-haiku-5-5", "You write.", "Write the file add.py.", 99)
+    return backend.ask(
+        "coder", "claude-haiku-5-5", "You write.", "Write the file add.py.", {"max_tokens": 99}
+    )
 
 
 def extracted(answer: Any) -> str | None:

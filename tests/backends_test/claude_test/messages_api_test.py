@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any, get_args, get_type_hints
+
 import pytest
+from anthropic.resources import Messages
+from anthropic.types import OutputConfigParam, ThinkingConfigParam
 from fakes import FakeClaude, claude_error
 
 from harness.agents.messages import Answer, Refused
@@ -10,14 +15,17 @@ from harness.agents.transcript import Usage
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.retries import Transport
 from harness.errors import ApiError
+from harness.tasks.pair import Pair, Settings, Thinking
+from harness.tasks.task import Limits
 
 
 def api(claude: FakeClaude) -> MessagesApi:
     return MessagesApi(claude.url, "a-key", Transport(longest_wait_s=0))
 
 
-def ask(claude: FakeClaude) -> Answer:
-    return api(claude).ask("coder", "claude-haiku-5-5", "Be brief.", "Say hello.", 100)
+def ask(claude: FakeClaude, **options: Any) -> Answer:
+    wanted = {"max_tokens": 100, **options}
+    return api(claude).ask("coder", "claude-haiku-5-5", "Be brief.", "Say hello.", wanted)
 
 
 def test_an_answer_with_its_usage(claude) -> None:
@@ -37,6 +45,28 @@ def test_what_is_sent(claude) -> None:
         "messages": [{"role": "user", "content": "Say hello."}],
         "max_tokens": 100,
     }
+
+
+def test_settings_are_sent_as_the_messages_api_names_them(claude, pair) -> None:
+    """Effort and thinking of a pair go into each request."""
+    given = {"effort": "xhigh", "thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 9000}
+    pair = Pair.model_validate({**pair.model_dump(exclude={"tester_settings"}), "coder_settings": given})
+    ask(claude, **pair.options("coder", Limits()))
+    sent = claude.requests[0][2]
+    assert (sent["output_config"], sent["thinking"]) == ({"effort": "xhigh"}, given["thinking"])
+    assert sent["max_tokens"] == 9000
+    assert set(sent) == {"model", "system", "messages", "max_tokens", "output_config", "thinking"}
+
+
+def test_the_settings_are_those_of_the_installed_sdk() -> None:
+    """Efforts, kinds of thinking and fields that a pair may name are exactly those that the SDK sends."""
+    effort = get_args(get_args(get_type_hints(OutputConfigParam)["effort"])[0])
+    assert get_args(get_args(Settings.model_fields["effort"].annotation)[0]) == effort
+    kinds = {get_args(get_type_hints(each)["type"])[0] for each in get_args(ThinkingConfigParam)}
+    assert set(get_args(Thinking.model_fields["type"].annotation)) == kinds
+    create = inspect.signature(Messages.create).parameters
+    assert {"output_config", "thinking", "max_tokens"} <= set(create)
+    assert "temperature" not in create  # else it could be a setting
 
 
 def test_a_cut_off_answer(claude) -> None:
@@ -88,5 +118,7 @@ def test_refusals_are_the_models_doing(status, claude) -> None:
 def test_nobody_there() -> None:
     """An endpoint that does not answer is named."""
     with pytest.raises(ApiError, match="http://127.0.0.1:9") as caught:
-        MessagesApi("http://127.0.0.1:9", "k", Transport(longest_wait_s=0)).ask("coder", "m", "s", "p", 10)
+        MessagesApi("http://127.0.0.1:9", "k", Transport(longest_wait_s=0)).ask(
+            "coder", "m", "s", "p", {"max_tokens": 10}
+        )
     assert "ANTHROPIC_BASE_URL" in caught.value.remedy

@@ -245,7 +245,7 @@ def test_the_folder_and_the_gateway_are_gone_afterwards(served, recording, letta
     assert not Path(letta.children[0]["HARNESS_WORKSPACE"]).exists()
     with pytest.raises(ApiError, match="Connection"):
         MessagesApi(letta.children[0]["ANTHROPIC_BASE_URL"], "x", recording.transport()).ask(
-            "coder", "m", "", "", 9
+            "coder", "m", "", "", {"max_tokens": 9}
         )
 
 
