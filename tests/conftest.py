@@ -89,3 +89,12 @@ def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude, sandbox: For
 def replaying(recording: Setup) -> Setup:
     """A setup that replays what ``recording`` wrote, with no service to reach."""
     return Setup(root=recording.root, sandbox=recording.sandbox, mode="none", environment={})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_our_plugins_in_inner_runs() -> Iterator[None]:
+    """The pytest runs that tests start load what they test: other plugins cost a second of each run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_PLUGINS", "xdist.plugin,xdist.looponfail,harness.plugin")
+        yield

@@ -78,6 +78,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let ``pytest -f`` (xdist) watch all folders but ``reports/``, where each run writes."""
+    if not config.getoption("looponfail", False) or config.getini("looponfailroots"):
+        return
+    if find_benchmarks(config.rootpath, str(config.getini("benchmarks"))) is None:
+        return
+    for folder in sorted(Path.cwd().iterdir()):
+        if folder.is_dir() and folder.name != "reports" and not folder.name.startswith("."):
+            config.addinivalue_line("looponfailroots", str(folder))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the session, and the checks before a recording, where there is a benchmarks folder."""
     folder = find_benchmarks(config.rootpath, str(config.getini("benchmarks")))

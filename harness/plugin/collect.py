@@ -25,9 +25,9 @@ Run: TypeAlias = "Callable[[Trial], Result]"
 
 
 class TaskFile(pytest.File):
-    """A task file, with its trials as items. ``trials_of`` raises what is wrong with the file."""
+    """A task file, with its trials as items. ``trials_of`` lists them, or raises what is wrong with it."""
 
-    def __init__(self, *, trials_of: Callable[[Path], list[Trial]], run: Run, **node: Any) -> None:
+    def __init__(self, *, trials_of: Callable[[], list[Trial]], run: Run, **node: Any) -> None:
         super().__init__(**node)
         self.trials_of = trials_of
         self.run = run
@@ -35,9 +35,10 @@ class TaskFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield the nodes of the file's trials, or one item that reports what is wrong with the file."""
         try:
-            yield from self.nodes(self.trials_of(self.path))
+            yield from self.nodes(self.trials_of())
         except HarnessError as error:
-            yield BrokenItem.from_parent(self, name="spec", error=error)
+            # The id is the file's own: when the file is mended, --lf and --ff know all its trials by it.
+            yield BrokenItem.from_parent(self, name="spec", nodeid=self.nodeid, error=error)
 
     def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield ``<pair>[<epoch>]`` for each trial."""
@@ -70,7 +71,9 @@ def trial_items(parent: pytest.Collector, trials: Iterable[Trial], run: Run) -> 
     """Yield an item for each trial."""
     for trial in trials:
         name = f"{trial.pair.name}[{trial.epoch}]"
-        yield TrialItem.from_parent(parent, name=name, trial=trial, run=run)
+        # As text, or pytest 9.2 does not find the item again by its id (pytest#15045: --lf, --ff, --sw).
+        nodeid = f"{parent.nodeid}::{name}"
+        yield TrialItem.from_parent(parent, name=name, nodeid=nodeid, trial=trial, run=run)
 
 
 class HarnessItem(pytest.Item):

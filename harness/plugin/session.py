@@ -9,7 +9,7 @@ import gc
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from harness.plugin.reporting import Payloads, Reporter
 from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.sandbox import fork_server
-from harness.tasks.loader import PAIRS_FILE, PRICES_FILE
+from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
 from harness.tasks.pair import REAL
 from harness.tasks.suite import Selection, Suite
 from harness.tasks.task import Bug, Task
@@ -43,7 +43,8 @@ class BenchmarkSession:
         self.is_worker = hasattr(config, "workerinput")
         self.mode: Mode = option("record")
         self.root = folder.parent if config.rootpath.is_relative_to(folder) else config.rootpath
-        self._paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args]
+        paths = (Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args)
+        self._paths = [below(folder, path) for path in paths]
         self.suite = Suite(
             folder,
             self.root,
@@ -142,10 +143,14 @@ class BenchmarkSession:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Collect a task file of the suite, where benchmarks were asked for; a source file, if named."""
-        if not (self.suite.holds(file_path) and self.requested and self.suite.collects(file_path)):
+        if not (is_task_file(file_path) and self.requested):
             return None
-        kind = SourceFile if self.suite.file(file_path).is_source else TaskFile
-        return kind.from_parent(parent, path=file_path, trials_of=self.suite.trials, run=self.run)
+        path = below(self.suite.folder, file_path)
+        if not (self.suite.holds(path) and self.suite.collects(path)):
+            return None
+        kind = SourceFile if self.suite.file(path).is_source else TaskFile
+        trials_of = partial(self.suite.trials, path)
+        return kind.from_parent(parent, path=file_path, trials_of=trials_of, run=self.run)
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
         """Return the row of a trial whose worker died; none for a test of somebody else."""
@@ -158,7 +163,7 @@ class BenchmarkSession:
         """Return the trials of node ids: ``<file>::<pair>[<epoch>]``, ``<file>::<task>::<pair>[<epoch>]``."""
         wanted, found = set(ids), []
         for file in dict.fromkeys(node.split("::", 1)[0] for node in ids):
-            path = self.config.rootpath / file
+            path = below(self.suite.folder, self.config.rootpath / file)
             if self.suite.holds(path):
                 with suppress(HarnessError):  # reported where the file is collected
                     for trial in self.suite.trials(path):
@@ -175,7 +180,9 @@ class BenchmarkSession:
         from harness.runner import Setup, run_trial
 
         watch = None
-        if not self.is_worker and self.config.getoption("capture") == "no" and self.config.option.verbose > 0:
+        option = self.config.getoption
+        # Without its plugins, as with -p no:capture, pytest has not these options: nothing is captured.
+        if not self.is_worker and option("capture", "no") == "no" and option("verbose", 0) > 0:
             from harness.results.show import narrator
 
             print()  # noqa: T201  (pytest has written the item's name without a line's end)
@@ -195,6 +202,16 @@ class BenchmarkSession:
     def pytest_unconfigure(self) -> None:
         """End the sandbox's process."""
         self.sandbox.close()
+
+
+def below(folder: Path, path: Path) -> Path:
+    """Return a path as a path below the folder, if links lead there (``--rootdir LINK``); else as it is."""
+    if path.is_relative_to(folder) or folder.is_relative_to(path):
+        return path
+    real, target = path.resolve() if path.is_dir() else path.parent.resolve() / path.name, folder.resolve()
+    if target.is_relative_to(real):
+        return folder
+    return folder / real.relative_to(target) if real.is_relative_to(target) else path
 
 
 def split_names(text: str) -> tuple[str, ...]:

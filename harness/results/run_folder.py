@@ -59,6 +59,7 @@ class RunFolder:
             OSError: It cannot be written; it counts in the tables all the same.
         """
         row, is_first = payload["record"], not self.rows
+        again = any(each["trial"] == row["trial"] for each in self.rows)  # --dist each, or run twice
         self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         if is_first:
             self.path.mkdir(parents=True)
@@ -67,9 +68,15 @@ class RunFolder:
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
         )
-        line = json.dumps(row, ensure_ascii=False) + "\n"
+        if again:
+            write_whole(self.path / TRIALS, "".join(map(_line, self.rows)))
+            return
         with (self.path / TRIALS).open("ab") as file:
-            file.write(line.encode("utf-8", "surrogatepass"))
+            file.write(_line(row).encode("utf-8", "surrogatepass"))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)

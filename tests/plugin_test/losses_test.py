@@ -96,7 +96,9 @@ def test_a_lost_worker_fails_the_run_and_is_counted(lost):
 
 def test_a_trial_that_is_tried_again_has_one_row_and_is_told(tmp_path):
     """With --reruns of pytest-rerunfailures the last try counts, and the run names the trial."""
-    _, output, rows = run(repository(tmp_path, FAILS_ONCE), "-n", "0", "--reruns", "1", "-k", "good")
+    _, output, rows = run(
+        repository(tmp_path, FAILS_ONCE), *("-p", "pytest_rerunfailures", "--reruns", "1"), "-k", "good"
+    )
     assert [row["outcome"] for row in rows] == ["missing_cassette"]
     assert "tried again" in output
     assert "one/good/1: missing_cassette" in output
