@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import claude_error
+from in_process import run_here
 from shelves import PAIRS, TASK, tape
 
 from harness.backends.checks.preflight import check
@@ -32,7 +33,7 @@ def repo(pytester, monkeypatch, letta, claude):
 
 
 def run(repo, *args):
-    return repo.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider", *args)
+    return run_here(repo, "benchmarks", *args)
 
 
 def refused(result, *lines):

@@ -1,0 +1,35 @@
+"""Run pytest inside this process: a run costs a tenth of one that has to import everything again.
+
+pytester forgets every module that a run has imported. Those of the harness, and compiled ones, which cannot
+be loaded twice, are therefore loaded before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import anthropic  # noqa: F401
+import letta_client  # noqa: F401
+import pandas as pd  # noqa: F401
+import pytest
+import scipy.special
+import scipy.stats  # noqa: F401
+import vcr  # noqa: F401
+
+import harness
+from harness.backends.claude import messages_api
+from harness.backends.letta import client
+
+for module in pkgutil.walk_packages(harness.__path__, "harness."):
+    if not module.name.startswith(("harness.local", "harness.sandbox.inner")):
+        importlib.import_module(module.name)
+
+
+def run_here(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
+    """Run pytest with these arguments in that repository."""
+    result = repo.runpytest_inprocess("-p", "no:cacheprovider", *args)
+    # A process keeps its clients until it ends; here that is the end of a run.
+    messages_api._client.cache_clear()
+    client._client.cache_clear()
+    return result
