@@ -9,7 +9,7 @@ WORKERS ?= 4
 .PHONY: benchmarks test env live claude-code record browser table lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
-	$(BIN)/pytest benchmarks -n $(WORKERS)
+	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
 
 test: env  ## the harness's own tests
 	$(BIN)/pytest tests -n $(WORKERS)
@@ -39,6 +39,7 @@ record: live  ## record the shipped set again on the embedded stack (hours), and
 browser:  ## Chromium and its driver, for the tests of the report page; needs apt-get and root
 	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 
+table: OPTIONS = --no-run-cache
 table: benchmarks  ## put the table of a replay into the README
 	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
 

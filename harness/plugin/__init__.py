@@ -71,6 +71,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="refuse to run model-written code where this machine cannot enforce every protection",
     )
     add(
+        "--no-run-cache",
+        action="store_true",
+        help="execute every test run anew, and keep none for the next run on this machine",
+    )
+    add(
         "--no-live-checks",
         action="store_true",
         help="record without first asking whether keys, accounts and models are usable",

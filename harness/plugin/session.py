@@ -18,6 +18,7 @@ import pytest
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin.collect import SourceFile, TaskFile
 from harness.plugin.reporting import Payloads, Reporter
+from harness.plugin.test_runs import TestRuns
 from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.sandbox import fork_server
@@ -59,8 +60,9 @@ class BenchmarkSession:
         )
         # With --require-sandbox nothing runs without isolation, whatever the probe has shown.
         required = option("require_sandbox")
-        isolation = tuple(kind for kind in fork_server.ISOLATION_KINDS if kind != "none" or not required)
-        self.sandbox = fork_server.ForkServer(hidden=(self.root, *fork_server.home()), isolation=isolation)
+        self._isolation = tuple(
+            kind for kind in fork_server.ISOLATION_KINDS if kind != "none" or not required
+        )
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self._graders: dict[str, Any] = {}
 
@@ -79,6 +81,11 @@ class BenchmarkSession:
             or any(path in self._paths for path in self.suite.sources())
         )
 
+    @cached_property
+    def test_runs(self) -> TestRuns:
+        """Where this process executes test runs."""
+        return TestRuns(self.config, (self.root, *fork_server.home()), self._isolation)
+
     # --- options ----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -90,6 +97,7 @@ class BenchmarkSession:
         gc.set_threshold(100_000, 10, 10)
         try:
             reporter = self._check_options()
+            self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
         except HarnessError as error:
             raise pytest.UsageError(*str(error).splitlines()) from None
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
@@ -132,6 +140,7 @@ class BenchmarkSession:
         }[self.mode]
         pairs = ", ".join(pair.name for pair in self.suite.pairs)
         lines = [f"harness: {mode}; pairs: {pairs}", f"sandbox: {fork_server.in_words()}"]
+        lines += [self.test_runs.problem] if self.test_runs.problem else []
         left_out = [
             self.suite.display(source)
             for source in self.suite.sources()
@@ -187,7 +196,9 @@ class BenchmarkSession:
 
             print()  # noqa: T201  (pytest has written the item's name without a line's end)
             watch = narrator()
-        setup = Setup(self.root, self.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders)
+        setup = Setup(
+            self.root, self.test_runs.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders
+        )
         return run_trial(trial, setup, watch)
 
     def mutants_of(self, task: Task) -> tuple[Bug, ...]:
@@ -196,12 +207,8 @@ class BenchmarkSession:
 
         wanted = self.config.getoption("mutants")
         if task.id not in self._mutants:
-            self._mutants[task.id] = known_mutants(task, self.sandbox, wanted) if wanted else ()
+            self._mutants[task.id] = known_mutants(task, self.test_runs.sandbox, wanted) if wanted else ()
         return self._mutants[task.id]
-
-    def pytest_unconfigure(self) -> None:
-        """End the sandbox's process."""
-        self.sandbox.close()
 
 
 def below(folder: Path, path: Path) -> Path:

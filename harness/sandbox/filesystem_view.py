@@ -59,7 +59,9 @@ def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
     prefixes = dict.fromkeys([sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix])
     python = [os.path.join(prefix, part) for prefix in prefixes for part in PARTS]
     named = [os.path.abspath(path) for path in (*SYSTEM, *python) if os.path.exists(path)]
-    shown = {os.path.realpath(path) for path in named} | _files_of(packages)
+    shown = {os.path.realpath(path) for path in named} | {
+        place for each in with_requirements(packages) for place in _places(each)
+    }
     masked = {os.path.realpath(path) for path in (*_library_folders(), *map(str, hidden))}
     kept = _outer_first(shown, masked)
     links = {path: os.path.realpath(path) for path in named if os.path.realpath(path) != path}
@@ -133,9 +135,9 @@ def _library_folders() -> list[str]:
     return sorted(found)
 
 
-def _files_of(packages: Iterable[str]) -> set[str]:
-    """Return the folders and modules of these distributions, and of all that they require."""
-    found: set[str] = set()
+def with_requirements(packages: Iterable[str]) -> list[Distribution]:
+    """Return these distributions, and all that they require."""
+    found: list[Distribution] = []
     waiting, seen = list(packages), set()
     while waiting:
         name = waiting.pop()
@@ -146,7 +148,7 @@ def _files_of(packages: Iterable[str]) -> set[str]:
             each = distribution(name)
         except PackageNotFoundError:
             continue  # required elsewhere: on another platform, or by an extra
-        found.update(_places(each))
+        found.append(each)
         waiting += _required(each)
     return found
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,6 +30,19 @@ ISOLATION_KINDS: tuple[Isolation, ...] = ("namespaces", "bubblewrap", "none")
 NAMESPACE_PROTECTIONS = ("no network", "own processes", "hidden files", "no privileges")
 TRIES = 3
 MAX_FILES_BYTES = 48 << 20  # of the 64 MB that a run has: a full disk must be no fault of the machine
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What this machine enforces.
+
+    Attributes:
+        isolation: The kind of isolation.
+        protections: The words of this package's docstring -> True if it holds.
+    """
+
+    isolation: Isolation
+    protections: Mapping[str, bool]
 
 
 class ForkServer:
@@ -51,10 +65,10 @@ class ForkServer:
         probe: bool = False,
         seed: int = 0,
     ) -> None:
-        self._hidden = tuple(hidden)
-        self._warm = warm
-        self._probe = probe
-        self._seed = seed
+        self.hidden = tuple(hidden)
+        self.warm = warm
+        self.seed = seed
+        self._only_probe = probe
         self._kinds = [each for each in isolation if each == "none" or sys.platform == "linux"]
         self._has_been_ready = False
         self._server: Server | None = None
@@ -78,6 +92,12 @@ class ForkServer:
             server.kill()
         with self._lock:
             self._end()
+
+    @property
+    def probe(self) -> Probe:
+        """Return the kind of isolation in use here, and what it enforces."""
+        protections = self.protections  # only then is it known which kind is left
+        return Probe(self._kinds[0], protections)
 
     @property
     def protections(self) -> dict[str, bool]:
@@ -113,7 +133,7 @@ class ForkServer:
             "hidden": hidden is not None,
             "only": sorted(hidden.only) if hidden and hidden.only is not None else None,
             "code": code_path,
-            "seed": self._seed,
+            "seed": self.seed,
         }
         with self._lock:
             try:
@@ -122,7 +142,7 @@ class ForkServer:
                 self._end()  # an answer may still be under way: nobody must take it for his own
                 raise
             finally:
-                if not self._warm:
+                if not self.warm:
                     self._end()
 
     def _run(self, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
@@ -186,12 +206,12 @@ class ForkServer:
     def _start(self) -> Server:
         if self._server is None:
             kind = self._kinds[0]
-            sight = view(PACKAGES, self._hidden) if kind != "none" else None
-            plan = {"isolation": kind, "warm": self._warm, "probe": self._probe, **(sight or {})}
+            sight = view(PACKAGES, self.hidden) if kind != "none" else None
+            plan = {"isolation": kind, "warm": self.warm, "probe": self._only_probe, **(sight or {})}
             command = program()
             if sight and kind == "bubblewrap":
                 command = [*bubblewrap(sight, HERE / "inner"), *program(BEHIND)]
-            self._server = Server(plan, command, self._seed)
+            self._server = Server(plan, command, self.seed)
         return self._server
 
     def _end(self) -> None:
@@ -201,10 +221,15 @@ class ForkServer:
 
 
 @functools.cache
-def protections() -> dict[str, bool]:
-    """Probe once what this machine enforces: the words of this package's docstring -> True if it holds."""
+def probe() -> Probe:
+    """Probe once what this machine enforces."""
     with ForkServer(probe=True) as server:
-        return server.protections
+        return server.probe
+
+
+def protections() -> dict[str, bool]:
+    """Return what this machine enforces: the words of this package's docstring -> True if it holds."""
+    return dict(probe().protections)
 
 
 def in_words() -> str:
