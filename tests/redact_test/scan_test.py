@@ -1,4 +1,4 @@
-"""harness/redact.py: what may never reach a file."""
+"""harness/redact/: what may never reach a file."""
 
 import base64
 import json
@@ -11,6 +11,7 @@ from harness import redact
 KEY = "hunter2/Hunter+2=õ"
 ENVIRONMENT = {"MY_API_KEY": KEY, "HOME": "/home/somebody-or-other", "PATH": "/usr/bin:/bin:/sbin"}
 ANTHROPIC = "sk-ant-" + "api03-abcdefgh"
+KEY_LINE = "MIIEowIBAAKCAQEAx3J9" * 3
 
 
 # --- removing ---------------------------------------------------------------------------------------
@@ -203,15 +204,15 @@ def test_a_secret_in_a_json_text_inside_json_is_found():
         ("sk-" + "A1" * 16, "an API key"),
         ("Authorization: Bearer " + "a1B2" * 5, "a bearer token"),
         ("eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJ" + "zdWIiOiIxMjM0NTY3ODkwIn0.sig", "a JSON web token"),
-        ("AKIA" + "IOSFODNN7EXAMPLE", "an AWS key"),
+        ("AKIA" + "IOSFODNN7QX2M4LA", "an AWS key"),
         ("ghp_" + "a" * 36, "a GitHub token"),
         ("github_pat_" + "a" * 30, "a GitHub token"),
         ("AIza" + "b" * 35, "a Google key"),
-        ("-----BEGIN RSA " + "PRIVATE KEY-----", "a private key"),
-        ("-----BEGIN " + "PRIVATE KEY-----", "a private key"),
-        ("-----BEGIN OPENSSH " + "PRIVATE KEY-----", "a private key"),
-        ("-----BEGIN PGP " + "PRIVATE KEY BLOCK-----", "a private key"),
-        ("ASIA" + "IOSFODNN7EXAMPLE", "an AWS key"),
+        ("-----BEGIN RSA " + f"PRIVATE KEY-----\n{KEY_LINE}", "a private key"),
+        ("-----BEGIN " + f"PRIVATE KEY-----\n{KEY_LINE}", "a private key"),
+        ("-----BEGIN OPENSSH " + f"PRIVATE KEY-----\n{KEY_LINE}", "a private key"),
+        ("-----BEGIN PGP " + f"PRIVATE KEY BLOCK-----\n\n{KEY_LINE}", "a private key"),
+        ("ASIA" + "IOSFODNN7QX2M4LA", "an AWS key"),
         ("hf_" + "aBcD" * 8 + "eF", "a Hugging Face token"),
         ("xoxb-" + "123456789012-abcdefABCDEF", "a Slack token"),
         ("xoxp-" + "123456789012-abcdefABCDEF", "a Slack token"),

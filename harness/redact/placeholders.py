@@ -1,0 +1,109 @@
+"""Tell what only looks like a secret: words that stand in for one, documented examples, names of classes.
+
+A recording that was paid for is not refused for them. Not covered: a text that is harmless for a reason that
+only its author knows; the allow-list (``allowed.py``) is for those.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+# Words of which values are made that stand in for a secret, and of which documentation is made.
+WORDS = frozenset(
+    """
+    a access admin administrator alias all an anonymous any anything api apikey app application as at auth
+    authentication authenticator authorization authorized bar base based basic baz bearer bot but by change
+    changeme class client code config credential credentials custom data database db debug default demo dev
+    development disabled do docker dont dummy eggs empty enter example examples fake false field fill foo for
+    format free from function generated guest handler header headers hello here host id ignore ignored in
+    insert invalid irrelevant is it jwt key keyless keys lan letmein letta line llama lm local localhost login
+    manager may me method middleware minioadmin mock model models module mongo must my mysql na name needed
+    needs never no nobody nokey none not nothing null oauth of ollama on only open opensesame or oracle
+    organization our own page pass passphrase passwd password passwordhere permission placeholder plain please
+    postgres postgresql preview private prod project provider proxy public put quux qux rabbitmq random real
+    redacted redis ref remove replace replaced request required requires response root run sample scheme scott
+    secret secrets secure security server service sesame session set should sk some something spam staging
+    static strategy string strong stub studio super system temp template test tester testing tests text that
+    the this tiger todo token tokens true type undefined unknown unset unused url use used user username users
+    using validation validator value values vllm want was whatever will with without wonderland word world
+    would your yours 0123456789 12345678 123456789 1234567890 abcdefghijklmnopqrstuvwxyz
+    """.split()  # noqa: SIM905  (a list of 230 lines is no better to read)
+)
+# Passwords of documentation, as they are.
+EXAMPLES = frozenset(
+    ("s3cret", "s3cr3t", "secretpw", "passw0rd", "p4ssw0rd", "pa55word", "p@ssw0rd", "yourstrong(!)password")
+)
+MAX_DIGITS = 6
+MAX_LENGTH = 120
+_ANY_WORD = "|".join(sorted(map(re.escape, WORDS), key=len, reverse=True))
+# Possessive: a value is read from left to right once, so that no value takes long.
+OF_WORDS = re.compile(rf"(?:(?:{_ANY_WORD}|x{{3,}}|\d{{1,4}})[-_.:\s]*+)++", re.IGNORECASE)
+IN_ORDER = re.compile(r"(?:1234567890|0123456789|abcdef(?:ghijklmnopqrstuvwxyz)?)++", re.IGNORECASE)
+A_WORD = re.compile(rf"{_ANY_WORD}|x{{3,}}", re.IGNORECASE)
+# What a program or a person fills in: $NAME, ${name}, {name}, <name>, [name], %s, %(name)s, ***, ...
+FILLED_IN = re.compile(
+    r"\$\{[^{}]{0,60}\}|\$(?:[A-Z_][A-Z\d_]*|[a-z_]+)(?!\w)|\{{1,2}[^{}]{0,80}\}{1,2}|<[^<>]{0,60}>"
+    r"|\[[^\[\]]{0,60}\]"
+    r"|%\(\w{1,40}\)s|%[sdrv]|%[A-Z_]+%|\*{3,}|\.{3,}|…|•{2,}|#{3,}|_{3,}|-{3,}|[xX]{3,}"
+)
+CAMEL_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+DOTTED_NAME = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+){1,8}")
+JWT_EXAMPLES = (  # jwt.io, RFC 7519 and the first page of PyJWT's documentation
+    b'"name":"John Doe"',
+    b'"http://example.com/is_root":true',
+    b'{"some":"payload"}',
+)
+EXAMPLE_HOST = re.compile(r"(?i)(?:[\w-]+\.)*(?:example(?:\.(?:com|net|org|edu))?|test|invalid)(?![\w-])")
+
+
+def is_placeholder(value: str) -> bool:
+    """Return True if a value says that it is no secret: ``password``, ``your-key-here``, ``xxxx``."""
+    value = value.strip()
+    if len(set(value.upper())) <= 1 or set(value) <= set("xX0*.-_"):
+        return value[:1].upper() in ("", "X", "0", "*", ".", "-", "_")
+    if value.lower() in EXAMPLES or (len(value) >= 16 and IN_ORDER.fullmatch(value)):
+        return True
+    if len(value) > MAX_LENGTH or not OF_WORDS.fullmatch(value):
+        return False
+    digits = sum(letter.isdigit() for letter in A_WORD.sub("", value))
+    return digits <= MAX_DIGITS and A_WORD.search(value) is not None
+
+
+def is_filled_in(value: str) -> bool:
+    """Return True if a program or a person fills the value in, or it is a placeholder: ``{password}``."""
+    rest = FILLED_IN.sub("", value[:400])
+    return rest != value[:400] and (not re.search(r"[^\W_]", rest) or is_placeholder(rest))
+
+
+def is_class_name(value: str) -> bool:
+    """Return True for names as programs have them: ``TokenAuthentication``, ``keyring.backends.Null``.
+
+    Random letters change their case far more often than words do.
+    """
+    if len(value) > MAX_LENGTH or ("." in value and not DOTTED_NAME.fullmatch(value)):
+        return False
+    last = value.rpartition(".")[2]
+    words = CAMEL_WORD.findall(last)
+    if "." in value and value.count(".") >= 2 and last.islower():
+        return all(len(word) <= 16 for word in value.split("."))
+    if not last.isalpha() or not last.isascii() or len(words) < 2:
+        return False
+    capitals = sum(letter.isupper() for letter in last)
+    return 3 * capitals <= len(last) and all(2 <= len(word) <= 16 for word in words)
+
+
+def is_example_jwt(token: str) -> bool:
+    """Return True for a web token of the documentation, known by what it claims."""
+    claims = decoded(token.split(".")[1]).replace(b" ", b"").replace(b"JohnDoe", b"John Doe")
+    return any(example in claims for example in JWT_EXAMPLES)
+
+
+def decoded(coded: str) -> bytes:
+    """Return what a base64 text holds, in either alphabet, padded or not; nothing if it is none."""
+    plain = coded.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
