@@ -249,6 +249,9 @@ class FakeLetta(Fake):
 class FakeSandbox:
     """Every test passes: for tests in which it is not the matter what code does."""
 
+    def seeing(self, _: Any) -> FakeSandbox:
+        return self
+
     def run(self, _files: Any, _test_path: str, _limits: Any, **_: Any) -> TestRun:
         return TestRun("passed", (Test("test_it", "passed"),))
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from harness.tasks.task import digest
@@ -97,6 +99,21 @@ OTHER_FILE = """
 
 The file {path}, which is given:
 {code}"""
+
+
+def systems(backend: str, importable: Sequence[str]) -> dict[str, str]:
+    """Return the system prompts of coder and tester, which name what may be imported besides Python's own.
+
+    Args:
+        backend: The pair's.
+        importable: Packages, and folders of the repository.
+    """
+    texts = claude_code if backend == "claude-code" else {"coder": CODER, "tester": TESTER}
+    if not importable:
+        return texts
+    also = f"Of other packages you may import these, and what these folders hold: {', '.join(importable)}.\n"
+    only = re.compile(r"Use only the standard\s+library\.")
+    return {role: only.sub("Use the standard library.", text) + also for role, text in texts.items()}
 
 
 def _tool(name: str, description: str, properties: dict[str, str], required: list[str]) -> dict[str, Any]:

@@ -33,9 +33,7 @@ def tool_context(task: Task, pair: Pair) -> ToolContext:
         test_file=task.test_file,
         given=sorted(task.files),
         models={"coder": pair.coder, "tester": pair.tester},
-        systems=prompts.claude_code
-        if pair.backend == "claude-code"
-        else {"coder": prompts.CODER, "tester": prompts.TESTER},
+        systems=prompts.systems(pair.backend, (*task.packages, *task.paths)),
         options={role: pair.options(role, task.limits) for role in AUTHORS},
         words={name: getattr(prompts, name) for name in WORDS},
     )

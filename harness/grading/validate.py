@@ -19,6 +19,7 @@ from harness.errors import SpecError, UsageError
 from harness.grading.python_source import _unannounced, emptied, syntax_problem
 from harness.grading.verdict import Grader, accepted
 from harness.sandbox import Sandbox, TestRun
+from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, home
 from harness.tasks import loader
 from harness.tasks.suite import Selection, Suite
@@ -90,7 +91,8 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
     with ExitStack() as stack:
-        seeds = [ForkServer(hidden=(root, *home()), seed=seed) for seed in range(RUNS)]
+        sight = Sight(root, (root, *home()))
+        seeds = [ForkServer(sight=sight, seed=seed) for seed in range(RUNS)]
         sandboxes = [stack.enter_context(server) for server in seeds]
         for path in paths:
             try:

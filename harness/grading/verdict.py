@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from harness.agents.tool_call import Author
 from harness.agents.transcript import Stop
 from harness.grading.acceptance import Acceptance
-from harness.sandbox import Sandbox, Status, TestRun
+from harness.sandbox import Sandbox, Status, TestRun, Visible
 from harness.tasks.task import Bug, Limits, Task, digest
 
 ModelOutcome = Literal[
@@ -128,9 +128,9 @@ class Grader:
 
     def __init__(self, task: Task, sandbox: Sandbox, mutants: Mutants = no_mutants) -> None:
         self._task = task
-        self._sandbox = sandbox
+        self._sandbox = sandbox.seeing(Visible(task.packages, task.paths))
         self._mutants = mutants
-        self._acceptance = Acceptance(task, sandbox)
+        self._acceptance = Acceptance(task, self._sandbox)
         self._runs: dict[str, TestRun] = {}
 
     def generated(self, files: Files) -> TestRun | None:

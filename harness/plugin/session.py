@@ -22,6 +22,7 @@ from harness.plugin.test_runs import TestRuns
 from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.sandbox import fork_server
+from harness.sandbox.filesystem_view import Sight
 from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
 from harness.tasks.pair import REAL
 from harness.tasks.suite import Selection, Suite
@@ -84,7 +85,7 @@ class BenchmarkSession:
     @cached_property
     def test_runs(self) -> TestRuns:
         """Where this process executes test runs."""
-        return TestRuns(self.config, (self.root, *fork_server.home()), self._isolation)
+        return TestRuns(self.config, Sight(self.root, (self.root, *fork_server.home())), self._isolation)
 
     # --- options ----------------------------------------------------------------------------
 

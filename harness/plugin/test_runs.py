@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.sandbox import Sandbox, fork_server
+from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, Isolation, Probe
 from harness.sandbox.run_cache import CachedSandbox, RunCache, default_folder
 
@@ -30,18 +31,20 @@ class TestRuns:
 
     Args:
         config: Of this process.
-        hidden: Folders that the code under test must not read.
+        sight: What the code under test sees of the disk, and what not.
         isolation: Kinds of isolation to try.
     """
 
     __test__ = False
 
-    def __init__(self, config: pytest.Config, hidden: Sequence[Path], isolation: Sequence[Isolation]) -> None:
+    def __init__(self, config: pytest.Config, sight: Sight, isolation: Sequence[Isolation]) -> None:
         self.problem = self._temporary = ""
         self._input: dict[str, Any] = vars(config).get("workerinput", {}).get(KEY) or self._choose(config)
         folder, probe = self._input["folder"], Probe(**self._input["probe"])
         self._config = config
-        self._server = ForkServer(hidden=(*hidden, Path(folder)) if folder else hidden, isolation=isolation)
+        if folder:
+            sight = replace(sight, hidden=(*sight.hidden, Path(folder)))
+        self._server = ForkServer(sight=sight, isolation=isolation)
         self._cache = RunCache(Path(folder)) if folder else None
         self._cached = CachedSandbox(self._server, self._cache, probe) if self._cache else None
         self._counts = [0, 0]  # of the workers

@@ -97,6 +97,19 @@ class TestRun:
 
 
 @dataclass(frozen=True)
+class Visible:
+    """What the code of a task may import besides the standard library and pytest.
+
+    Attributes:
+        packages: Installed distributions, with what they require.
+        paths: Folders of the repository, relative to it; the code cannot write there.
+    """
+
+    packages: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class HiddenTests:
     """A test file that lies nowhere on the disk of a run. Its failures are reported without traceback.
 
@@ -111,6 +124,9 @@ class HiddenTests:
 
 class Sandbox(Protocol):
     """Runs tests on files."""
+
+    def seeing(self, visible: Visible) -> Sandbox:
+        """Return the sandbox whose runs see just that."""
 
     def run(
         self,

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from harness.sandbox import Visible
 from harness.sandbox.process import BOX, WORK, Refused
 
 # An existing folder that the new root is mounted on, in the sandbox's own view of the disk.
@@ -49,11 +51,35 @@ class View(TypedDict):
     steps: list[tuple[Kind, str, str]]
 
 
-def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
+@dataclass(frozen=True)
+class Sight:
+    """What runs see and what they do not.
+
+    Attributes:
+        root: The repository, to which the paths of ``visible`` are relative.
+        hidden: Folders to hide, where they lie inside of what is visible.
+        visible: What the code may import.
+    """
+
+    root: Path = Path()
+    hidden: tuple[Path, ...] = ()
+    visible: Visible = field(default_factory=Visible)
+
+    @property
+    def folders(self) -> list[str]:
+        """The real folders to import from."""
+        return [os.path.realpath(self.root / path) for path in self.visible.paths]
+
+
+NO_SIGHT = Sight()
+
+
+def view(packages: Iterable[str], hidden: Iterable[Path], paths: Iterable[str] = ()) -> View:
     """Return what a run may see of the disk.
 
     Args:
         packages: Installed distributions to import, with what they require; no others.
+        paths: Real folders to import from.
         hidden: Folders to hide, where they lie inside of what is visible.
     """
     prefixes = dict.fromkeys([sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix])
@@ -62,6 +88,7 @@ def view(packages: Iterable[str], hidden: Iterable[Path]) -> View:
     shown = {os.path.realpath(path) for path in named} | {
         place for each in with_requirements(packages) for place in _places(each)
     }
+    shown |= {*paths}
     masked = {os.path.realpath(path) for path in (*_library_folders(), *map(str, hidden))}
     kept = _outer_first(shown, masked)
     links = {path: os.path.realpath(path) for path in named if os.path.realpath(path) != path}

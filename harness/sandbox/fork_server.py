@@ -12,14 +12,14 @@ import secrets
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from harness.errors import SandboxError
-from harness.sandbox import HiddenTests, TestRun
-from harness.sandbox.filesystem_view import BEHIND, TMP, bubblewrap, view
+from harness.sandbox import HiddenTests, TestRun, Visible
+from harness.sandbox.filesystem_view import BEHIND, NO_SIGHT, TMP, Sight, bubblewrap, view
 from harness.sandbox.inner.isolation import remove
 from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
 from harness.tasks.task import Limits
@@ -49,7 +49,7 @@ class ForkServer:
     """A sandbox that forks each run from a warm process. Safe to share between threads: one run at a time.
 
     Args:
-        hidden: Folders that the code must not read, where they lie inside of what it may.
+        sight: What the code sees of the disk besides Python and pytest, and what not.
         warm: False: pytest starts anew for each run, in a new server. Slow; what ``True`` is compared to.
         isolation: Which kinds to try, in this order; ``none`` runs without.
         probe: Only find out which protections this machine gives.
@@ -59,15 +59,16 @@ class ForkServer:
     def __init__(
         self,
         *,
-        hidden: Iterable[Path] = (),
+        sight: Sight = NO_SIGHT,
         warm: bool = True,
         isolation: Sequence[Isolation] = ISOLATION_KINDS,
         probe: bool = False,
         seed: int = 0,
     ) -> None:
-        self.hidden = tuple(hidden)
+        self.sight = sight
         self.warm = warm
         self.seed = seed
+        self._others: dict[Visible, ForkServer] = {}
         self._only_probe = probe
         self._kinds = [each for each in isolation if each == "none" or sys.platform == "linux"]
         self._has_been_ready = False
@@ -92,6 +93,25 @@ class ForkServer:
             server.kill()
         with self._lock:
             self._end()
+            for other in self._others.values():
+                other.close()
+
+    def seeing(self, visible: Visible) -> ForkServer:
+        """See ``Sandbox.seeing``: a server of its own, since what is mounted stays. Closed with this one."""
+        if visible == self.sight.visible:
+            return self
+        with self._lock:
+            if visible not in self._others:
+                sight = replace(self.sight, visible=visible)
+                self._others[visible] = ForkServer(
+                    sight=sight, warm=self.warm, isolation=self._kinds, seed=self.seed
+                )
+            return self._others[visible]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The distributions that the code may import, with what they require."""
+        return (*PACKAGES, *self.sight.visible.packages)
 
     @property
     def probe(self) -> Probe:
@@ -134,6 +154,7 @@ class ForkServer:
             "only": sorted(hidden.only) if hidden and hidden.only is not None else None,
             "code": code_path,
             "seed": self.seed,
+            "paths": self.sight.folders,
         }
         with self._lock:
             try:
@@ -206,11 +227,11 @@ class ForkServer:
     def _start(self) -> Server:
         if self._server is None:
             kind = self._kinds[0]
-            sight = view(PACKAGES, self.hidden) if kind != "none" else None
-            plan = {"isolation": kind, "warm": self.warm, "probe": self._only_probe, **(sight or {})}
+            seen = view(self.packages, self.sight.hidden, self.sight.folders) if kind != "none" else None
+            plan = {"isolation": kind, "warm": self.warm, "probe": self._only_probe, **(seen or {})}
             command = program()
-            if sight and kind == "bubblewrap":
-                command = [*bubblewrap(sight, HERE / "inner"), *program(BEHIND)]
+            if seen and kind == "bubblewrap":
+                command = [*bubblewrap(seen, HERE / "inner"), *program(BEHIND)]
             self._server = Server(plan, command, self.seed)
         return self._server
 

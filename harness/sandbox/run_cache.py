@@ -32,9 +32,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.files import write_whole
 from harness.redact import leaks
-from harness.sandbox import HiddenTests, TestRun
+from harness.sandbox import HiddenTests, TestRun, Visible
 from harness.sandbox.filesystem_view import view, with_requirements
-from harness.sandbox.fork_server import PACKAGES, ForkServer, Probe
+from harness.sandbox.fork_server import ForkServer, Probe
 from harness.tasks.task import Limits
 
 KEPT = frozenset({"passed", "failed", "no_tests"})
@@ -142,8 +142,7 @@ class CachedSandbox:
     """A sandbox that executes a run only if it is not known.
 
     Attributes:
-        executed: How many runs were executed.
-        remembered: How many were not, because they were known.
+        counts: Of runs ``executed`` and ``remembered``, shared with the sandboxes that ``seeing`` makes.
 
     Args:
         server: Executes.
@@ -152,11 +151,30 @@ class CachedSandbox:
     """
 
     def __init__(self, server: ForkServer, cache: RunCache, probe: Probe) -> None:
-        self.executed = self.remembered = 0
+        self.counts = {"executed": 0, "remembered": 0}
         self._server = server
         self._cache = cache
         self._probe = probe
         self._lock = threading.Lock()  # the server takes one run at a time anyway
+
+    @property
+    def executed(self) -> int:
+        """How many runs were executed."""
+        return self.counts["executed"]
+
+    @property
+    def remembered(self) -> int:
+        """How many runs were not executed, because they were known."""
+        return self.counts["remembered"]
+
+    def seeing(self, visible: Visible) -> CachedSandbox:
+        """See ``Sandbox.seeing``."""
+        server = self._server.seeing(visible)
+        if server is self._server:
+            return self
+        other = CachedSandbox(server, self._cache, self._probe)
+        other.counts = self.counts
+        return other
 
     def run(
         self,
@@ -184,11 +202,11 @@ class CachedSandbox:
                     known = self._cache.get(key)  # another process may have had it under way
                     if known is None:
                         return self._execute(key, execute)
-            self.remembered += 1
+            self.counts["remembered"] += 1
             return known
 
     def _execute(self, key: str, execute: Callable[[], TestRun]) -> TestRun:
-        self.executed += 1
+        self.counts["executed"] += 1
         run = execute()
         if self._server.probe == self._probe:
             self._cache.put(key, run)
@@ -197,19 +215,31 @@ class CachedSandbox:
     @cached_property
     def _ground(self) -> str:
         """Digest of all that a run depends on besides its order."""
-        machine = os.uname()
+        machine, sight = os.uname(), self._server.sight
         return _digest(
             {
                 "sandbox": _sources(),
                 "python": [sys.version, sys.executable, platform.libc_ver()],
-                "packages": [[each.name, each.version] for each in with_requirements(PACKAGES)],
-                "disk": view(PACKAGES, self._server.hidden)["steps"],
+                "packages": [[each.name, each.version] for each in with_requirements(self._server.packages)],
+                "disk": view(self._server.packages, sight.hidden, sight.folders)["steps"],
+                "folders": [_files_of(folder) for folder in sight.folders],
                 "machine": [machine.sysname, machine.release, machine.machine, os.geteuid() == 0],
                 "probe": asdict(self._probe),
                 "seed": self._server.seed,
                 "warm": self._server.warm,
             }
         )
+
+
+def _files_of(folder: str) -> list[tuple[str, int, int, int]]:
+    """Return the state of each file below a folder: whatever changes one changes it, the time at least."""
+    found = []
+    for top, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            with suppress(OSError):
+                state = os.lstat(os.path.join(top, name))
+                found.append((os.path.join(top, name), state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+    return found
 
 
 def _own_file(path: Path) -> bytes:

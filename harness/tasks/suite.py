@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,10 @@ from harness.tasks import loader
 from harness.tasks.loader import SourceFile, near
 from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
 from harness.tasks.sources import load_tasks
+from harness.tasks.surroundings import complete
 from harness.tasks.task import Task
 from harness.tasks.trial import Trial
-from harness.tasks.yaml_lines import YamlFile
+from harness.tasks.yaml_lines import Place, YamlFile
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,11 @@ class Selection:
     paths: frozenset[Path] = frozenset()
 
 
+@dataclass(eq=False)
 class SuiteFile(YamlFile):
-    """A task file, or a source file of many tasks."""
+    """A task file, or a source file of many tasks, in the repository ``root``."""
+
+    root: Path = Path()
 
     @cached_property
     def is_source(self) -> bool:
@@ -45,8 +49,16 @@ class SuiteFile(YamlFile):
     def tasks(self) -> list[Task]:
         """Load one task from a task file, all from a source file."""
         if self.is_source:
-            return load_tasks(self.source, self.path.parent, self.display)
-        return [loader.parse_task(self)]
+            tasks = load_tasks(self.source, self.path.parent, self.display)
+        else:
+            tasks = [loader.parse_task(self)]
+        return [complete(task, self.path.parent, self.root, self._words(task)) for task in tasks]
+
+    def _words(self, task: Task) -> Callable[[Place, str], str]:
+        """Return what words a problem of a task: with its line, or with the task's id in a source."""
+        if self.is_source:
+            return lambda _, text: f"{self.display}: {task.id}: {text}"
+        return lambda place, text: self.document.problem(place, text).message
 
 
 @dataclass(eq=False)
@@ -70,7 +82,7 @@ class Suite:
     def file(self, path: Path) -> SuiteFile:
         """Return a task or source file, which is read once."""
         if path not in self._files:
-            self._files[path] = SuiteFile(path, self.display(path))
+            self._files[path] = SuiteFile(path, self.display(path), self.root)
         return self._files[path]
 
     def files(self) -> list[Path]:

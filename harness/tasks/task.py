@@ -20,6 +20,7 @@ TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconf
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
 Text = Annotated[str, Field(min_length=1)]
+Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=MAX_NAME)]
 
 
 class Value(BaseModel):
@@ -83,6 +84,16 @@ class Task(Value):
     code_file: Text = Field(description="The file that the coder is to write.")
     test_file: Text = Field(description="The pytest file that the tester is to write.")
     files: dict[str, str] = Field({}, description="Further files, laid into the workspace before the trial.")
+    files_from: dict[str, Text] = Field(
+        {},
+        description="Further such files, read from the disk: name in the workspace -> path beside this file.",
+    )
+    packages: tuple[Package, ...] = Field(
+        (), description="Installed distributions that the code may import, with what they require: [numpy]."
+    )
+    paths: tuple[Text, ...] = Field(
+        (), description="Folders of the repository from which the code may import, read-only: [src]."
+    )
     reference: Text = Field(description="A right solution; never shown to a model.")
     acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
     bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
@@ -119,6 +130,26 @@ class Task(Value):
                 raise ValueError(f"expected file names inside the workspace, got {name!r}")
         return files
 
+    @field_validator("files_from")
+    @classmethod
+    def _come_from_beside(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        for name, path in files.items():
+            if not is_safe_path(name):
+                raise ValueError(f"expected file names inside the workspace, got {name!r}")
+            if name in others.data.get("files", {}):
+                raise ValueError(f"expected {name!r} in files or in files_from, not in both")
+            if PurePosixPath(path).is_absolute():
+                raise ValueError(f"expected a path relative to this file, got {path!r}")
+        return files
+
+    @field_validator("paths")
+    @classmethod
+    def _are_folders_below_the_root(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not is_safe_path(path):
+                raise ValueError(f"expected folders of the repository, such as src, got {path!r}")
+        return paths
+
     @field_validator("bugs")
     @classmethod
     def _have_names_of_their_own(cls, bugs: tuple[Bug, ...]) -> tuple[Bug, ...]:
@@ -131,6 +162,7 @@ class Task(Value):
     def digest(self) -> str:
         """Hash of all that reaches a model: when it changes, a recording is of another task."""
         seen = {"spec", "code_file", "test_file", "files", "limits"}
+        seen |= {name for name in ("packages", "paths") if getattr(self, name)}
         return digest(self.model_dump(mode="json", include=seen))
 
 

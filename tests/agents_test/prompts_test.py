@@ -85,3 +85,13 @@ def test_prompts_are_plain_text(name):
     assert text.isascii()
     assert "\t" not in text
     assert not re.search(r" +$", text, re.MULTILINE)
+
+
+def test_the_system_prompts_name_what_may_be_imported():
+    """A task with packages says so to coder and tester; without any the prompts are those of before."""
+    plain = prompts.systems("anthropic", ())
+    assert plain == {"coder": prompts.CODER, "tester": prompts.TESTER}
+    for backend in ("anthropic", "claude-code"):
+        for text in prompts.systems(backend, ("numpy", "src")).values():
+            assert "numpy, src" in text
+            assert "only the standard" not in text

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SandboxError
+from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, protections
 from harness.tasks.task import Limits
 
@@ -385,7 +386,7 @@ def limits_for(status):
 @functools.cache
 def behind_bubblewrap():
     """The same for machines that allow namespaces to bubblewrap alone; None without bubblewrap."""
-    server = ForkServer(hidden=HIDDEN, isolation=("bubblewrap",))
+    server = ForkServer(sight=Sight(hidden=HIDDEN), isolation=("bubblewrap",))
     try:
         return server if server.protections else None
     except SandboxError:
@@ -395,12 +396,12 @@ def behind_bubblewrap():
 @functools.cache
 def warm():
     """The server that all programs meet, one after another; it ends with this process."""
-    return ForkServer(hidden=HIDDEN)
+    return ForkServer(sight=Sight(hidden=HIDDEN))
 
 
 def fresh():
     """A process of its own for each run, in which pytest starts anew."""
-    return ForkServer(hidden=HIDDEN, warm=False)
+    return ForkServer(sight=Sight(hidden=HIDDEN), warm=False)
 
 
 def processes_below(pid):

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.sandbox import HiddenTests, Test, TestRun, run_cache
-from harness.sandbox.fork_server import ForkServer, Probe, probe
+from harness.sandbox import HiddenTests, Test, TestRun, Visible, run_cache
+from harness.sandbox.filesystem_view import NO_SIGHT, Sight
+from harness.sandbox.fork_server import PACKAGES, ForkServer, Probe, probe
 from harness.sandbox.run_cache import CachedSandbox, RunCache
 from harness.tasks.task import Limits
 
@@ -27,7 +28,7 @@ class FakeServer:
     """A sandbox that notes what it executes."""
 
     def __init__(self, result=RAN, log=None, took_s=0.0):
-        self.hidden, self.warm, self.seed, self.probe = (), True, 0, PROBE
+        self.sight, self.packages, self.warm, self.seed, self.probe = NO_SIGHT, PACKAGES, True, 0, PROBE
         self.result, self.log, self.took_s, self.orders = result, log, took_s, []
 
     def run(self, *order, **more):
@@ -85,9 +86,11 @@ OTHER_MACHINE = {"sysname": "Linux", "release": "9.9", "machine": "z80"}
 GROUND = {
     "seed": lambda patch, server: setattr(server, "seed", 1),
     "a cold pytest": lambda patch, server: setattr(server, "warm", False),
-    "what is hidden": lambda patch, server: setattr(server, "hidden", (Path(os.__file__).parent / "json",)),
+    "what is hidden": lambda patch, server: setattr(
+        server, "sight", Sight(hidden=(Path(os.__file__).parent / "json",))
+    ),
     "Python": lambda patch, server: patch.setattr(sys, "version", "3.99"),
-    "the packages seen": lambda patch, server: patch.setattr(run_cache, "PACKAGES", ("pytest", "click")),
+    "the packages seen": lambda patch, server: setattr(server, "packages", ("pytest", "click")),
     "the sandbox": lambda patch, server: patch.setattr(run_cache, "_sources", lambda: "another version"),
     "the machine": lambda patch, server: patch.setattr(os, "uname", lambda: SimpleNamespace(**OTHER_MACHINE)),
 }
@@ -102,6 +105,24 @@ def test_whatever_a_run_stands_on_is_in_its_key(change, tmp_path, monkeypatch):
     sandbox = cached(tmp_path, server)
     run(sandbox)
     assert sandbox.executed == 1
+
+
+def test_a_change_in_a_folder_that_the_code_sees_is_another_ground(tmp_path):
+    """Runs of a task that sees a folder are kept, and executed again once a file of it has changed."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/own.py").write_text("x = 1\n")
+    server = FakeServer()
+    server.seeing = lambda visible: seen
+    seen = FakeServer()
+    seen.sight = Sight(root=tmp_path, visible=Visible(paths=("src",)))
+    outer = cached(tmp_path / "kept", server)
+    for _ in range(2):
+        run(outer.seeing(seen.sight.visible))
+    run(outer)
+    assert (outer.executed, outer.remembered, len(seen.orders)) == (2, 1, 1)
+    (tmp_path / "src/own.py").write_text("x = 2\n")
+    run(outer.seeing(seen.sight.visible))
+    assert len(seen.orders) == 2
 
 
 def test_other_protections_are_another_ground_and_a_surprise_is_not_kept(tmp_path):
@@ -260,7 +281,7 @@ def test_code_under_test_neither_reads_nor_writes_it():
     cache = RunCache(folder)
     try:
         (folder / "something").write_text("")
-        with ForkServer(hidden=(folder,)) as server:
+        with ForkServer(sight=Sight(hidden=(folder,))) as server:
             sandbox = CachedSandbox(server, cache, probe())
             files = {"test_x.py": SPY.format(str(folder))}
             first = sandbox.run(files, "test_x.py", Limits())

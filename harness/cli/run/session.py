@@ -18,6 +18,7 @@ from harness.grading.verdict import Grader
 from harness.results import report
 from harness.results.show import narrator
 from harness.runner import Setup, run_trial
+from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, home
 from harness.tasks import loader
 from harness.tasks.pair import Pair
@@ -79,7 +80,7 @@ def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) 
             files[event.path] = event.text
         narrate(event)
 
-    with ForkServer(hidden=home()) as sandbox:
+    with ForkServer(sight=Sight(hidden=home())) as sandbox:
         try:
             with tempfile.TemporaryDirectory(prefix="harness-run-") as scratch:
                 trial = Trial(task=task, pair=pair, epoch=1, source="harness run")

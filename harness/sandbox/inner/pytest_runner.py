@@ -147,7 +147,9 @@ class Runner:
         random.seed(order["seed"])
         tempfile.tempdir = None  # the warm-up has found one
         sys.argv = ["pytest", order["test"]]
-        sys.path += dict.fromkeys((order["folder"], import_root(order["folder"], order["test"])))
+        # Folders of the repository come first: the code must not stand in for what they hold.
+        folder = order["folder"]
+        sys.path += dict.fromkeys((*order["paths"], folder, import_root(folder, order["test"])))
         self.collector.start(report, order)
         code = self.in_session(self.session) if self.session else self.in_main(order)
         # Which tests failed stands in the rows; that some did (the tripwire always does) is no news.

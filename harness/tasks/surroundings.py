@@ -1,0 +1,92 @@
+"""What a task takes from round it: files beside it, folders of the repository, packages of the environment.
+
+All of it is checked when the task is loaded, so that what is missing is one line and no failing trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path, PurePosixPath
+
+from harness.errors import SpecError
+from harness.tasks.task import Task
+from harness.tasks.yaml_lines import Place
+
+MAX_FILE_BYTES = 500_000
+# Folders in which stands what models must not see, or what is no code.
+PRIVATE = ("benchmarks", "cassettes", "reports")
+
+
+def complete(task: Task, folder: Path, root: Path, problem: Callable[[Place, str], str]) -> Task:
+    """Return the task with the texts of ``files_from`` among its files.
+
+    Args:
+        task: The task.
+        folder: Where its file stands; ``files_from`` is relative to it.
+        root: The repository, to which ``paths`` are relative, and which nothing may lead out of.
+        problem: Words a problem at a place of the task.
+
+    Raises:
+        SpecError: Every file, folder and package that is missing or not to be used.
+    """
+    found, texts = list(_problems(task, folder, root)), {}
+    for name, given in task.files_from.items():
+        try:
+            texts[name] = _text(folder / given, root)
+        except ValueError as error:
+            found.append((("files_from", name), f"{given!r} {error}"))
+    if found:
+        raise SpecError([problem(place, f"{'.'.join(map(str, place))}: {text}") for place, text in found])
+    return task.model_copy(update={"files": {**task.files, **texts}}) if texts else task
+
+
+def _problems(task: Task, folder: Path, root: Path) -> Iterator[tuple[Place, str]]:
+    modules = {
+        name: PurePosixPath(name).parts[0].removesuffix(".py") for name in (task.code_file, task.test_file)
+    }
+    for number, name in enumerate(task.packages):
+        try:
+            files = distribution(name).files or ()
+        except PackageNotFoundError:
+            remedy = f"pip install {name}, and add it to what CI installs"
+            yield ("packages", number), f"{name!r} is not installed in this environment -> {remedy}"
+            continue
+        taken = {file.parts[0].removesuffix(".py") for file in files}
+        for own in sorted(taken & set(modules.values())):
+            yield ("packages", number), f"{name!r} has a module {own!r}, too: name the task's file otherwise"
+    for number, given in enumerate(task.paths):
+        place, path = ("paths", number), root / given
+        if not path.is_dir():
+            yield place, f"expected a folder of the repository, and there is no {given!r}"
+        elif not path.resolve().is_relative_to(root.resolve()):
+            yield place, f"{given!r} is a link that leads out of the repository"
+        elif any(_overlap(path.resolve(), private) for private in (folder.resolve(), *_private(root))):
+            yield place, f"{given!r} would show tasks or recordings to the code; name a folder of code alone"
+        else:
+            for own in sorted({each.stem for each in path.iterdir()} & set(modules.values())):
+                yield place, f"{given!r} has a module {own!r}, too: name the task's file otherwise"
+
+
+def _private(root: Path) -> list[Path]:
+    return [(root / name).resolve() for name in PRIVATE]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _text(path: Path, root: Path) -> str:
+    """Return the text of a file; raise ValueError, the end of a sentence about it, if it cannot be taken."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ValueError("leads out of the repository")
+    if not path.is_file():
+        raise ValueError("is no file beside the task's")
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f"has more than {MAX_FILE_BYTES} bytes")
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is no UTF-8 text") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
