@@ -19,6 +19,7 @@ from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin.collect import SourceFile, TaskFile
 from harness.plugin.reporting import Payloads, Reporter
 from harness.plugin.test_runs import TestRuns
+from harness.plugin.times import Times
 from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.sandbox import fork_server
@@ -87,6 +88,12 @@ class BenchmarkSession:
         """Where this process executes test runs."""
         return TestRuns(self.config, Sight(self.root, (self.root, *fork_server.home())), self._isolation)
 
+    @cached_property
+    def times(self) -> Times:
+        """How long trials took in earlier runs."""
+        kept = self.test_runs.kept
+        return Times(self.config.rootpath, kept and kept.with_name("times.json"))
+
     # --- options ----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -99,6 +106,8 @@ class BenchmarkSession:
         try:
             reporter = self._check_options()
             self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
+            if not self.is_worker:
+                self.config.pluginmanager.register(self.times, "harness-times")
         except HarnessError as error:
             raise pytest.UsageError(*str(error).splitlines()) from None
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
@@ -129,6 +138,15 @@ class BenchmarkSession:
             except SpecError:
                 continue  # reported where the file is collected
         return reporter
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Choose which worker runs which trial, unless --dist does."""
+        if not self.requested or config.getoption("dist") != "load":
+            return None
+        from harness.plugin.order import LongestFirst
+
+        return LongestFirst(config, log, self.times)
 
     def pytest_report_header(self) -> list[str] | None:
         """Say whether requests can leave this machine, and what holds back model-written code."""

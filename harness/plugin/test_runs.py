@@ -27,6 +27,7 @@ class TestRuns:
     """A pytest plugin, in the controlling process and in each worker.
 
     Attributes:
+        kept: The folder, where it is kept for later runs; known to the controlling process alone.
         problem: Why test runs are not remembered, or not until the next run; may be empty.
 
     Args:
@@ -39,6 +40,7 @@ class TestRuns:
 
     def __init__(self, config: pytest.Config, sight: Sight, isolation: Sequence[Isolation]) -> None:
         self.problem = self._temporary = ""
+        self.kept: Path | None = None
         self._input: dict[str, Any] = vars(config).get("workerinput", {}).get(KEY) or self._choose(config)
         folder, probe = self._input["folder"], Probe(**self._input["probe"])
         self._config = config
@@ -59,6 +61,7 @@ class TestRuns:
             try:
                 folder = default_folder()
                 RunCache(folder).close()
+                self.kept = folder
             except OSError as error:
                 folder = None
                 self.problem = f"test runs are remembered for this run only: {error}"
