@@ -18,7 +18,8 @@ import pytest
 from harness.sandbox import Sandbox, fork_server
 from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, Isolation, Probe
-from harness.sandbox.run_cache import CachedSandbox, RunCache, default_folder
+from harness.sandbox.run_cache import CachedSandbox, RunCache
+from harness.store import default_folder
 
 KEY = "harness-test-runs"
 
@@ -59,7 +60,7 @@ class TestRuns:
             self.problem = "no test run is remembered: nothing hides it from the code on this machine"
         elif not config.getoption("no_run_cache"):
             try:
-                folder = default_folder()
+                folder = default_folder("test-runs")
                 RunCache(folder).close()
                 self.kept = folder
             except OSError as error:

@@ -6,136 +6,54 @@ the packages that it sees, the sandbox and the protections that hold. All of tha
 Taken from here is only what came out by itself: a run that passed, failed, or found no tests. Timeouts, lack
 of memory and crashes may be the machine's doing, so they are executed each time, and so is what was forged.
 
-The folder belongs to one user and is hidden from the code under test; where nothing hides it (isolation
-``none``), nothing may be kept. Whatever in it is not whole, not named by its key or not this user's is
-passed over. **Not** covered: code whose result depends on the date, or on chance that no seed holds.
+The folder (``harness/store.py``) is hidden from the code under test; where nothing hides it (isolation
+``none``), nothing may be kept. **Not** covered: code whose result depends on the date, or on chance that no
+seed holds.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
-import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
-import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from harness.files import write_whole
 from harness.redact import leaks
 from harness.sandbox import HiddenTests, TestRun, Visible
 from harness.sandbox.filesystem_view import view, with_requirements
 from harness.sandbox.fork_server import ForkServer, Probe
+from harness.store import Store
 from harness.tasks.task import Limits
 
 KEPT = frozenset({"passed", "failed", "no_tests"})
-MAX_ENTRY, MAX_TOTAL = 1 << 20, 64 << 20  # bytes
-LOCK = ".lock"
+RUN = TypeAdapter(TestRun)
 
 
-def default_folder() -> Path:
-    """Return where runs are kept between runs: in the user's cache folder.
-
-    Raises:
-        OSError: Nobody knows where that is.
-    """
-    folder = platformdirs.user_cache_path("pair-harness") / "test-runs"
-    if not folder.is_absolute():
-        raise OSError("this user has no home folder")
-    return folder
-
-
-class _Entry(BaseModel):
-    """A kept run, with the key that it was kept under."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    key: str
-    run: TestRun
-
-
-class RunCache:
-    """Test runs by key, in a folder that processes share.
-
-    Args:
-        folder: Made where it is missing; made private where it is not.
-
-    Raises:
-        OSError: The folder cannot be used.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)  # fails where it is somebody else's
-        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-
-    def close(self) -> None:
-        """Let go of the folder; what waits for a run in another process goes on waiting for nothing."""
-        os.close(self._lock)
+class RunCache(Store):
+    """Test runs by key; see ``Store`` for their folder."""
 
     def get(self, key: str) -> TestRun | None:
-        """Return the run with this key, if it is here and whole."""
+        """Return the run with this key, if it is here, whole, and of a kind that may be taken."""
+        body = self.read(key)
         try:
-            text = _own_file(self.folder / key)
-            checksum, _, body = text.partition(b"\n")
-            if checksum.decode() != hashlib.sha256(body).hexdigest():
-                return None
-            entry = _Entry.model_validate_json(body)
-            os.utime(self.folder / key)  # the oldest go first
-        except (OSError, UnicodeError, ValidationError):
+            run = RUN.validate_json(body, strict=True) if body is not None else None
+        except ValidationError:
             return None
-        return entry.run if entry.key == key and entry.run.status in KEPT else None
+        return run if run and run.status in KEPT else None
 
     def put(self, key: str, run: TestRun) -> None:
-        """Keep a run, unless it is of a kind that is never taken, too long, or holds a secret."""
-        if run.status not in KEPT or any(leaks(asdict(run), os.environ)):
-            return
-        body = _Entry(key=key, run=run).model_dump_json()
-        if len(body) <= MAX_ENTRY:
-            checksum = hashlib.sha256(body.encode()).hexdigest()
-            with suppress(OSError):  # a full disk costs time, nothing else
-                write_whole(self.folder / key, f"{checksum}\n{body}")
-
-    @contextmanager
-    def one_at_a_time(self, key: str) -> Iterator[None]:
-        """Wait while another process executes the run with this key.
-
-        A lock of one byte, at a place that the key gives, ends with the process that holds it. Where the
-        disk has no locks, a run may be executed twice.
-        """
-        place = int(key[:15], 16)
-        with suppress(OSError):
-            fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, place)
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, place)
-
-    def prune(self, most: int = MAX_TOTAL) -> None:
-        """Remove what was not used for longest, until so many bytes are left."""
-        found = []
-        with suppress(OSError):
-            for each in os.scandir(self.folder):
-                with suppress(OSError):
-                    found.append((each.stat(follow_symlinks=False), each.path))
-        total = sum(status.st_size for status, _ in found)
-        for status, path in sorted(found, key=lambda each: each[0].st_mtime):
-            if total <= most:
-                return
-            if not path.endswith(LOCK):
-                with suppress(OSError):
-                    os.unlink(path)
-                    total -= status.st_size
+        """Keep a run, unless it is of a kind that is never taken, or holds a secret."""
+        if run.status in KEPT and not any(leaks(asdict(run), os.environ)):
+            self.write(key, RUN.dump_json(run).decode())
 
 
 class CachedSandbox:
@@ -155,6 +73,7 @@ class CachedSandbox:
         self._server = server
         self._cache = cache
         self._probe = probe
+        self._ground = ""
         self._lock = threading.Lock()  # the server takes one run at a time anyway
 
     @property
@@ -193,6 +112,7 @@ class CachedSandbox:
             "code": code_path,
             "hidden": hidden and [hidden.source, None if hidden.only is None else sorted(hidden.only)],
         }
+        self._ground = self._ground or ground(self._server, self._probe)
         key = _digest([self._ground, order])
         execute = partial(self._server.run, files, test_path, limits, code_path=code_path, hidden=hidden)
         with self._lock:
@@ -212,23 +132,31 @@ class CachedSandbox:
             self._cache.put(key, run)
         return run
 
-    @cached_property
-    def _ground(self) -> str:
-        """Digest of all that a run depends on besides its order."""
-        machine, sight = os.uname(), self._server.sight
-        return _digest(
-            {
-                "sandbox": _sources(),
-                "python": [sys.version, sys.executable, platform.libc_ver()],
-                "packages": [[each.name, each.version] for each in with_requirements(self._server.packages)],
-                "disk": view(self._server.packages, sight.hidden, sight.folders)["steps"],
-                "folders": [_files_of(folder) for folder in sight.folders],
-                "machine": [machine.sysname, machine.release, machine.machine, os.geteuid() == 0],
-                "probe": asdict(self._probe),
-                "seed": self._server.seed,
-                "warm": self._server.warm,
-            }
-        )
+
+def ground(server: ForkServer, probe: Probe) -> str:
+    """Digest of all that a run in this sandbox depends on besides its order."""
+    machine, sight = os.uname(), server.sight
+    return _digest(
+        {
+            "sandbox": digest_of_sources(Path(__file__).parent),
+            "python": [sys.version, sys.executable, platform.libc_ver()],
+            "packages": [[each.name, each.version] for each in with_requirements(server.packages)],
+            "disk": view(server.packages, sight.hidden, sight.folders)["steps"],
+            "folders": [_files_of(folder) for folder in sight.folders],
+            "machine": [machine.sysname, machine.release, machine.machine, os.geteuid() == 0],
+            "probe": asdict(probe),
+            "seed": server.seed,
+            "warm": server.warm,
+        }
+    )
+
+
+def digest_of_sources(folder: Path) -> str:
+    """Digest of the Python files in a folder of the harness: another version may judge otherwise."""
+    paths = sorted(folder.rglob("*.py"))
+    return _digest(
+        [[path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")] for path in paths]
+    )
 
 
 def _files_of(folder: str) -> list[tuple[str, int, int, int]]:
@@ -242,31 +170,6 @@ def _files_of(folder: str) -> list[tuple[str, int, int, int]]:
     return found
 
 
-def _own_file(path: Path) -> bytes:
-    """Read a plain file of this user.
-
-    Raises:
-        OSError: It is something else, or too long.
-    """
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        status = os.fstat(file.fileno())
-        if (
-            not stat.S_ISREG(status.st_mode)
-            or status.st_uid != os.geteuid()
-            or status.st_size > 2 * MAX_ENTRY
-        ):
-            raise OSError("not a kept run")
-        return file.read()
-
-
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sources() -> str:
-    """Digest of the sandbox's own code: another version may judge otherwise."""
-    here = Path(__file__).parent
-    return _digest(
-        [[str(path.relative_to(here)), path.read_text("utf-8")] for path in sorted(here.rglob("*.py"))]
-    )

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness import store
 from harness.sandbox import HiddenTests, Test, TestRun, Visible, run_cache
 from harness.sandbox.filesystem_view import NO_SIGHT, Sight
 from harness.sandbox.fork_server import PACKAGES, ForkServer, Probe, probe
@@ -50,7 +51,7 @@ def run(sandbox, **changes):
 
 
 def entries(folder):
-    return [path for path in folder.iterdir() if path.name != run_cache.LOCK]
+    return [path for path in folder.iterdir() if path.name != store.LOCK]
 
 
 def test_a_run_is_executed_once(tmp_path):
@@ -91,7 +92,7 @@ GROUND = {
     ),
     "Python": lambda patch, server: patch.setattr(sys, "version", "3.99"),
     "the packages seen": lambda patch, server: setattr(server, "packages", ("pytest", "click")),
-    "the sandbox": lambda patch, server: patch.setattr(run_cache, "_sources", lambda: "another version"),
+    "the sandbox": lambda patch, server: patch.setattr(run_cache, "digest_of_sources", lambda _: "other"),
     "the machine": lambda patch, server: patch.setattr(os, "uname", lambda: SimpleNamespace(**OTHER_MACHINE)),
 }
 
@@ -200,7 +201,7 @@ def test_a_damaged_or_foreign_entry_is_passed_over(damage, tmp_path):
 
 def test_an_entry_that_is_too_long_is_not_kept(tmp_path):
     """A model that prints megabytes does not fill the disk."""
-    sandbox = cached(tmp_path, FakeServer(replace(RAN, detail="x" * run_cache.MAX_ENTRY)))
+    sandbox = cached(tmp_path, FakeServer(replace(RAN, detail="x" * store.MAX_ENTRY)))
     run(sandbox)
     assert entries(tmp_path) == []
 
