@@ -12,13 +12,14 @@ from harness import __version__
 from harness.cli.cassettes import cassettes
 from harness.cli.console import OneLineErrors
 from harness.cli.doctor import doctor
+from harness.cli.init import init
 from harness.cli.letta import letta, models
 from harness.cli.local import down, status, up
 from harness.cli.reports import compare, report, show, view
 from harness.cli.run.command import run
 from harness.cli.task_files import new, schema, validate
 
-FILES = [new, schema, validate, cassettes]
+FILES = [init, new, schema, validate, cassettes]
 LIVE = [doctor, down, letta, models, run, status, up]
 RUNS = [compare, report, show, view]
 

@@ -50,8 +50,15 @@ def write_task(name: str, folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     if any(folder.rglob(path.name)):
         raise UsageError(f"there is a task {name} already in {folder}", remedy="choose another name")
-    write_whole(path, TEMPLATE.read_text(encoding="utf-8").replace("my_task", name))
+    schemas = "schemas/task.schema.json" if (folder / "schemas").is_dir() else "task.schema.json"
+    write_whole(path, task_text(name, schemas))
     return path
+
+
+def task_text(name: str, schema: str) -> str:
+    """Return a task file to start from; ``schema`` is where editors find the schema, seen from the file."""
+    text = TEMPLATE.read_text(encoding="utf-8").replace("my_task", name)
+    return text.replace("$schema=task.schema.json", f"$schema={schema}")
 
 
 @click.command()

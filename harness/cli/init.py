@@ -1,0 +1,122 @@
+"""``harness init``: what a repository needs for its first trial. Asks nothing, overwrites nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from shlex import quote
+
+import click
+
+from harness import __version__
+from harness.cli.console import say
+from harness.cli.task_files import task_text
+
+BENCHMARKS = Path("benchmarks")
+PACKAGE = "pair-harness"
+FIRST_TASK = "reverse_words"
+WORKFLOWS = Path(".github/workflows")
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "dev-requirements.txt", "requirements/dev.txt")
+
+
+@click.command()
+def init() -> None:
+    """Write what a first trial needs: pairs, a task, schemas for editors and a workflow for CI.
+
+    Into the current folder; what is there already is kept. Nothing is asked, run or installed.
+    """
+    from harness.errors import UsageError
+    from harness.files import write_whole
+
+    root = Path()
+    for path, text in files(root).items():
+        try:
+            if os.path.lexists(path):
+                say(f"kept   {path.as_posix()}")
+                continue
+            write_whole(path, text)
+        except OSError as error:
+            raise UsageError(f"{path.as_posix()}: cannot be written: {error.strerror}") from None
+        say(f"wrote  {path.as_posix()}")
+    pair = quote(first_pair(root))
+    say(
+        "next:",
+        "  harness validate",
+        f"  pytest benchmarks --record=once --pair {pair}",
+        "  pytest benchmarks -n 2",
+    )
+
+
+def files(root: Path) -> dict[Path, str]:
+    """Return what there should be: path -> text. A suite that has tasks gets no further one."""
+    from harness.cli.task_files import schemas
+    from harness.tasks.suite import Selection, Suite
+
+    here = Path(__file__).parent
+    wanted = {root / BENCHMARKS / "pairs.yaml": (here / "my_pairs.yaml").read_text("utf-8")}
+    suite = Suite(root / BENCHMARKS, root, Selection(), {})
+    if not suite.files() and not suite.sources():
+        path = root / BENCHMARKS / f"{FIRST_TASK}.yaml"
+        wanted[path] = task_text(FIRST_TASK, "schemas/task.schema.json")
+    for name, schema in schemas().items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        wanted[root / BENCHMARKS / "schemas" / name] = text
+    wanted[root / "reports" / ".gitignore"] = "# Reports are made anew from recordings.\n*\n!.gitignore\n"
+    if (root / ".github").is_dir() or not (root / ".gitlab-ci.yml").exists():
+        wanted[root / WORKFLOWS / "benchmarks.yml"] = workflow(root)
+    return wanted
+
+
+def workflow(root: Path) -> str:
+    """Return a workflow that installs what this repository has, and replays."""
+    template = Path(__file__).with_name("my_workflow.yml").read_text("utf-8")
+    install = "\n".join(f"      - run: {command}" for command in install_commands(root))
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return template.replace("PYTHON", python).replace("INSTALL", install)
+
+
+def install_commands(root: Path) -> Iterator[str]:
+    """Yield what installs the repository's own requirements, itself, and the harness."""
+    for name in REQUIREMENTS:
+        if (root / name).is_file():
+            yield f"pip install -r {name}"
+    if is_package(root):
+        yield "pip install -e ."
+    yield f"pip install {quote(requirement())}"
+
+
+def is_package(root: Path) -> bool:
+    """Return True if pip can install the repository; a pyproject.toml may only hold settings of tools."""
+    if (root / "setup.py").is_file():
+        return True
+    try:
+        settings = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "project" in settings or "build-system" in settings
+
+
+def requirement() -> str:
+    """Return what pip has to be given for this version of the harness, from where it came (PEP 610)."""
+    try:
+        origin = json.loads(distribution(PACKAGE).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        return f"{PACKAGE} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
+    return f"{PACKAGE}=={__version__}"
+
+
+def first_pair(root: Path) -> str:
+    """Return a pair to begin with: ``demo``, or of a pairs file that was there the first."""
+    from harness.tasks.loader import PAIRS_FILE, load_pairs
+
+    path = root / BENCHMARKS / PAIRS_FILE
+    pairs = load_pairs(path, path.as_posix())
+    return "demo" if "demo" in pairs else next(iter(pairs))

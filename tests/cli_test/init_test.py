@@ -1,0 +1,159 @@
+"""``harness init``: an empty repository has its first recorded result without a server or a key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from harness import __version__
+from harness.cli import init as init_module
+from harness.cli.main import main
+from harness.cli.task_files import schemas
+from harness.grading.validate import proof
+from harness.runner import Setup, run_trial
+from harness.tasks.suite import Selection, Suite
+
+NEXT = "next:\n  harness validate\n  pytest benchmarks --record=once --pair {}\n  pytest benchmarks -n 2\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty repository, the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def init() -> Result:
+    return CliRunner().invoke(main, ["init"])
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_empty_repository_gets_a_suite_that_records_and_replays(repository, sandbox) -> None:
+    """The task is right; the demo pair solves it with an empty environment, live and from the recording."""
+    result = init()
+    assert (result.exit_code, result.output.endswith(NEXT.format("demo"))) == (0, True), result.output
+    suite = Suite(repository / "benchmarks", repository, Selection(), {})
+    (path,) = suite.files()
+    (trial,) = suite.trials(path)
+    assert trial.pair.name == "demo"
+    assert proof(trial.task, [sandbox]).problems == []
+    setup = Setup(repository, sandbox, "once", environment={})
+    outcomes = [run_trial(trial, each).record for each in (setup, replace(setup, mode="none"))]
+    assert [(each.mode, each.outcome) for each in outcomes] == [("record", "solved"), ("replay", "solved")]
+
+
+def test_the_pair_of_claude_needs_nothing_but_an_endpoint(repository, recording, claude, letta) -> None:
+    """It is run where it is named, and asks the Messages API alone."""
+    init()
+    suite = Suite(repository / "benchmarks", repository, Selection(pairs=("haiku",)), {})
+    (trial,) = suite.trials(suite.files()[0])
+    claude.code, claude.tests = trial.task.reference, trial.task.acceptance
+    assert run_trial(trial, replace(recording, root=repository)).record.outcome == "solved"
+    assert (len(claude.requests), letta.requests) == (2, [])
+
+
+def test_what_is_there_is_kept(repository) -> None:
+    """A second time nothing changes; a file, a link to nowhere and a suite with tasks stay as they are."""
+    (repository / "benchmarks").mkdir()
+    pairs = "pairs:\n  ours: {orchestrator: {model: direct}, coder: oracle, backend: mock}\n"
+    (repository / "benchmarks/pairs.yaml").write_text(pairs)
+    (repository / "benchmarks/own.yaml").write_text("title: ours\nacceptance: x\n")
+    (repository / "reports").mkdir()
+    (repository / "reports/.gitignore").symlink_to("nowhere")
+    first = init()
+    assert first.output.endswith(NEXT.format("ours"))
+    before = written(repository)
+    assert before["benchmarks/pairs.yaml"].decode() == pairs
+    assert "benchmarks/reverse_words.yaml" not in before
+    assert not (repository / "reports/nowhere").exists()
+    second = init()
+    assert written(repository) == before
+    assert "wrote" not in second.output
+
+
+def test_editors_find_the_schemas(repository) -> None:
+    """Each file names its schema by a path that is there, also a task that is made afterwards."""
+    init()
+    CliRunner().invoke(main, ["new", "task", "later"])
+    for name in ("pairs.yaml", "reverse_words.yaml", "later.yaml"):
+        first = (repository / "benchmarks" / name).read_text().splitlines()[0]
+        assert (repository / "benchmarks" / first.partition("$schema=")[2]).is_file()
+    assert {path.name for path in (repository / "benchmarks/schemas").iterdir()} == set(schemas())
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, []),
+        ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, []),
+        ({"pyproject.toml": "not toml ["}, []),
+        ({"pyproject.toml": "[project]\nname = 'x'\n"}, ["pip install -e ."]),
+        ({"setup.py": ""}, ["pip install -e ."]),
+        (
+            {"requirements.txt": "numpy\n", "pyproject.toml": "[project]\nname = 'x'\n"},
+            ["pip install -r requirements.txt", "pip install -e ."],
+        ),
+    ],
+)
+def test_the_workflow_installs_what_the_repository_has(repository, files, expected) -> None:
+    """Its own requirements and itself, where there are any; then the harness, and no Makefile of ours."""
+    for name, text in files.items():
+        (repository / name).write_text(text)
+    init()
+    steps = yaml.safe_load((repository / ".github/workflows/benchmarks.yml").read_text())["jobs"]["replay"][
+        "steps"
+    ]
+    commands = [step["run"] for step in steps if "run" in step]
+    *own, harness = commands[: commands.index("harness validate")]
+    assert own == expected
+    assert harness.startswith("pip install ")
+    assert "pair-harness" in harness
+    assert commands[-2:] == ["harness cassettes check", "pytest benchmarks -n 2"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (None, f"pair-harness=={__version__}"),
+        ('{"url": "file:///home/me/harness", "dir_info": {}}', f"pair-harness=={__version__}"),
+        (
+            '{"url": "https://example.org/h.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            "pair-harness @ git+https://example.org/h.git@abc",
+        ),
+    ],
+)
+def test_the_workflow_installs_the_harness_from_where_it_came(origin, expected, monkeypatch) -> None:
+    """From a repository if it was installed from one; never from a folder of somebody's machine."""
+
+    class Installed:
+        @staticmethod
+        def read_text(name):
+            assert name == "direct_url.json"
+            return origin
+
+    monkeypatch.setattr(init_module, "distribution", lambda _: Installed)
+    assert init_module.requirement() == expected
+
+
+def test_a_repository_on_gitlab_gets_no_workflow_of_github(repository) -> None:
+    """Nobody would read it there."""
+    (repository / ".gitlab-ci.yml").write_text("")
+    init()
+    assert not (repository / ".github").exists()
+
+
+def test_a_file_in_the_way_is_one_line(repository) -> None:
+    """No traceback where benchmarks is a file."""
+    (repository / "benchmarks").write_text("")
+    result = init()
+    assert result.exit_code == 2
+    assert result.output.startswith("error: benchmarks/pairs.yaml: cannot be written: ")
+    assert result.output.count("\n") == 1
