@@ -33,6 +33,7 @@ from harness.backends.retries import Transport
 from harness.cassette import offline, record_replay, staleness
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import Cassette, load, save
+from harness.cassette.review import save_or_keep
 from harness.errors import ApiError, HarnessError
 from harness.grading.feedback import feedback
 from harness.grading.verdict import Attempt, Grader, Mutants, no_mutants
@@ -62,6 +63,7 @@ class Setup:
         transport: Makes what sends a trial's requests.
         mutants: Gives further known bugs of a task, to grade testers on.
         graders: One for each task so far.
+        keeps_unsaved: Whether a recording that is refused waits for a review.
     """
 
     root: Path
@@ -72,6 +74,7 @@ class Setup:
     transport: Callable[[], Transport] = Transport
     mutants: Mutants = no_mutants
     graders: dict[str, Grader] = field(default_factory=dict, repr=False)
+    keeps_unsaved: bool = True
 
     def grader(self, task: Task) -> Grader:
         """Return the grader of a task; the same for all its trials, so that nothing is run twice."""
@@ -246,7 +249,8 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         recorded={**facts, "outcome": row.outcome},
         exchanges=recording.exchanges,
     )
-    save(cassette, setup.path(trial), trial.cassette_path)
+    write = save_or_keep if setup.keeps_unsaved else save
+    write(cassette, setup.path(trial), trial.cassette_path)
     return row, transcript
 
 

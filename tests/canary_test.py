@@ -122,6 +122,7 @@ LOUD = ("-v", "-s", "-rA", "--showlocals", "--log-level=DEBUG", "--log-file=run.
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository after ``pytest benchmarks --record=once`` on the leaky stand-ins."""
     root = tmp_path_factory.mktemp("canary")
+    (root / ".git").mkdir()
     (root / "benchmarks").mkdir()
     (root / "pytest.ini").write_text("[pytest]\njunit_logging = all\n")
     (root / "benchmarks/pairs.yaml").write_text(PAIRS)
@@ -130,7 +131,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / f"benchmarks/{name}.yaml").write_text(TASK.format(more=more))
     with LeakyLetta().running() as letta, LeakyClaude().running() as claude:
         urls = {"LETTA_BASE_URL": letta.url, "ANTHROPIC_BASE_URL": claude.url}
-        _record(root, {**os.environ, **ENVIRONMENT, **urls})
+        home = {"HARNESS_HOME": str(tmp_path_factory.mktemp("home"))}
+        _record(root, {**os.environ, **ENVIRONMENT, **urls, **home})
         for fake, key in ((letta, LETTA), (claude, ANTHROPIC)):
             assert any(key in value for each in fake.headers for value in each.values()), "it was sent"
     return root
@@ -222,6 +224,14 @@ def test_a_refused_recording_is_not_lost(root, task) -> None:
     assert "def add" in kept["files"]["add.py"]
     assert "def test_add" in kept["files"]["test_add.py"]
     assert redact.SECRET in json.dumps(kept)
+
+
+def test_a_refused_recording_waits_where_nobody_else_reads_it(root) -> None:
+    """One for each trial that was refused, with mode 0600 and outside of the repository."""
+    waiting = sorted(root.parent.glob("home0/unsaved/*.json"))
+    assert len(waiting) == sum(row["outcome"] == "unsafe_cassette" for row in rows(root).values()) == 4
+    assert {path.stat().st_mode & 0o777 for path in waiting} == {0o600}
+    assert any(ANTHROPIC in path.read_text() for path in waiting)
 
 
 @pytest.mark.parametrize("kind", SHAPES)

@@ -29,6 +29,7 @@ from harness.cassette.encoding import Row, Strict, bounded, decode, encode, expl
 from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, parse_body, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
+from harness.redact import allowed
 
 FORMAT = 1
 MAX_BYTES = 16_000_000  # a 60-turn loop takes 0.4 million
@@ -181,7 +182,7 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
         UnsafeCassette: It holds what looks like a secret; names the place and the kind, not the value.
         CassetteError: It could not be read back: it is larger than what is read, or has odd values.
     """
-    found = leaks(cassette)
+    found = leaks(cassette, allowed.load(allow_folder(path)))
     if found:
         remedy = "keep secrets out of prompts and answers, or rename the variable if it is none"
         raise UnsafeCassette(f"{display}: not written, it would hold {first_of(found)}", remedy=remedy)
@@ -215,12 +216,22 @@ def dumps(cassette: Cassette) -> str:
     return text
 
 
+def parse(text: str) -> Cassette:
+    """Return the cassette that stands in a text of ``dumps``; raise ValueError if there is none."""
+    return _parse(text.encode("utf-8", "surrogatepass"), "", "")[0]
+
+
+def allow_folder(path: Path) -> Path:
+    """Return the folder of all cassettes, where the allow-list stands: pair, task and epoch are below it."""
+    return path.absolute().parents[2]
+
+
 def first_of(found: list[str]) -> str:
     """Name the first three things that were found, and how many more."""
     return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
-def leaks(cassette: Cassette) -> list[str]:
+def leaks(cassette: Cassette, known: redact.Allowed = allowed.NOTHING) -> list[str]:
     """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``."""
 
     def readable(raw: bytes) -> Any:
@@ -232,4 +243,4 @@ def leaks(cassette: Cassette) -> list[str]:
         for each in cassette.exchanges
     ]
     content = {**vars(cassette), "exchanges": exchanges}
-    return sorted(set(islice(redact.leaks(content, os.environ), MAX_LEAKS)))
+    return sorted(set(islice(redact.leaks(content, os.environ, known), MAX_LEAKS)))

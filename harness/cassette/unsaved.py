@@ -36,6 +36,7 @@ class Unsaved:
         at: When it was recorded, in ISO 8601.
         found: What was found in it, one line for each, without secrets.
         text: What was to be written.
+        hashes: SHA-256 of each text in it that looks like a secret.
         path: The file that it waits in; empty until it is kept.
     """
 
@@ -46,6 +47,7 @@ class Unsaved:
     at: str
     found: tuple[str, ...]
     text: str
+    hashes: tuple[str, ...] = ()
     path: str = ""
 
 
@@ -58,8 +60,8 @@ def folder() -> Path:
     return Path(platformdirs.user_cache_dir("pair-harness")).resolve() / "unsaved"
 
 
-def keep(
-    target: Path, text: str, why: Literal["secret", "replay"], at: str, found: Sequence[str]
+def keep(  # noqa: PLR0913  (the fields of ``Unsaved``)
+    target: Path, text: str, why: Reason, at: str, found: Sequence[str], *, hashes: Sequence[str] = ()
 ) -> Path | None:
     """Keep a recording, in place of an earlier one of its trial; return its file, None if it cannot be kept.
 
@@ -70,7 +72,7 @@ def keep(
     if home.is_relative_to(repository.resolve()):
         return None
     path = home / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.json"
-    recording = Unsaved(str(target), why, at, tuple(found), text)
+    recording = Unsaved(str(target), why, at, tuple(found), text, tuple(hashes))
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.chmod(0o700)

@@ -1,4 +1,4 @@
-"""``harness cassettes``: list, show, check, compare and prune recordings."""
+"""``harness cassettes``: list, show, check, compare, review and prune recordings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.cli.console import say
 
 @click.group()
 def cassettes() -> None:
-    """Look after the recordings in cassettes/: list, show, check, diff, prune.
+    """Look after the recordings in cassettes/: list, show, check, diff, prune, refused, accept.
 
     All from the files alone. Whether a cassette still plays is what `pytest benchmarks` checks.
     """
@@ -145,6 +145,65 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
         say(f"remove {display_path(path)}: an empty folder")
     more = "" if delete or not files else "; --delete removes them"
     click.echo(f"{len(files)} files {'removed' if delete else 'to remove'}{more}")
+
+
+@cassettes.command("refused")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--discard", is_flag=True, help="Remove them. What was paid for is lost.")
+def cassettes_refused(names: tuple[str, ...], discard: bool) -> None:
+    """Show recordings that were not saved: what in them looks like a secret, and what stands around it.
+
+    They wait in the user's cache folder (or HARNESS_HOME), outside of the repository, readable by you alone.
+    NAME is a part of the cassette's path; default: all. `harness cassettes accept` saves one that holds none.
+
+    Exit code: 0 none waits, or they were discarded, 1 some wait, 2 a wrong argument.
+    """
+    from harness.cassette import unsaved
+    from harness.cassette.audit.cassette_files import display_path
+    from harness.cassette.review import refused, review
+    from harness.errors import UsageError
+
+    waiting = refused(names)
+    for each in waiting:
+        if discard:
+            unsaved.discard(each)
+            say(f"discarded {display_path(Path(each.target))}")
+            continue
+        say(f"{display_path(Path(each.target))}, recorded {each.at}")
+        if each.why == "replay":
+            say("  it would not replay:", *(f"  {line}" for line in each.found))
+            continue
+        try:
+            for suspect in review(each, os.environ):
+                say(f"  {suspect.where}", f"    {suspect.context}")
+        except UsageError as error:
+            say(f"  {error}")
+    if not discard:
+        click.echo(f"{len(waiting)} recordings wait")
+    sys.exit(1 if waiting and not discard else 0)
+
+
+@cassettes.command("accept")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--reason", required=True, help="Why it is no secret, for whoever reviews the repository.")
+def cassettes_accept(names: tuple[str, ...], reason: str) -> None:
+    """Save recordings that were refused for what is no secret, without recording them again.
+
+    What was found is added to cassettes/allowed-secrets.toml, by its hash and with the reason; review that
+    file and the cassette like code. NAME is a part of the cassette's path. See it first: `harness cassettes
+    refused NAME`.
+    """
+    from harness.cassette.audit.cassette_files import display_path
+    from harness.cassette.review import accept, folder_of, refused
+    from harness.errors import UsageError
+    from harness.redact.allowed import NAME
+
+    if not reason.strip():
+        raise UsageError("--reason is empty", remedy="say why it is no secret")
+    for each in refused(names):
+        added = accept(each, reason.strip(), os.environ)
+        listed = display_path(folder_of(each) / NAME)
+        say(f"saved {display_path(Path(each.target))}; {added} entries added to {listed}")
 
 
 def load_named(name: str, folder: Path) -> Any:

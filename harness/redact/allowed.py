@@ -109,7 +109,8 @@ def _checked(entry: object, place: str) -> str | re.Pattern[str]:
 
 def entries(secrets: dict[str, str], reason: str) -> str:
     """Return the text of entries to add: hash of a secret -> what was found there."""
+    reason = json.dumps(reason, ensure_ascii=False)
     return "".join(
-        f"\n[[allow]]  # {found}\nsha256 = {json.dumps(hashed)}\nreason = {json.dumps(reason)}\n"
+        f'\n[[allow]]  # {found}\nsha256 = "{hashed}"\nreason = {reason}\n'
         for hashed, found in sorted(secrets.items(), key=lambda each: each[1])
     )

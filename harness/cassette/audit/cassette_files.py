@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import CassetteError, UsageError
+from harness.redact import allowed
 from harness.terminal import one_line
 
 SLUG = re.compile(r"(?:[A-Za-z0-9%][A-Za-z0-9._+~%-]{0,119}/){2}[1-9]\d{0,5}")
 # Files that repositories keep in such a folder, never pruned.
-KEPT = frozenset({".gitattributes", ".gitignore", ".gitkeep", "README.md"})
+KEPT = frozenset({".gitattributes", ".gitignore", ".gitkeep", "README.md", allowed.NAME})
 
 
 @dataclass(frozen=True)

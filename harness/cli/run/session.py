@@ -84,7 +84,8 @@ def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) 
         try:
             with tempfile.TemporaryDirectory(prefix="harness-run-") as scratch:
                 trial = Trial(task=task, pair=pair, epoch=1, source="harness run")
-                result = run_trial(trial, Setup(Path(scratch), sandbox, "all", environment), watch)
+                setup = Setup(Path(scratch), sandbox, "all", environment, keeps_unsaved=False)
+                result = run_trial(trial, setup, watch)
             files, transcript = dict(result.files), result.transcript
             # That the recording would hold a secret is no matter: it is thrown away.
             if result.error is not None and not isinstance(result.error, UnsafeCassette):
