@@ -23,7 +23,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-live: env  ## what the embedded live stack needs; compiles llama.cpp (minutes)
+live: env  ## what the embedded live stack needs
 	$(BIN)/pip install --quiet -r constraints-live.txt
 
 claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to its limits

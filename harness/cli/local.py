@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -23,12 +24,43 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
     "postgresql://user:password@host:5432/database. Or set HARNESS_POSTGRES.",
 )
 @click.option(
+    "--models",
+    "names",
+    metavar="NAME,...",
+    default="",
+    help="Fetch these models of the catalogue unless they are there: smollm2-135m-instruct (98 MB, the "
+    "default), qwen2.5-coder-0.5b (491 MB), qwen2.5-coder-1.5b (1117 MB). All ever fetched are served.",
+)
+@click.option(
+    "--model",
+    "own",
+    metavar="NAME=PATH.gguf",
+    multiple=True,
+    help="Serve a GGUF of yours too, under this name; repeatable.",
+)
+@click.option(
+    "--llama-server",
+    type=click.Path(exists=True, dir_okay=False, executable=True, resolve_path=True, path_type=Path),
+    help="A llama-server of yours in place of the built-in one: for a graphics card, say.",
+)
+@click.option(
     "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
 )
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
-def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool) -> None:
-    """Start the embedded live stack: PostgreSQL, Letta and a small local model. Needs no key."""
+def up(  # noqa: PLR0913  (one for each option)
+    *,
+    letta_port: int,
+    model_port: int,
+    url: str | None,
+    names: str,
+    own: tuple[str, ...],
+    llama_server: Path | None,
+    reset: bool,
+    yes: bool,
+) -> None:
+    """Start the embedded live stack: PostgreSQL, Letta and small local models. Needs no key."""
     from harness.errors import UsageError
+    from harness.local.stack.catalogue import parse_names, parse_own
     from harness.local.stack.components import StackOptions
     from harness.local.stack.external_postgres import parse
     from harness.local.stack.home import find_home
@@ -39,7 +71,15 @@ def up(letta_port: int, model_port: int, url: str | None, reset: bool, yes: bool
             "--reset empties the embedded database, never one of yours",
             remedy="give --postgres an empty database",
         )
-    options = StackOptions(letta_port, model_port, parse(url) if url else None, reset=reset)
+    options = StackOptions(
+        letta_port=letta_port,
+        model_port=model_port,
+        postgres=parse(url) if url else None,
+        reset=reset,
+        models=parse_names(names),
+        own_models=parse_own(own),
+        llama_server=llama_server,
+    )
     if reset and not yes:
         click.confirm(SURE.format(path=find_home().pgdata), abort=True)
     say(*start(options, say).lines())

@@ -1,10 +1,11 @@
 """The Anthropic-compatible API: messages, whole or streamed.
 
 Covered: system and message content as a string or text blocks, a prefilled last assistant message, stop
-sequences, max tokens, temperature, streaming (at once, when the answer is whole), and one tool, Claude
-Code's ``Write``. The model is too small to call it, so a fixed policy does: the code in the model's answer to
-``Write the file NAME.`` becomes one call, and after the tool's result the turn ends. Not covered: other
-tools, images, thinking, prompt caching (the token counts of which are 0).
+sequences, max tokens, temperature, a seed (which Claude has not; by default 0), streaming (at once, when the
+answer is whole), and one tool, Claude Code's ``Write``. The models are too small to call it, so a fixed
+policy does: the code in the model's answer to ``Write the file NAME.`` becomes one call, and after the tool's
+result the turn ends. Not covered: other tools, images, thinking, prompt caching (the token counts of which
+are 0: they would depend on what was asked before).
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from harness.agents.code_blocks import extract_code
 from harness.local.models import requests
-from harness.local.models.chat import NO_MODEL, Completion, Message, RequestError, TextModel, UnknownModel
-from harness.local.models.requests import SMOLLM, TextBlock
+from harness.local.models.chat import (
+    NO_MODEL,
+    Completion,
+    EngineFailure,
+    Message,
+    RequestError,
+    TextModel,
+    UnknownModel,
+)
+from harness.local.models.requests import TextBlock
 
 WRITE = "Write"
 REQUESTED_FILE = re.compile(r"Write the (?:test )?file ([\w./-]*\w\.py)\b")
@@ -61,16 +70,16 @@ class MessagesRequest(requests.RequestBody):
     messages: Annotated[list[InputMessage], Field(min_length=1)]
     system: requests.TextBlocks | None = None
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
+    seed: NonNegativeInt = 0
     stream: bool | None = None
     tools: list[ToolOffer] | None = None
 
 
-def answer(body: Any, model: TextModel) -> dict[str, Any]:
+def answer(body: Any, models: Mapping[str, TextModel]) -> dict[str, Any]:
     """Answer one request; raise RequestError if it is malformed, not covered, too long or names no model."""
     request = requests.parse(MessagesRequest, body)
     prompt = _prompt(request)
-    if request.model != SMOLLM:
-        raise UnknownModel(request.model)
+    model = models[request.model]
     blocks = [block for message in request.messages for block in message.content]
     results = [block for block in blocks if block.type == "tool_result"]
     if results:
@@ -88,6 +97,8 @@ def error(problem: RequestError) -> dict[str, Any]:
     details = {"type": "invalid_request_error", "message": str(problem)}
     if isinstance(problem, UnknownModel):
         details = {"type": "not_found_error", "message": f"model: {problem}"}
+    elif isinstance(problem, EngineFailure):
+        details["type"] = "api_error"
     return {"type": "error", "error": details}
 
 
@@ -123,7 +134,7 @@ def _message(body: Any, made: Completion, block: dict[str, Any]) -> dict[str, An
         "id": f"msg_{requests.digest(body)}",
         "type": "message",
         "role": "assistant",
-        "model": SMOLLM,
+        "model": body["model"],
         "content": [block],
         "stop_reason": "tool_use" if block["type"] == "tool_use" else STOP_REASONS[made.finish],
         "stop_sequence": made.stop_sequence,

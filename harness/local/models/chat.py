@@ -53,12 +53,15 @@ class Tool:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to decode. Temperature 0 is greedy and the default, so that answers are reproducible."""
+    """How to decode. Temperature 0 is greedy and the default.
+
+    Without a ``seed`` the answer is a sample like no other; with one it depends on the request alone.
+    """
 
     max_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
-    seed: int = 0
+    seed: int | None = None
     stop: tuple[str, ...] = ()
 
 
@@ -100,11 +103,20 @@ class PromptTooLong(RequestError):
         super().__init__(f"prompt is too long: {tokens} tokens > {maximum} maximum")
 
 
+class EngineFailure(RequestError):
+    """The engine cannot load a model, or does not answer: no fault of the request."""
+
+    status = 503
+
+
 class TextModel(Protocol):
-    """A language model. Safe to call from several threads: calls are served one after another."""
+    """A language model. Safe to call from several threads."""
 
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """Continue the conversation or raise PromptTooLong; with ``schema`` the text is JSON that fits it."""
+        """Continue the conversation; with ``schema`` the text is JSON that fits it.
+
+        Raise PromptTooLong or EngineFailure if it cannot.
+        """
         ...

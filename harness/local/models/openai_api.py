@@ -8,17 +8,18 @@ several choices, parallel tool calls, log probabilities.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasPath, BeforeValidator, Field, Json, NonNegativeInt
 
 from harness.local.models import chat, scripted_orchestrator, tool_calls
 from harness.local.models.chat import Message, RequestError, Tool, ToolCall, ToolChoice
-from harness.local.models.requests import SMOLLM, Part, RequestBody, TextBlocks, digest, joined, parse
+from harness.local.models.engine import CONTEXT
+from harness.local.models.requests import Part, RequestBody, TextBlocks, digest, joined, parse
+from harness.local.stack.catalogue import SCRIPTED
 
-SCRIPTED = "scripted"
-CONTEXT_WINDOW = 8192
-# The longest answer of the small model, which may never stop by itself. Letta allows it 16384 tokens.
+# The longest answer of a small model, which may never stop by itself. Letta allows it 16384 tokens.
 MAX_ANSWER = 1024
 
 
@@ -72,7 +73,6 @@ class ChatRequest(RequestBody):
     messages: Annotated[list[InputMessage], Field(min_length=1)]
     tools: list[ToolOffer] | None = None
     tool_choice: ToolChoice | NamedChoice | None = None
-    seed: int | None = None
     stop: str | list[str] | None = None
     max_tokens: NonNegativeInt | None = None
     max_completion_tokens: NonNegativeInt | None = None
@@ -92,13 +92,13 @@ class ChatRequest(RequestBody):
         return tools, self.tool_choice or "auto"
 
 
-def models() -> dict[str, Any]:
+def models(served: Iterable[str]) -> dict[str, Any]:
     """Return the body of ``GET /v1/models``."""
-    shared = {"object": "model", "created": 0, "owned_by": "local", "max_model_len": CONTEXT_WINDOW}
-    return {"object": "list", "data": [{"id": name, **shared} for name in (SCRIPTED, SMOLLM)]}
+    shared = {"object": "model", "created": 0, "owned_by": "local", "max_model_len": CONTEXT}
+    return {"object": "list", "data": [{"id": name, **shared} for name in (SCRIPTED, *served)]}
 
 
-def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
+def answer(body: Any, models: Mapping[str, chat.TextModel]) -> dict[str, Any]:
     """Answer one request; raise RequestError if it is malformed, not covered, too long or names no model."""
     request = parse(ChatRequest, body)
     messages = [message.as_message() for message in request.messages]
@@ -106,17 +106,16 @@ def answer(body: Any, model: chat.TextModel) -> dict[str, Any]:
     reply: ToolCall | str
     if request.model == SCRIPTED:
         reply, made = scripted_orchestrator.reply(messages, tools, choice), chat.NO_MODEL
-    elif request.model == SMOLLM:
+    else:
+        model = models[request.model]
         limit = request.max_completion_tokens or request.max_tokens or MAX_ANSWER
         stop = [request.stop] if isinstance(request.stop, str) else request.stop
-        sampling = request.sampling(min(limit, MAX_ANSWER), stop, request.seed)
+        sampling = request.sampling(min(limit, MAX_ANSWER), stop)
         text_allowed = choice != "required"
         instructions = tool_calls.describe(tools, text_allowed=text_allowed) if tools else ""
         schema = tool_calls.answer_schema(tools, text_allowed=text_allowed) if tools else None
         made = model.complete(tool_calls.as_plain_text(messages, instructions), sampling, schema)
         reply = tool_calls.parse_answer(made.text) if tools else made.text
-    else:
-        raise chat.UnknownModel(request.model)
     earlier_calls = sum(len(message.tool_calls) for message in messages)
     return _chat_body(body, made, reply, call_id=f"call_{earlier_calls + 1}")
 
@@ -127,9 +126,10 @@ def error(problem: RequestError) -> dict[str, Any]:
     if isinstance(problem, chat.UnknownModel):
         message, code = f"The model `{problem}` does not exist", "model_not_found"
     elif isinstance(problem, chat.PromptTooLong):
-        message = f"This model's maximum context length is {CONTEXT_WINDOW} tokens: {problem}"
+        message = f"This model's maximum context length is {CONTEXT} tokens: {problem}"
         code = "context_length_exceeded"
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+    kind = "server_error" if isinstance(problem, chat.EngineFailure) else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def _chat_body(request: Any, made: chat.Completion, reply: ToolCall | str, *, call_id: str) -> dict[str, Any]:

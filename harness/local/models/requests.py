@@ -6,11 +6,9 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from harness.local.models.chat import RequestError, Sampling
-
-SMOLLM = "smollm2-135m-instruct"
 
 
 class Part(BaseModel):
@@ -45,10 +43,11 @@ class RequestBody(Part):
     model: str
     temperature: NonNegativeFloat | None = None
     top_p: NonNegativeFloat | None = None
+    seed: NonNegativeInt | None = None
 
-    def sampling(self, max_tokens: int, stop: list[str] | None, seed: int | None = None) -> Sampling:
+    def sampling(self, max_tokens: int, stop: list[str] | None) -> Sampling:
         """Return how to decode; what the request leaves open is greedy."""
-        return Sampling(max_tokens, self.temperature or 0, self.top_p or 1, seed or 0, tuple(stop or ()))
+        return Sampling(max_tokens, self.temperature or 0, self.top_p or 1, self.seed, tuple(stop or ()))
 
 
 BodyT = TypeVar("BodyT", bound=RequestBody)

@@ -1,25 +1,27 @@
-"""The local model server: OpenAI- and Anthropic-compatible endpoints over two models, on loopback only.
+"""The local model server: OpenAI- and Anthropic-compatible endpoints over local models, on loopback only.
 
-    python -m harness.local.models.server --port 8284
+    python -m harness.local.models.server --port 8284 NAME=PATH.gguf ...
 
-    GET  /health               up, and both models loaded
-    GET  /v1/models            `scripted` and `smollm2-135m-instruct`
+    GET  /health               up
+    GET  /v1/models            `scripted`, and the models
     POST /v1/chat/completions  OpenAI: the orchestrator, through Letta (see `openai_api`)
     POST /v1/messages          Anthropic: coder and tester (see `anthropic_api`)
 
-Any key is accepted, in either header. Each API has its own loaded model, because their prompts would
-otherwise push each other out of the prefix cache.
+Any key is accepted, in either header. A model is loaded when it is first asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness.local.models import anthropic_api, openai_api
 from harness.local.models.chat import RequestError, TextModel
+from harness.local.models.engine import Models, load_binary, load_package
 from harness.local.models.requests import digest
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from starlette.responses import JSONResponse, Response
 
 
-def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
-    """Build the application around one text model for each API."""
+def build_app(served: Mapping[str, TextModel]) -> Starlette:
+    """Build the application around models."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
@@ -39,25 +41,25 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def models(_: Request) -> JSONResponse:
-        return JSONResponse(openai_api.models())
+        return JSONResponse(openai_api.models(served))
 
-    async def answer(api: ModuleType, request: Request, model: TextModel) -> tuple[Any, dict[str, Any], int]:
+    async def answer(api: ModuleType, request: Request) -> tuple[Any, dict[str, Any], int]:
         try:
             body = json.loads(await request.body())
         except ValueError:
             body = None  # each API refuses it with its own error body
         try:
-            # In a thread, so that /health and the other API are served meanwhile.
-            return body, await run_in_threadpool(api.answer, body, model), 200
+            # In a thread, so that others are served meanwhile.
+            return body, await run_in_threadpool(api.answer, body, served), 200
         except RequestError as problem:
             return body, api.error(problem), problem.status
 
     async def chat_completions(request: Request) -> JSONResponse:
-        _, completion, status = await answer(openai_api, request, orchestrator)
+        _, completion, status = await answer(openai_api, request)
         return JSONResponse(completion, status)
 
     async def messages(request: Request) -> Response:
-        body, message, status = await answer(anthropic_api, request, coder)
+        body, message, status = await answer(anthropic_api, request)
         headers = {"request-id": f"req_{digest(body)}"}
         if status == 200 and body.get("stream"):
             return Response(anthropic_api.stream(message), media_type="text/event-stream", headers=headers)
@@ -74,19 +76,21 @@ def build_app(orchestrator: TextModel, coder: TextModel) -> Starlette:
 
 
 def main() -> None:
-    """Load both models and serve until terminated."""
-    parser = argparse.ArgumentParser(description="Serve the local models on 127.0.0.1.")
+    """Serve the models until terminated."""
+    parser = argparse.ArgumentParser(description="Serve local models on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
+    parser.add_argument("--llama-server", type=Path, help="in place of the package xllamacpp")
+    parser.add_argument("--logs", type=Path, help="of the llama-servers")
+    parser.add_argument("models", nargs="*", metavar="NAME=PATH")
+    options = parser.parse_args()
 
     import uvicorn
 
-    from harness.local.models.smollm import SmolLM, weights_path
-
-    weights = weights_path()
-    app = build_app(SmolLM(weights), SmolLM(weights))
+    files = {name: Path(path) for name, _, path in (each.partition("=") for each in options.models)}
+    load = load_binary(options.llama_server, options.logs) if options.llama_server else load_package
+    app = build_app(Models(files, load))
     # Nobody waits for a half generated answer once the stack goes down.
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="info", timeout_graceful_shutdown=1)
+    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="info", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def answer_schema(tools: Sequence[Tool], *, text_allowed: bool) -> dict[str, Any
         options.append(_object(call, ["tool", "arguments"]))
     if text_allowed:
         options.append(_object({"answer": {"type": "string", "maxLength": MAX_STRING}}, ["answer"]))
-    return {"oneOf": options}
+    return {"anyOf": options}
 
 
 def parse_answer(text: str) -> ToolCall | str:

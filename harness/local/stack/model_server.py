@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.local.stack.home import Home
@@ -13,14 +14,17 @@ from harness.local.stack.processes import INHERITED, Identity, spawn
 LOG = "model-server"
 
 
-def start(home: Home, port: int) -> Identity:
-    """Start the server; it outlives this process and answers once both models are loaded."""
+def start(home: Home, port: int, models: Mapping[str, Path], llama_server: Path | None) -> Identity:
+    """Start the server; it outlives this process, answers at once, and loads a model when it is asked."""
     command = [sys.executable, "-m", "harness.local.models.server", "--port", str(port)]
+    command += [f"{name}={path}" for name, path in models.items()]
+    if llama_server is not None:
+        command += ["--llama-server", str(llama_server), "--logs", str(home.log(LOG).parent)]
     # None of the user's keys, but this very package.
     env = {name: os.environ[name] for name in (*INHERITED, "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     package_root = str(Path(__file__).resolve().parents[3])
     env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    # Two threads that wait for each other by spinning stand still where something else wants a core: measured
+    # Threads that wait for each other by spinning stand still where something else wants a core: measured
     # with a busy core, 6.2 s for 200 tokens by default and 2.8 s with a short spin; 2.7 s both on idle cores.
     env |= {"PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
     return spawn(command, log=home.log(LOG), env=env, cwd=home.root)

@@ -12,7 +12,7 @@ from harness.errors import StackError
 
 HOST = "127.0.0.1"
 # Never through a proxy that the environment may name: this is loopback.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def require_free(port: int, *, option: str) -> None:
@@ -22,6 +22,13 @@ def require_free(port: int, *, option: str) -> None:
             f"port {port} is taken by {_owner(port)} ({problem})",
             remedy=f"choose another port with {option}, or stop that process",
         )
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
@@ -59,7 +66,7 @@ def _owner(port: int) -> str:
 def get_json(port: int, path: str, *, timeout_s: float = 2.0) -> Any:
     """Get a JSON document from a loopback server; None if it does not answer with one."""
     try:
-        with _OPENER.open(f"http://{HOST}:{port}{path}", timeout=timeout_s) as response:
+        with OPENER.open(f"http://{HOST}:{port}{path}", timeout=timeout_s) as response:
             return json.load(response)
     except (OSError, http.client.HTTPException, ValueError):
         return None

@@ -5,9 +5,11 @@ A process is known by its id *and* its creation time, so a recycled id is never 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import StackError
+from harness.local.stack.home import REMEDY
 
 if TYPE_CHECKING:
     import psutil
@@ -54,15 +57,19 @@ def is_alive(identity: Identity) -> bool:
     return identify(identity.pid) == identity
 
 
-def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> Identity:
+def spawn(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, detached: bool = True
+) -> Identity:
     """Start a server in its own session, so that it outlives this process and its terminal.
+
+    With ``detached=False`` it stays in this process's group, and `stop` ends it with this process.
 
     The log begins anew; that of the last start is kept beside it as ``*.previous``. Raise StackError if the
     command cannot be started, or ends at once.
     """
     if log.exists():
         os.replace(log, log.with_suffix(".previous"))
-    process = _popen(command, log, env, cwd)
+    process = _popen(command, log, env, cwd, detached=detached)
     # Nobody will wait for it: without this the forgotten handle warns when it is collected.
     process.returncode = 0
     identity = identify(process.pid)
@@ -88,7 +95,9 @@ def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path,
         raise failed(f"{what} failed with exit code {code}", log)
 
 
-def _popen(command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+def _popen(
+    command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path, *, detached: bool = True
+) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:
@@ -99,7 +108,7 @@ def _popen(command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path)
                 stderr=output,
                 env=env,
                 cwd=cwd,
-                start_new_session=True,
+                start_new_session=detached,
             )
         except OSError as problem:
             raise StackError(f"cannot start {command[0]}: {problem}") from problem
@@ -181,6 +190,23 @@ def wait_until_ready(
         if time.monotonic() > deadline:
             raise failed(f"{what} did not answer within {timeout_s:.0f} s", log)
         time.sleep(POLL_S)
+
+
+def pip() -> list[str]:
+    """Return how to run pip: environments made by uv hold none, but uv can provide one."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    return [uv(), "run", "--no-project", "--python", sys.executable, "--with", "pip", "python", "-m", "pip"]
+
+
+def uv() -> str:
+    """Return the program uv, or raise StackError."""
+    from uv import find_uv_bin
+
+    try:
+        return str(find_uv_bin())
+    except FileNotFoundError as problem:
+        raise StackError("the program uv is not installed", remedy=REMEDY) from problem
 
 
 def reason(problem: Exception) -> str:

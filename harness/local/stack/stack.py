@@ -31,8 +31,9 @@ def up(options: StackOptions, report: Report) -> StackState:
             require_usable(options.postgres)
         if options.reset:
             erase_database(home, options, report)
+        there = all(home.model(model.name).is_file() for model in options.wanted(home))
         reusable = all(is_reusable(home, name, options) for name in (MODEL_SERVER, LETTA))
-        if reusable and (state_now := status()).running:
+        if there and reusable and (state_now := status()).running:
             report("the stack is already running")
             return state_now
         starter = Starter(home, options, report)

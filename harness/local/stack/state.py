@@ -28,7 +28,8 @@ COMPONENTS = (POSTGRES, MODEL_SERVER, LETTA)
 class StartedServer:
     """One started process; its address is a port. Letta's has a model server, and may have a database.
 
-    ``database`` is the place of an external one; empty for the embedded one.
+    ``database`` is the place of an external one; empty for the embedded one. ``serves`` names the models, and
+    the program that serves them if it is the user's.
     """
 
     pid: int
@@ -36,6 +37,7 @@ class StartedServer:
     address: str
     model_port: int = 0
     database: str = ""
+    serves: str = ""
 
     @property
     def identity(self) -> Identity:
@@ -43,9 +45,9 @@ class StartedServer:
         return Identity(self.pid, self.created)
 
     @property
-    def settings(self) -> tuple[str, int, str]:
+    def settings(self) -> tuple[str, int, str, str]:
         """All that decides whether a running server can be reused."""
-        return self.address, self.model_port, self.database
+        return self.address, self.model_port, self.database, self.serves
 
 
 _SERVERS = TypeAdapter(dict[str, StartedServer])

@@ -63,7 +63,7 @@ def status() -> StackState:
     """Return the state of the whole stack; raise StackError without the extra ``live``."""
     home = find_home()
     model, letta = living(home, MODEL_SERVER), living(home, LETTA)
-    llama_cpp = f"llama-cpp-python {_version('llama-cpp-python')}"
+    llama_cpp = f"xllamacpp {_version('xllamacpp')}, {model.serves}" if model else ""
     return StackState(
         components=(
             _postgres(home, letta),

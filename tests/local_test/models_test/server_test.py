@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 pytest.importorskip("starlette", reason="the model server needs the extra `live`")
 from starlette.testclient import TestClient
 
-from harness.local.models.chat import Completion, Message, PromptTooLong, Sampling
+from harness.local.models.chat import Completion, EngineFailure, Message, PromptTooLong, Sampling
+from harness.local.models.engine import Models
 from harness.local.models.server import build_app
 
 SMOLLM = "smollm2-135m-instruct"
@@ -46,20 +48,20 @@ class FakeModel:
 
 @pytest.fixture
 def orchestrator() -> FakeModel:
-    """The model behind the OpenAI API."""
+    """The one model that is served."""
     return FakeModel()
 
 
 @pytest.fixture
-def coder() -> FakeModel:
-    """The model behind the Anthropic API."""
-    return FakeModel()
+def coder(orchestrator: FakeModel) -> FakeModel:
+    """The same model, behind the Anthropic API."""
+    return orchestrator
 
 
 @pytest.fixture
-def client(orchestrator: FakeModel, coder: FakeModel) -> TestClient:
+def client(orchestrator: FakeModel) -> TestClient:
     """A client of the whole application."""
-    return TestClient(build_app(orchestrator, coder))
+    return TestClient(build_app(Models({SMOLLM: Path("x.gguf")}, lambda name, path: orchestrator)))
 
 
 def chat(client: TestClient, text: str = "Hi", **fields: Any) -> Any:
@@ -74,8 +76,8 @@ def message(client: TestClient, content: Any = "Hi", **fields: Any) -> Any:
     return client.post("/v1/messages", json=body)
 
 
-def test_both_models_are_listed_for_letta(client: TestClient) -> None:
-    """Letta finds the two models in the list that it reads at start."""
+def test_the_models_are_listed_for_letta(client: TestClient) -> None:
+    """Letta finds the policy and the models in the list that it reads at start."""
     listed = client.get("/v1/models").json()["data"]
     assert [model["id"] for model in listed] == ["scripted", SMOLLM]
     assert client.get("/health").json() == {"status": "ok"}
@@ -115,16 +117,16 @@ def test_tool_choice_decides_what_the_model_may_answer(
     """Auto leaves tool and text, required and a named tool leave only the tool, none leaves free text."""
     chat(client, tools=[TOOL], tool_choice=choice)
     schema = orchestrator.asked[0][2]
-    assert (len(schema["oneOf"]) if schema else 0) == answers
+    assert (len(schema["anyOf"]) if schema else 0) == answers
 
 
 def test_sampling_fields_reach_the_model(client: TestClient, orchestrator: FakeModel) -> None:
-    """Temperature, seed and the token limit are honoured, and greedy decoding is the default."""
+    """Temperature, seed and the token limit are honoured; the default is greedy, and no seed."""
     chat(client, temperature=0.5, seed=7, max_completion_tokens=3)
     chat(client)
     first, second = (sampling for _, sampling, _ in orchestrator.asked)
     assert (first.temperature, first.seed, first.max_tokens) == (0.5, 7, 3)
-    assert (second.temperature, second.seed) == (0.0, 0)
+    assert (second.temperature, second.seed) == (0.0, None)
 
 
 def test_the_scripted_model_works_without_a_language_model(
@@ -312,3 +314,22 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient, path: str) -> Non
     answer = client.post(path, content=b"{broken")
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_a_seed_reaches_the_model_of_the_anthropic_api(client: TestClient, coder: FakeModel) -> None:
+    """Stand-ins for Claude are sampled with the seed that the harness sends, and always with one."""
+    message(client, temperature=0.2, seed=2)
+    message(client)
+    assert [(each[1].temperature, each[1].seed) for each in coder.asked] == [(0.2, 2), (0.0, 0)]
+
+
+@pytest.mark.parametrize("ask", [chat, message])
+def test_an_engine_that_fails_is_no_fault_of_the_request(ask: Any) -> None:
+    """A model that cannot be loaded is a 503 with the reason, in both APIs: retried, then an api_error."""
+
+    def load(name: str, path: Path) -> FakeModel:
+        raise EngineFailure("no memory")
+
+    answer = ask(TestClient(build_app(Models({SMOLLM: Path("x.gguf")}, load))))
+    assert (answer.status_code, answer.json()["error"]["message"]) == (503, "no memory")
+    assert answer.json()["error"]["type"] in ("api_error", "server_error")

@@ -20,13 +20,13 @@ def test_the_prompt_names_each_tool_with_its_parameters() -> None:
 def test_a_required_call_leaves_no_text_answer() -> None:
     """Without texts neither the prompt nor the schema holds one."""
     assert '"answer"' not in describe([CODER], text_allowed=False)
-    assert len(answer_schema([CODER], text_allowed=False)["oneOf"]) == 1
-    assert len(answer_schema([CODER], text_allowed=True)["oneOf"]) == 2
+    assert len(answer_schema([CODER], text_allowed=False)["anyOf"]) == 1
+    assert len(answer_schema([CODER], text_allowed=True)["anyOf"]) == 2
 
 
 def test_every_string_is_bounded() -> None:
     """A string without a bound could loop for ever, so each one gets a greatest length."""
-    arguments = answer_schema([CODER], text_allowed=False)["oneOf"][0]["properties"]["arguments"]
+    arguments = answer_schema([CODER], text_allowed=False)["anyOf"][0]["properties"]["arguments"]
     assert arguments["properties"] == {
         "spec": {"type": "string", "maxLength": MAX_STRING},
         "tries": {"type": "integer"},

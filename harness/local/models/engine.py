@@ -1,0 +1,195 @@
+"""llama.cpp's own server as the engine: of the package ``xllamacpp``, or the user's ``llama-server``.
+
+It formats a conversation with the template in the model's file, and holds the answer to a JSON schema.
+
+With a seed an answer depends on its request alone. The batches in which tokens are evaluated change the last
+bits of the logits, and decoding then drifts at near-ties; neither flash attention nor another layout of the
+weights is the only cause. So a prompt with a seed is evaluated afresh, in a slot of its own, and a model
+answers one request at a time; different models answer at once. A prompt without a seed, as an orchestrator's,
+is evaluated from where it differs from the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import StackError
+from harness.local.models.chat import (
+    Completion,
+    EngineFailure,
+    Message,
+    PromptTooLong,
+    Sampling,
+    TextModel,
+    UnknownModel,
+)
+from harness.local.stack.ports import HOST, OPENER, free_port, get_json
+from harness.local.stack.processes import spawn, wait_until_ready
+
+CONTEXT = 8192  # tokens of one conversation
+SEEDED, UNSEEDED = SLOTS = range(2)
+THREADS = 2
+LOAD_S = 180.0
+# A model that reads its weights from a busy disk, and answers a long prompt on a busy machine.
+ANSWER_S = 1800.0
+# Of the cache, the buffers and what the file is not.
+_EXTRA_MB = 300
+
+
+class Models(Mapping[str, TextModel]):
+    """The models of a server, each loaded when it is first asked."""
+
+    def __init__(self, files: Mapping[str, Path], load: Callable[[str, Path], TextModel]) -> None:
+        self._files = dict(files)
+        self._load = load
+        self._loaded: dict[str, TextModel] = {}
+        self._locks = {name: threading.Lock() for name in files}
+
+    def __getitem__(self, name: str) -> TextModel:
+        """Return a loaded model, or raise UnknownModel or EngineFailure."""
+        if name not in self._files:
+            raise UnknownModel(name)
+        with self._locks[name]:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name, self._files[name])
+            return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+class LlamaServer:
+    """One model behind the HTTP API of llama.cpp's server."""
+
+    def __init__(self, name: str, address: str, keep: object = None) -> None:
+        self._name = name
+        self._url = f"{address}/v1/chat/completions"
+        self._keep = keep  # what serves it, as long as this lives
+        self._lock = threading.Lock()
+
+    def complete(
+        self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
+    ) -> Completion:
+        """Continue the conversation, see `harness.local.models.chat.TextModel.complete`."""
+        body: dict[str, Any] = {
+            "model": self._name,
+            "messages": [{"role": message.role, "content": message.text} for message in messages],
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": -1 if sampling.seed is None else sampling.seed,
+            "cache_prompt": sampling.seed is None,
+            "id_slot": UNSEEDED if sampling.seed is None else SEEDED,
+        }
+        if schema:
+            body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+        with self._lock:
+            return _completion(self._post(body), sampling)
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)  # noqa: S310  (loopback)
+        try:
+            with OPENER.open(request, timeout=ANSWER_S) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as problem:
+            raise _refusal(problem) from None
+        except (OSError, ValueError) as problem:
+            raise EngineFailure(f"llama.cpp's server for {self._name} does not answer: {problem}") from None
+
+
+def _completion(reply: Any, sampling: Sampling) -> Completion:
+    choice, usage = reply["choices"][0], reply["usage"]
+    text = choice["message"].get("content") or ""
+    finish: Literal["stop", "length"] = "length" if choice["finish_reason"] == "length" else "stop"
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    counts = (usage["prompt_tokens"], cached, usage["completion_tokens"])
+    # Cut here, as the server does not say which one it met.
+    found = [(text.index(stop), stop) for stop in sampling.stop if stop in text]
+    if found:
+        at, stop = min(found)
+        return Completion(text[:at], *counts, "stop_sequence", stop)
+    return Completion(text, *counts, finish)
+
+
+def _refusal(problem: urllib.error.HTTPError) -> Exception:
+    """Return the error of a request that llama.cpp's server refused."""
+    try:
+        error = json.load(problem)["error"]
+    except (ValueError, KeyError, TypeError):
+        return EngineFailure(f"llama.cpp's server answered {problem.code}")
+    if error.get("type") == "exceed_context_size_error":
+        return PromptTooLong(int(error.get("n_prompt_tokens", CONTEXT)), int(error.get("n_ctx", CONTEXT)) - 1)
+    return EngineFailure(f"llama.cpp's server: {error.get('message')}")
+
+
+def require_memory(name: str, path: Path) -> None:
+    """Raise EngineFailure if a model would not fit into the memory that is free."""
+    import psutil
+
+    needed, free = path.stat().st_size / 1e6 * 1.3 + _EXTRA_MB, psutil.virtual_memory().available / 1e6
+    if free < needed:
+        text = f"{name} needs about {needed:.0f} MB of memory, and {free:.0f} MB are free"
+        raise EngineFailure(f"{text}: end other programs, or choose a smaller model")
+
+
+def load_package(name: str, path: Path) -> TextModel:
+    """Load a model with the package ``xllamacpp``, which holds llama.cpp's server as a library."""
+    import xllamacpp
+
+    require_memory(name, path)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT * len(SLOTS), len(SLOTS), False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
+    params.cache_ram_mib = 0
+    params.use_jinja, params.warmup, params.ui = True, False, False
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as problem:
+        raise EngineFailure(f"llama.cpp cannot load {name} ({path}): {problem}") from None
+    return LlamaServer(name, str(server.listening_address), server)
+
+
+def load_binary(binary: Path, logs: Path) -> Callable[[str, Path], TextModel]:
+    """Return how to load a model with a ``llama-server`` of the user's, one process for each model."""
+
+    def load(name: str, path: Path) -> TextModel:
+        require_memory(name, path)
+        port, log = free_port(), logs / f"llama-server-{name}.log"
+        served = [*command(binary, path), "--port", str(port)]
+        identity = spawn(served, log=log, env=dict(os.environ), cwd=logs, detached=False)
+
+        def is_ready() -> bool:
+            return bool(get_json(port, "/health") == {"status": "ok"})
+
+        try:
+            wait_until_ready(identity, is_ready, what=str(binary), log=log, timeout_s=LOAD_S)
+        except StackError as problem:
+            raise EngineFailure(problem.message) from None
+        return LlamaServer(name, f"http://{HOST}:{port}")
+
+    return load
+
+
+def command(binary: Path, model: Path) -> list[str]:
+    """Return the command that serves one model as `load_package` does."""
+    sizes = {
+        "--ctx-size": CONTEXT * len(SLOTS),
+        "--parallel": len(SLOTS),
+        "--threads": THREADS,
+        "--cache-ram": 0,
+    }
+    options = [str(part) for pair in sizes.items() for part in pair]
+    flags = ["--no-kv-unified", "--jinja", "--no-warmup"]
+    return [str(binary), "--model", str(model), "--host", HOST, *options, *flags]
