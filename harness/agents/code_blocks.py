@@ -1,29 +1,39 @@
-"""Fenced code blocks: write code into a prompt, and find it in an answer.
+"""Write code into a prompt, and choose a file's code among the pieces of an answer (``answer_blocks.py``).
 
-Fences are those of CommonMark (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), but for their limits
-inside of lists and quotes. Letta's tool sandbox runs this module's source, too
-(``backends/letta/tool_source.py``): import the standard library and ``harness.text`` only.
+Letta's tool sandbox runs this module's source, too (``backends/letta/tool_source.py``): import the standard
+library and modules of that text only.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import warnings
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
+from harness.agents.answer_blocks import DEFINITION, FILE_NAME, INVISIBLE, MAX_PARSED, Block, find_blocks
 from harness.text import well_formed
 
-BLOCK = re.compile(
-    r"^(?P<indent>[ \t]{0,3})(?P<fence>(?P<mark>[`~])(?P=mark){2,})[ \t]*(?P<info>[^`\n]*)$\n*"
-    r"(?P<code>.*?)(?P<end>^[ \t]{0,3}(?P=fence)(?P=mark)*[^\S\n]*$|\Z)",
-    re.MULTILINE | re.DOTALL,
-)
-FILE_NAME = re.compile(r"[\w./-]*\w\.py\b")
 PYTHON = {"python", "py", "python3", "pycon"}
-# Longer blocks are taken as they are, unparsed: 120 kB of `import a.a.a...` take the parser 3.7 GB.
-MAX_PARSED = 40_000
+LABEL_LINE = re.compile(  # `# File: src/add.py`, `**1. add.py**`, `# add.py - sums`
+    r"(?:[\s#*`=>\"'(\[:\d.-]|\b(?:file|name|filename|path|step|contents? of)\b)*"
+    r"(?P<name>[\w./\\-]*\w\.py)(?:[\s#*`=\"':)\]-]*|[*`]*\s*[:(\u2013\u2014-].*)",
+    re.IGNORECASE,
+)
+INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `The file add.py can be used so:`
+    r"\b(?:file|named|called|as|create|edit|update) [*`'\"]{0,4}([\w./\\-]*\w\.py)[*`'\"]{0,4}(?:[:,.]|$)",
+    re.IGNORECASE,
+)
+THOUGHTS = re.compile(r"\A\s{0,9}<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+NO_CODE = re.compile(r"(?:python3?|py|[*`]{0,3}(?P<name>[\w./\\-]{0,200}\w\.py)[*`:]{0,4})", re.IGNORECASE)
+MAX_BLOCKS = 1000
+BUDGET = 1_000_000  # characters that are parsed for one answer at the most
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
 
 
@@ -42,51 +52,143 @@ def fenced(code: str) -> str:
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
     """Return the code that an answer holds for a file, or None.
 
-    Of several fenced blocks the one that names the file wins; then one that names no other; then the
-    longest that is Python and compiles; then the longest. Without a fence the whole answer counts if it
-    compiles and defines something. A fence without an end holds the rest of the answer, unless the answer
-    was cut off.
+    Of several pieces (``answer_blocks.py``) that one wins which is ahead in the first of these that tells
+    them apart: it is not tagged as another language; does not import the file as a module; is labelled with
+    the file's name, or at least with no other; is Python; defines something (not only tests, unless the file
+    is one of tests); uses nothing that another piece defines (the same); stands behind a sentence that names
+    the file; is tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A
+    fence without an end holds the rest of the answer, unless the answer was cut off.
     """
-    answer = answer.replace("\r\n", "\n")
-    blocks = [block for block in BLOCK.finditer(answer) if block["end"] or not cut_off]
-    if not blocks:
-        return _tidy(answer) if not cut_off and _defines(answer) else None
-    code = _code(max(blocks, key=lambda block: _fit(block, path)))
-    return _tidy(code) if code.strip() else None
+    answer = THOUGHTS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n").rstrip(), count=1)
+    parser = _Parser()
+    blocks = (block for block in find_blocks(answer, parser.tree) if block.code.strip())
+    found = [_Piece.of(block, parser) for block in islice(blocks, MAX_BLOCKS)]
+    pieces = [each for each in found if each.code.strip() and (each.block.is_whole or not cut_off)]
+    if not pieces:
+        return None
+    tests = _is_test_file(path)
+    known = set() if tests else set().union(*(each.defined(tests=tests) for each in pieces))
+    return _tidy(max(pieces, key=lambda piece: _rank(piece, path, tests, known)).code)
 
 
-def _code(block: re.Match[str]) -> str:
-    """Return the code of a block, without the indent of its fence."""
-    return re.sub(rf"(?m)^[ \t]{{0,{len(block['indent'])}}}", "", block["code"])
+class _Parser:
+    """Parses texts, each once, and no more than ``BUDGET``."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, ast.Module | None] = {}
+        self._left = BUDGET
+
+    def tree(self, code: str) -> ast.Module | None:
+        """Return the syntax tree of a text, or None if it is no Python, too long, or one too many."""
+        if code not in self._trees:
+            self._trees[code] = None
+            if len(code) <= min(MAX_PARSED, self._left):
+                self._left -= len(code)
+                with suppress(*NOT_PYTHON):
+                    self._trees[code] = compile_code(code, flags=ast.PyCF_ONLY_AST)
+        return self._trees[code]
 
 
-def _fit(block: re.Match[str], path: str) -> tuple[bool, bool, bool, int]:
-    """Rank a block: it names the file; it names no file; it is Python and compiles; its length."""
-    code = _code(block)
-    before = block.string[: block.start()].rstrip("\n").rpartition("\n")[2]
-    comment = code.split("\n", 1)[0] if code.startswith("#") else ""
-    named = FILE_NAME.findall(f"{block['info']}\n{before}\n{comment}")
-    is_python = (block["info"].split() or ["python"])[0].lower() in PYTHON
-    return path in named, not named, is_python and _parse(code) is not None, len(code)
+@dataclass(frozen=True)
+class _Piece:
+    """A block as it would be written. ``label``: the file that it is said to be, as far as that is plain."""
+
+    block: Block
+    code: str
+    tree: ast.Module | None
+    label: str
+
+    @classmethod
+    def of(cls, block: Block, parser: _Parser) -> _Piece:
+        code, label = block.code.lstrip("\n" + INVISIBLE), ""
+        first, _, rest = code.partition("\n")
+        if rest and (match := NO_CODE.fullmatch(first.strip())):  # no line of the file
+            code, label = rest, match["name"] or ""
+        tree = parser.tree(code)
+        if tree is None and code[:1] in (" ", "\t") and (moved := parser.tree(textwrap.dedent(code))):
+            code, tree = textwrap.dedent(code), moved
+        label = label or next(iter(FILE_NAME.findall(block.info[:200])), "") or _label(code, block.before)
+        return cls(block, code, tree, label)
+
+    @property
+    def imports(self) -> set[str]:
+        """The modules that are imported at its top, and what may be modules of a package."""
+        modules: set[str] = set()
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, ast.Import):
+                modules |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        return modules
+
+    @property
+    def uses(self) -> set[str]:
+        """The names that it reads without giving them a value."""
+        read: set[str] = set()
+        given: set[str] = set()
+        for node in ast.walk(self.tree) if self.tree else ():
+            if isinstance(node, ast.Name):
+                (read if isinstance(node.ctx, ast.Load) else given).add(node.id)
+            elif isinstance(node, DEFINITION):
+                given.add(node.name)
+            elif isinstance(node, ast.alias | ast.arg):
+                given.add(node.arg if isinstance(node, ast.arg) else node.asname or node.name)
+        return read - given
+
+    def defined(self, *, tests: bool) -> set[str]:
+        """Return the names that are defined at its top, for a file that is no test without those of tests."""
+        names: set[str] = set()
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, DEFINITION):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+        return names if tests else {name for name in names if not name.lower().startswith("test")}
+
+
+def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
+    """Rank a piece (see ``extract_code``) where ``known`` is defined by any."""
+    block, is_definition = piece.block, bool(piece.defined(tests=tests))
+    return (
+        block.may_be_python or is_definition,
+        module_of(path) not in piece.imports,
+        _match(piece.label, path) or -bool(piece.label),
+        piece.tree is not None,
+        is_definition,
+        known.isdisjoint(piece.uses),
+        max((_match(name, path) for name in FILE_NAME.findall(block.before[:300])), default=0),
+        block.is_tagged,
+        block.is_fenced,
+        len(piece.code),
+    )
+
+
+def _label(code: str, before: str) -> str:
+    """Return the file that the first comments of code, or the line before it, name and nothing else."""
+    first = code[:1000].split("\n")[:4]
+    heads = [line for line in first if line.startswith(("#", '"""', "'''"))]
+    if first[0] in ('"""', "'''"):
+        heads = first[1:2]
+    lines = (line[:200].strip() for line in (*heads, before))
+    names = [match["name"] for line in lines if (match := LABEL_LINE.fullmatch(line))]
+    return next(iter(names + INTRODUCED.findall(before[:300])), "")
+
+
+def _match(name: str, path: str) -> int:
+    """Compare a file name of an answer with a path: 2 the same, 1 the same but for folders, 0 another."""
+    name = name.replace("\\", "/").removeprefix("./")
+    if name == path:
+        return 2
+    return int(bool(name) and (name.endswith(f"/{path}") or path.endswith(f"/{name}")))
+
+
+def _is_test_file(path: str) -> bool:
+    name = PurePosixPath(path).stem
+    return name.startswith("test") or name.endswith("_test")
 
 
 def _tidy(code: str) -> str:
     return code.strip("\n").rstrip() + "\n"
-
-
-def _defines(code: str) -> bool:
-    tree = _parse(code)
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
-    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
-
-
-def _parse(code: str) -> ast.Module | None:
-    try:
-        if len(code) > MAX_PARSED:
-            return None
-        return cast("ast.Module", compile_code(code, flags=ast.PyCF_ONLY_AST))
-    except NOT_PYTHON:
-        return None
 
 
 def compile_code(code: str, path: str = "<answer>", *, flags: int = 0) -> Any:

@@ -1,12 +1,89 @@
-"""harness/agents/code_blocks.py: answers that would kill whoever parses them."""
+"""harness/agents/code_blocks.py: a corpus of answers, hostile ones, and CommonMark (answer_blocks.py)."""
 
+import ast
+import re
 import resource
+import time
+from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
+from harness.agents.answer_blocks import find_blocks
 from harness.agents.code_blocks import extract_code
 
+CORPUS = Path(__file__).with_name("answers.txt").read_text(encoding="utf-8")
+INVISIBLE = {"<BOM>": "\ufeff", "<ZWSP>": "\u200b", "<TAB>": "\t"}
+CASE = re.compile(
+    r"^===== (?P<name>.+?)(?: \| (?P<path>\S+))?(?P<cut> \(cut off\))?\n"
+    r"(?P<answer>.*?)^-----\n(?P<code>.*?)(?=^=====|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+CASES = [match.groupdict() for match in CASE.finditer(CORPUS)]
+ADD = CASES[0]["code"]
+PLAIN = [
+    case["answer"]
+    for case in CASES
+    if case["name"]
+    in {
+        "a single block",
+        "prose around the block",
+        "an untagged block",
+        "tildes",
+        "a longer fence around one of three",
+        "a fenced example in an indented docstring",
+        "in a list item",
+        "behind the mark of a list item",
+        "in a quote",
+        "in a quote in a quote",
+        "in a quote that ends without a fence",
+        "headings name the files",
+        "the path in the info string",
+        "a usage example that defines a main function",
+        "tests before the code",
+        "the closing fence is lost",
+        "output that is tagged as text",
+        "empty blocks",
+    }
+]
 BOMBS = {"clauses": "[x " + "for()in()" * 54_000 + "]", "names": "import " + ".".join("a" * 60_000)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_the_code_of_an_answer_is_found(case):
+    """Each case of answers.txt."""
+    answer = case["answer"]
+    for name, character in INVISIBLE.items():
+        answer = answer.replace(name, character)
+    expected = {"NONE\n": None, "ADD\n": ADD}.get(case["code"], case["code"])
+    for text in (answer, answer.replace("\n", "\r\n")):
+        assert extract_code(text, case["path"] or "add.py", cut_off=bool(case["cut"])) == expected
+
+
+def test_the_corpus_is_read_whole():
+    """Every case that stands in the file is one that is tried, under a name of its own."""
+    assert len({case["name"] for case in CASES}) == len(CASES) == CORPUS.count("\n===== ") >= 60
+
+
+def by_commonmark(answer):
+    """The fenced blocks that a CommonMark parser finds, without their last line breaks."""
+    tokens = MarkdownIt("commonmark").parse(answer)
+    return [(token.info.strip(), token.content.rstrip("\n")) for token in tokens if token.type == "fence"]
+
+
+def parse(code):
+    """The syntax tree of a text, or None."""
+    try:
+        return ast.parse(code)
+    except SyntaxError:
+        return None
+
+
+@pytest.mark.parametrize("answer", PLAIN)
+def test_blocks_that_are_well_formed_are_those_of_commonmark(answer):
+    """The scanner of the harness agrees with markdown-it-py where nothing has to be mended."""
+    blocks = [(each.info, each.code.rstrip("\n")) for each in find_blocks(answer, parse) if each.is_fenced]
+    assert blocks == by_commonmark(answer) != []
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -15,3 +92,38 @@ def test_a_bomb_for_the_parser_is_taken_as_it_is(name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert extract_code(f"```python\n{BOMBS[name]}\n```\n", "add.py").strip() == BOMBS[name]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+SIZE = 100_000
+HOSTILE = {
+    "fences": "```\n",
+    "openings": "```python\n",
+    "ever longer fences": None,
+    "openings with a word": "````a\nx\n```b\n",
+    "broken blocks": "```python\nx = (\n```\n",
+    "long broken blocks": "```python\n" + "x = 1\n" * 500 + "x = (\n",
+    "quotes": "> ",
+    "quoted lines": "> x\n",
+    "quoted fences": "> > > > > > ```\n",
+    "list marks": "- ",
+    "ticks": "`",
+    "blanks": " ",
+    "one-liners": "```x",
+    "definitions": "def f(): pass\n\nProse here.\n\n",
+    "assignments": "x, " * 1000 + "\n",
+    "file names": "a/" * 50 + "\n```\nx\n```\n",
+    "a long name": "a",
+    "thoughts": "<think>",
+    "blocks that use names": "```python\ndef f(): g()\n```\n```\ndef g(): f()\n```\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_time_for_an_answer_is_bounded(name):
+    """Whatever repeats in it, 100 kB of an answer take a second, on an idle machine."""
+    part = HOSTILE[name]
+    answer = part * (SIZE // len(part)) if part else "\n".join("`" * n for n in range(3, 900))
+    started = time.process_time()
+    for text in (answer, f"```\n{answer}.py\n```python\nx = 1\n```"):
+        extract_code(text, "add.py")
+    assert time.process_time() - started < 10

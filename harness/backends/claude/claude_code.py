@@ -12,6 +12,7 @@ calls, texts, tokens and costs. A replay executes the reported ``Write`` calls a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from harness.errors import ApiError
 from harness.text import is_safe_path, well_formed
 
 ADDRESS = "http://claude-code/ask"
+FENCES, ESCAPED = re.compile(r"`{3,}|~{3,}"), r"\\\g<0>"
 LIMITS = ("error_max_turns", "error_max_budget_usd")
 
 
@@ -67,8 +69,8 @@ def _answer(report: Mapping[str, Any], model: str) -> Answer:
         if any(word in text.lower() for word in ("login", "api key", "token")):
             remedy = "log in with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN (from `claude setup-token`)"
         raise ApiError(f"Claude Code ({model}): {status or ''} {text or result['subtype']}", remedy=remedy)
-    # Quoted: code that it only talks of is not written.
-    text = "\n".join(f"> {line}" for line in text.splitlines())
+    # Quoted, and its fences escaped: code that it only talks of is not written.
+    text = "\n".join(f"> {FENCES.sub(ESCAPED, line)}" for line in text.splitlines())
     blocks = [f"{path}\n{fenced(code)}" for path, code in written(report["messages"]).items()]
     return Answer(
         text="\n\n".join([text, *blocks] if text else blocks),

@@ -30,13 +30,17 @@ def test_it_needs_nothing_of_the_harness():
     imported += [name.name for node in ast.walk(TREE) if isinstance(node, ast.Import) for name in node.names]
     known = {
         "ast",
+        "bisect",
         "collections",
+        "contextlib",
         "dataclasses",
+        "itertools",
         "json",
         "os",
         "pathlib",
         "re",
         "sys",
+        "textwrap",
         "typing",
         "urllib",
         "warnings",

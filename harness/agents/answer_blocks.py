@@ -1,0 +1,229 @@
+"""Find the pieces of an answer that may be code: fenced blocks, whole and damaged, and code without a fence.
+
+A block ends where CommonMark ends it (https://spec.commonmark.org/0.31.2/#fenced-code-blocks), unless its
+Python compiles only up to another fence: behind one inside of a string, before one with text behind it or one
+that was forgotten. Fences in quotes and list items count, at any indent. Letta's tool sandbox runs this
+module's source, too (``backends/letta/tool_source.py``), so it uses the standard library in place of a
+Markdown parser; the tests hold it against one. Not covered: code marked by indent alone, HTML.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice, takewhile
+
+Parse = Callable[[str], "ast.Module | None"]
+
+# Each is matched at the start of a line; its repeats are bounded, for lines of a megabyte.
+FENCE = re.compile(
+    r"(?P<lead>[ \t]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3})(?P<run>```+|~~~+)[ \t]{0,40}(?P<info>.*)"
+)
+BEHIND_TEXT = re.compile(
+    r"(?P<text>(?! {0,3}>)[^`]{1,400})(?<!\\)(?P<run>```+)(?P<info>(?i:python3?|py))[ \t]{0,40}$"
+)
+IN_ONE_LINE = re.compile(
+    r"[ \t]{0,40}```[ \t]{0,40}(?P<tag>(?i:python3?|py)(?=[ \t]))?(?P<code>[^`]{1,10000})```[ \t]{0,40}$"
+)
+QUOTED = re.compile(r" {0,3}> ?")
+PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
+FILE_NAME = re.compile(r"[\w./\\-]*\w\.py\b")
+STATEMENT = re.compile(
+    r"(?:async def|def|class|import|from|if|with|for) |try:|@\w|#|[rRbBuU]?[\"']{3}|"
+    r"[\w, ]{1,80}(?::[^=]{1,80})?= "
+)
+PROSE = re.compile(r"[A-Z*+>\d`<-]")
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+ANY_DEFINITION = (*DEFINITION, ast.Import, ast.ImportFrom, ast.Assign)
+INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
+MAX_PARSED = 40_000  # characters: 120 kB of `import a.a.a...` take the parser 3.7 GB
+MAX_DEPTH = 4  # quotes and blocks inside of each other
+MAX_ENDS = 12  # ends that are tried for one block
+MAX_CUTS = 20  # places that are tried as the end of code before prose
+LOOK_AHEAD = 100  # lines with fences among which the end of a block is searched
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of an answer.
+
+    Attributes:
+        before: The last line of text in front of it.
+        is_whole: False for one that only the answer's end ends.
+    """
+
+    code: str
+    info: str = ""
+    before: str = ""
+    is_fenced: bool = True
+    is_whole: bool = True
+
+    @property
+    def is_tagged(self) -> bool:
+        """True if the info string says Python, or names a file of it."""
+        return bool(PYTHON_TAG.match(self.info) or FILE_NAME.search(self.info[:200]))
+
+    @property
+    def may_be_python(self) -> bool:
+        """True unless the info string says something else."""
+        return self.is_tagged or not self.info
+
+
+@dataclass(frozen=True)
+class _Opening:
+    run: str
+    info: str
+    width: int = 0  # of its indent, and of the list marker before it
+    text: str = ""  # before it, in its line
+
+    def closed_by(self, line: str) -> bool:
+        """Return True if CommonMark ends the block with this line."""
+        closing = line.strip()
+        indent = len(line) - len(line.lstrip())
+        return indent <= self.width + 3 and len(closing) >= len(self.run) and not closing.strip(self.run[0])
+
+
+def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
+    """Yield the pieces of a text in their order.
+
+    Args:
+        text: An answer, or the inside of one of its quotes or blocks.
+        parse: Return the syntax tree of a text, None if it is no Python.
+        depth: Number of quotes and blocks around the text.
+    """
+    lines = _Lines(text, parse)
+    number, gap, before = 0, 0, ""
+    while number < len(lines.lines):
+        line = lines.lines[number]
+        opening = _opening(line)
+        single = IN_ONE_LINE.match(line)
+        quoted = depth < MAX_DEPTH and QUOTED.match(line) is not None
+        if not (opening or single or quoted):
+            before, number = line if line.strip() else before, number + 1
+            continue
+        yield from lines.unfenced(gap, number)
+        if opening:
+            block, number = lines.block(number, opening, opening.text or before)
+            found = [block]
+            if depth < MAX_DEPTH and _wraps(block) and parse(block.code) is None:
+                inner = find_blocks(block.code, parse, depth=depth + 1)
+                found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
+        elif single:
+            found, number = [Block(single["code"].strip(), single["tag"] or "", before)], number + 1
+        else:
+            inside = [*takewhile(QUOTED.match, lines.lines[number:])]
+            number += len(inside)
+            ended = number < len(lines.lines)
+            inner = find_blocks(
+                "\n".join(QUOTED.sub("", each, count=1) for each in inside), parse, depth=depth + 1
+            )
+            found = [replace(each, is_whole=each.is_whole or ended) for each in inner if each.is_fenced]
+            found[:1] = [replace(each, before=each.before or before) for each in found[:1]]
+        yield from found
+        gap, before = number, ""
+    for each in lines.unfenced(gap, number):
+        yield replace(each, is_whole=False)
+
+
+def _opening(line: str) -> _Opening | None:
+    if match := FENCE.match(line):
+        run, info = match["run"], match["info"].strip()
+        in_text = run[0] == "`" and "`" in info  # a span of code, by CommonMark
+        return None if in_text else _Opening(run, info, len(match["lead"].expandtabs(4)))
+    if match := BEHIND_TEXT.match(line):
+        return _Opening(match["run"], match["info"], text=match["text"])
+    return None
+
+
+def _wraps(block: Block) -> bool:
+    """Return True if there may be blocks inside of a block: it is no Python, or its fence stands twice."""
+    has_fence = "```" in block.code or "~~~" in block.code
+    return has_fence and (not block.is_tagged or FENCE.match(block.code.lstrip()) is not None)
+
+
+class _Lines:
+    """The lines of a text, and where its fences are, so that the end of a block is found without a search."""
+
+    def __init__(self, text: str, parse: Parse) -> None:
+        self.lines = [line.lstrip(INVISIBLE) for line in text.split("\n")]
+        self._parse = parse
+        self._fences = [n for n, line in enumerate(self.lines) if "```" in line or "~~~" in line]
+        self._starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
+
+    def block(self, start: int, opening: _Opening, before: str) -> tuple[Block, int]:
+        """Return the block that begins in a line, behind a text, and the number of the line after it."""
+        first = bisect_right(self._fences, start)
+        fences = self._fences[first : first + LOOK_AHEAD]
+        proper = next((n for n in fences if opening.closed_by(self.lines[n])), None)
+        end = len(self.lines) if proper is None else proper
+        after = min(end + 1, len(self.lines))
+        block = Block("", opening.info, before, is_whole=proper is not None)
+        if not block.may_be_python or end == start + 1 or self._compiles(start, end, opening):
+            return replace(block, code=self._inside(start, end, opening)), after
+        for n in fences[:MAX_ENDS]:
+            code, _, behind = self.lines[n].rpartition(opening.run)
+            last = code.rstrip(opening.run[0]) if code.strip() and not behind.strip() else None
+            if self._compiles(start, n, opening, last):
+                code = self._inside(start, n, opening, last)
+                # A fence with one word behind it begins the next block, too.
+                again = FENCE.match(self.lines[n])
+                return replace(block, code=code, is_whole=True), n + 1 - bool(
+                    again and again["info"].isalnum()
+                )
+        code = self._inside(start, end, opening)
+        if proper is None and len(code) <= MAX_PARSED:
+            code = self._before_prose(code.split("\n")) or code
+        return replace(block, code=code), after
+
+    def unfenced(self, start: int, end: int) -> Iterator[Block]:
+        """Yield the code that stands between two blocks, or in an answer without one; at most one piece."""
+        if self._starts[end] - self._starts[start] > MAX_PARSED:
+            return
+        lines = self.lines[start:end]
+        whole = "\n".join(lines)
+        if defines(self._parse(whole), ANY_DEFINITION):
+            yield Block(whole, is_fenced=False)
+            return
+        for n in islice((n for n, line in enumerate(lines) if STATEMENT.match(line)), MAX_ENDS):
+            if code := self._before_prose(lines[n:]):
+                yield Block(code, is_fenced=False)
+                return
+
+    def _inside(self, start: int, end: int, opening: _Opening, last: str | None = None) -> str:
+        """Return the code between two fences without their indent; ``last`` stands before the second one."""
+        lines = self.lines[start + 1 : end] + ([] if last is None else [last])
+        if opening.width:
+            lines = [_expand_indent(line) for line in lines]
+            indents = (len(line) - len(line.lstrip(" ")) for line in lines if line.strip())
+            # Less than CommonMark takes away if a line stands further left: its lines need not fit together.
+            width = min(opening.width, *indents, opening.width)
+            lines = [line[width:] for line in lines]
+        return "\n".join(lines)
+
+    def _compiles(self, start: int, end: int, opening: _Opening, last: str | None = None) -> bool:
+        if self._starts[end] - self._starts[start] > MAX_PARSED:
+            return False
+        tree = self._parse(self._inside(start, end, opening, last))
+        return tree is not None and bool(tree.body)
+
+    def _before_prose(self, lines: Sequence[str]) -> str:
+        """Return the longest beginning that is Python, up to a paragraph of prose; empty if there is none."""
+        cuts = [n for n, line in enumerate(lines) if n and not lines[n - 1].strip() and PROSE.match(line)]
+        for cut in (len(lines), *cuts[: -MAX_CUTS - 1 : -1]):
+            code = "\n".join(lines[:cut])
+            if defines(self._parse(code), DEFINITION):
+                return code
+        return ""
+
+
+def _expand_indent(line: str) -> str:
+    code = line.lstrip(" \t")
+    return line[: len(line) - len(code)].expandtabs(4) + code
+
+
+def defines(tree: ast.Module | None, kinds: tuple[type[ast.stmt], ...]) -> bool:
+    """Return True if a text is Python and has a statement of these kinds at its top."""
+    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
