@@ -4,13 +4,14 @@ A block ends where CommonMark ends it (https://spec.commonmark.org/0.31.2/#fence
 Python compiles only up to another fence: behind one inside of a string, before one with text behind it or one
 that was forgotten. Fences in quotes and list items count, at any indent. Letta's tool sandbox runs this
 module's source, too (``backends/letta/tool_source.py``), so it uses the standard library in place of a
-Markdown parser; the tests hold it against one. Not covered: code marked by indent alone, HTML.
+Markdown parser; the tests hold it against one. Not covered: HTML.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -187,6 +188,9 @@ class _Lines:
         if defines(self._parse(whole), ANY_DEFINITION):
             yield Block(whole, is_fenced=False)
             return
+        if not any(map(STATEMENT.match, lines)):  # perhaps CommonMark's other block, which is indented
+            indented = [line for line in map(_expand_indent, lines) if line.startswith("    ") or not line]
+            lines = textwrap.dedent("\n".join(indented)).split("\n")
         for n in islice((n for n, line in enumerate(lines) if STATEMENT.match(line)), MAX_ENDS):
             if code := self._before_prose(lines[n:]):
                 yield Block(code, is_fenced=False)
