@@ -8,7 +8,7 @@ import json
 def a_row(pair="p", outcome="solved", **changes):
     """A row of trials.jsonl."""
     row = {
-        "schema": 3,
+        "schema": 4,
         "trial": f"{pair}/t/1",
         "task": "t",
         "task_digest": "d",
@@ -49,6 +49,7 @@ def a_row(pair="p", outcome="solved", **changes):
         "wasted_calls": 0,
         "final_answer": "Done.",
         "conversation": "",
+        "requests": "",
         "recorded_at": "2026-01-01",
         "recorded_wall_s": 1.5,
         "notional_cost_usd": None,

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 from harness.agents.answer_blocks import DEFINITION, FILE_NAME, INVISIBLE, MAX_PARSED, Block, find_blocks
 from harness.text import well_formed
@@ -99,7 +99,7 @@ class _Piece:
     label: str
 
     @classmethod
-    def of(cls, block: Block, parser: _Parser) -> _Piece:
+    def of(cls, block: Block, parser: _Parser) -> Self:
         code, label = block.code.lstrip("\n" + INVISIBLE), ""
         first, _, rest = code.partition("\n")
         if rest and (match := NO_CODE.fullmatch(first.strip())):  # no line of the file

@@ -11,12 +11,13 @@ from harness.agents.transcript import Role, Usage
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of Claude's. ``cut_off``: it ran into ``max_tokens``."""
+    """An answer of Claude's. ``cut_off``: it ran into ``max_tokens``; ``steps``: requests that it took."""
 
     text: str
     model: str
     usage: Usage
     cut_off: bool
+    steps: int = 1
 
 
 class Refused(Exception):

@@ -92,7 +92,7 @@ class Tools:
         def ask(prompt: str) -> tuple[str, bool]:
             model, system = context.models[role], context.systems[role]
             answer = self.claude.ask(role, model, system, prompt, context.options[role])
-            self.note(Spent(attempt, role, answer.model, answer.usage))
+            self.note(Spent(attempt, role, answer.model, answer.usage, answer.steps))
             self.note(Said(attempt, role, answer.text))
             return answer.text, answer.cut_off
 

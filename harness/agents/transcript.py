@@ -16,12 +16,16 @@ ROLES: tuple[Role, ...] = ("orchestrator", "coder", "tester")
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of four kinds that never overlap; ``input`` counts those that no cache was involved in."""
+    """Tokens of four kinds that never overlap; ``input`` counts those that no cache was involved in.
+
+    ``cache_write_1h`` is the part of ``cache_write`` that the cache keeps for an hour, at a price of its own.
+    """
 
     input: int = 0
     cache_write: int = 0
     cache_read: int = 0
     output: int = 0
+    cache_write_1h: int = 0
 
     def __post_init__(self) -> None:
         if not all(type(tokens) is int for tokens in astuple(self)):
@@ -35,11 +39,14 @@ class Usage:
             KeyError: A count is missing; those of the cache may be.
             TypeError: A count is no whole number.
         """
+        written, parts = count(usage.get("cache_creation_input_tokens")), usage.get("cache_creation") or {}
+        parts = parts if isinstance(parts, Mapping) else vars(parts)  # the SDK's own type
         return cls(
             input=usage["input_tokens"],
-            cache_write=count(usage.get("cache_creation_input_tokens")),
+            cache_write=written,
             cache_read=count(usage.get("cache_read_input_tokens")),
             output=usage["output_tokens"],
+            cache_write_1h=min(written, count(parts.get("ephemeral_1h_input_tokens"))),
         )
 
     @classmethod
@@ -114,7 +121,7 @@ class Returned:
 
 @dataclass(frozen=True)
 class Spent:
-    """Tokens of one answer of Letta (``steps`` model calls) or of Claude."""
+    """Tokens of one answer of Letta or Claude, which took ``steps`` requests to the model."""
 
     attempt: int
     role: Role
@@ -217,8 +224,11 @@ class Transcript:
 
     def usage(self, role: Role) -> Usage:
         """Add up the tokens that a role used in the whole trial."""
-        spent = (event.usage for event in self.events if isinstance(event, Spent) and event.role == role)
-        return sum(spent, Usage())
+        return sum((event.usage for event in self.spent(role)), Usage())
+
+    def spent(self, role: Role) -> tuple[Spent, ...]:
+        """Return what each answer to a role used."""
+        return tuple(event for event in self.events if isinstance(event, Spent) and event.role == role)
 
 
 def _canonical(arguments: str) -> str:
@@ -231,7 +241,11 @@ def _canonical(arguments: str) -> str:
 
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Return events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
-    return [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
+    rows = [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
+    for row in rows:
+        if "usage" in row and not row["usage"]["cache_write_1h"]:
+            del row["usage"]["cache_write_1h"]  # so that a conversation's hash is that of earlier versions
+    return rows
 
 
 def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:

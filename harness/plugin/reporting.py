@@ -19,7 +19,8 @@ from harness.plugin.finish import RunSummary, finish, not_written
 from harness.results import record
 from harness.results.columns import KINDS
 from harness.results.gates import Gates
-from harness.results.pricing import Prices
+from harness.results.pricing import Prices, charge_role
+from harness.results.record import requests_of
 from harness.results.report import PAGE
 from harness.results.run_folder import RunFolder, report_payload
 from harness.terminal import visible
@@ -141,5 +142,7 @@ def junit_properties(row: Mapping[str, Any], prices: Prices) -> Iterator[tuple[s
         yield f"{role}_tokens_in", usage.input + usage.cache_write + usage.cache_read
         yield f"{role}_tokens_out", usage.output
         if usage != Usage():
-            costs.append(prices.cost(row[role], usage, date.fromisoformat(row["recorded_at"][:10])))
+            price = prices.of(row[role], date.fromisoformat(row["recorded_at"][:10]))
+            requests = requests_of(role, row["requests"])
+            costs.append(None if price is None else charge_role(price, usage, requests))
     yield "cost_usd", "unknown" if None in costs else f"{sum(filter(None, costs)):.6f}"

@@ -9,9 +9,10 @@ from datetime import date
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from harness.agents.transcript import ROLES
+from harness.agents.transcript import ROLES, Usage
 from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS, mark_of
-from harness.results.pricing import Prices
+from harness.results.pricing import Prices, charge_role
+from harness.results.record import requests_of
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
 
 if TYPE_CHECKING:
@@ -30,17 +31,29 @@ def add_costs(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> p
 
 
 def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> Any:
-    """Return dollars for each trial as floats; no tokens cost nothing, whatever the price."""
+    """Return dollars for each trial as floats; no tokens cost nothing, whatever the price.
+
+    Each request is priced by itself where the sum of a trial's tokens does not decide.
+    """
     import numpy as np
 
     tokens = trials[[f"{role}_{kind}" for kind in KINDS]].to_numpy(float, na_value=np.nan)
+    requests = trials["requests"].to_numpy(object)
     days = trials["recorded_at"].str[:10].astype("category")
     dollars = np.full(len(trials), np.nan)
     places: dict[Any, Any] = trials.groupby([trials[role], days], observed=True, dropna=not on).indices
     for (model, day), chosen in places.items():
         price = prices.of(str(model), on or date.fromisoformat(day))
-        if price is not None:
-            dollars[chosen] = tokens[chosen] @ [getattr(price, kind) for kind in KINDS] / 1_000_000
+        if price is None:
+            continue
+        dollars[chosen] = tokens[chosen] @ [getattr(price, kind) for kind in KINDS] / 1_000_000
+        by_request = np.full(len(chosen), price.request > 0)
+        by_request |= (tokens[chosen, 1] > 0) & (price.cache_write_1h != price.cache_write)
+        if price.tiers:
+            by_request |= tokens[chosen, :3].sum(axis=1) > price.tiers[0].above
+        for n in chosen[by_request & ~np.isnan(dollars[chosen])]:
+            each = requests_of(role, requests[n]) if isinstance(requests[n], str) else []
+            dollars[n] = charge_role(price, Usage(*map(int, tokens[n])), each)  # None becomes NaN
     dollars[tokens.sum(axis=1) == 0] = 0.0
     return dollars
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 
-from harness.agents.transcript import ROLES, Usage
+from harness.agents.transcript import ROLES
 
 SETTINGS = (
     *("orchestrator", "coder", "tester", "flow", "tools", "backend"),
     *("coder_settings", "tester_settings"),
 )
 BY = ("pair", "orchestrator", "coder", "tester", "task", "tag", "difficulty")
-KINDS = tuple(kind.name for kind in fields(Usage))
+KINDS = ("input", "cache_write", "cache_read", "output")  # of tokens; they never overlap
 TOKENS = tuple(f"{role}_{kind}" for role in ROLES for kind in KINDS)
 GRADES = ("bugs_caught", "bugs_accepted", "bugs_total", "mutants_caught", "mutants_total")
 COSTS = tuple(f"{role}_cost" for role in ROLES)

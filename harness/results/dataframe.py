@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_type_hints
 
 from harness.errors import UsageError
 from harness.results.columns import TOKENS
-from harness.results.record import Record, read_rows
+from harness.results.record import REQUESTS, Record, read_rows
 from harness.results.run_folder import find_run
 from harness.tasks.task import Difficulty
 
@@ -24,6 +24,7 @@ TEXTS = (
     "trial",
     "conversation",
     "final_answer",
+    "requests",
     "task_digest",
     "tags",
     "detail",
@@ -54,6 +55,8 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     if not chunks:
         return _with_dtypes(pd.DataFrame())
     table = _concatenate(chunks).drop_duplicates("trial", keep="last")
+    if not table["requests"].dropna().str.fullmatch(REQUESTS).all():
+        raise ValueError("requests: expected `role:N:input,cache_write,cache_read,output,cache_write_1h `")
     return table.sort_values(["pair", "task", "epoch"], ignore_index=True)
 
 

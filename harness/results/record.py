@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.agents.transcript import ROLES, Transcript, to_json
+from harness.agents.transcript import ROLES, Spent, Transcript, Usage, to_json
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import Outcome, Verdict
-from harness.results.columns import GRADES, SETTINGS, TOKENS
+from harness.results.columns import GRADES, KINDS, SETTINGS, TOKENS
 from harness.tasks.task import Difficulty, digest
 from harness.tasks.trial import Trial
 from harness.text import shorten
 
-SCHEMA = 3
+SCHEMA = 4
+READABLE = (3, SCHEMA)  # records of schema 3 have no ``requests``
+REQUESTS = r"(?:(?:orchestrator|coder|tester):[1-9]\d{0,5}:\d{1,15}(?:,\d{1,15}){4} )*"
 ANSWER_CHARS = 200
 Count = Annotated[int | None, Field(ge=0)]
 
@@ -93,6 +95,14 @@ class Record:
     conversation: Annotated[
         str, Field(description="Hash of all that was said, called and written; equal in equal conversations.")
     ] = ""
+    requests: Annotated[
+        str,
+        Field(
+            description="Tokens of answers: `role:N:input,cache_write,cache_read,output,cache_write_1h `, "
+            "where N is the number of requests that the answer took.",
+            pattern=f"^{REQUESTS}$",
+        ),
+    ] = ""
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
@@ -137,9 +147,28 @@ def measured(
         wasted_calls=transcript.wasted_calls,
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
         conversation=digest(to_json(transcript.events)),
-        tokens={f"{role}_{kind}": n for role in ROLES for kind, n in asdict(transcript.usage(role)).items()},
+        requests="".join(_request(each) for role in ROLES for each in transcript.spent(role)),
+        tokens={f"{role}_{kind}": getattr(transcript.usage(role), kind) for role in ROLES for kind in KINDS},
         recorded=recorded,
     )
+
+
+def _request(spent: Spent) -> str:
+    if spent.usage == Usage():
+        return ""
+    return f"{spent.role}:{max(1, spent.steps)}:{','.join(map(str, astuple(spent.usage)))} "
+
+
+def requests_of(role: str, requests: str) -> list[tuple[Usage, int]]:
+    """Parse a record's ``requests``: the tokens of each answer to a role, and of how many requests they are.
+
+    Raises:
+        ValueError: It is not what ``measured`` wrote.
+    """
+    parts = (each.split(":") for each in requests.split())
+    return [
+        (Usage(*map(int, counts.split(","))), int(steps)) for name, steps, counts in parts if name == role
+    ]
 
 
 def broken(trial: Trial, error: BaseException, *, mode: str) -> Record:
@@ -206,7 +235,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _row(line: str, place: str) -> dict[str, Any]:
     try:
         row: dict[str, Any] = json.loads(line)
-        if row["schema"] == SCHEMA and row["outcome"] and row["trial"]:
+        if row["schema"] in READABLE and row["outcome"] and row["trial"]:
             return row
         remedy = "replay its trials again" if type(row["schema"]) is int else ""
     except (ValueError, KeyError, TypeError, RecursionError):

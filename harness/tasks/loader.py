@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from harness.errors import SpecError
@@ -51,20 +51,40 @@ class PairsFile(Value):
     pairs: dict[Name, PairSpec] = Field(min_length=1, description="Pair name -> pair.")
 
 
-class Price(Value):
+class Rates(Value):
     """US dollars per million tokens."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cache_write: float = Field(ge=0, description="Default: the input price.")
+    cache_write_1h: float = Field(ge=0, description="Kept for an hour. Default: `cache_write`.")
     cache_read: float = Field(ge=0, description="Default: the input price.")
 
     @model_validator(mode="before")
     @classmethod
     def _cached_tokens_are_input(cls, data: object) -> object:
         if isinstance(data, dict) and "input" in data:
-            return {"cache_write": data["input"], "cache_read": data["input"], **data}
+            data = {"cache_write": data["input"], "cache_read": data["input"], **data}
+            return {"cache_write_1h": data["cache_write"], **data}
         return data
+
+
+class Tier(Rates):
+    """US dollars per million tokens of a request with a long prompt."""
+
+    above: int = Field(ge=0, description="Tokens of the prompt, cached ones included, that it has more of.")
+
+
+class Price(Rates):
+    """US dollars per million tokens, and per request."""
+
+    request: float = Field(0, ge=0, description="US dollars for each request.")
+    tiers: tuple[Tier, ...] = Field((), description="Prices of long prompts.")
+
+    @field_validator("tiers")
+    @classmethod
+    def _ascending(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        return tuple(sorted(tiers, key=lambda tier: tier.above))
 
 
 class PricesFile(Value):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+from anthropic.types import CacheCreation
 
 from harness.agents.transcript import (
     EVENTS,
@@ -200,6 +201,11 @@ def test_tokens_as_the_messages_api_reports_them() -> None:
     assert Usage.from_messages(reported) == Usage(input=1, output=2)
     reported |= {"cache_read_input_tokens": 3, "cache_creation_input_tokens": 4}
     assert Usage.from_messages(reported) == Usage(1, 4, 3, 2)
+    reported |= {"cache_creation": {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 3}}
+    assert Usage.from_messages(reported) == Usage(1, 4, 3, 2, cache_write_1h=3)
+    as_sdk = CacheCreation(ephemeral_5m_input_tokens=1, ephemeral_1h_input_tokens=3)
+    assert Usage.from_messages({**reported, "cache_creation": as_sdk}).cache_write_1h == 3
+    assert Usage.from_messages({**reported, "cache_creation": None}).cache_write_1h == 0
 
 
 @pytest.mark.parametrize(

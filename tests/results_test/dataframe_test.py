@@ -67,7 +67,11 @@ def test_no_such_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"attempts": "many"}, "not a file of records"), ({"schema": 1}, "schema 3 -> replay")],
+    [
+        ({"attempts": "many"}, "not a file of records"),
+        ({"requests": "coder:x"}, "requests: expected"),
+        ({"schema": 1}, "schema 4 -> replay"),
+    ],
 )
 def test_what_is_no_record_is_told(change, said, tmp_path):
     """A wrong type, or a record of another version, is one line and no traceback."""

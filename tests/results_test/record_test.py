@@ -67,7 +67,7 @@ def test_the_row_of_a_measured_trial():
     """Each figure is taken from the trial, its transcript, its verdict or its recording."""
     row = a_row()
     expected = {
-        "schema": 3,
+        "schema": 4,
         "trial": "p/add/2",
         "task": "add",
         "pair": "p",
@@ -104,6 +104,7 @@ def test_the_row_of_a_measured_trial():
         "coder_cache_read": 50,
         "coder_output": 20,
         "tester_input": 0,
+        "requests": "orchestrator:2:10,1,2,3,0 coder:1:100,0,50,20,0 ",
         "recorded_at": "2026-01-02",
         "recorded_wall_s": 12.5,
         "letta_version": "0.16.8",
@@ -247,7 +248,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path, line):
     """The error holds the file, the line and what was expected."""
     path = written(tmp_path, a_row())
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 3"):
+    with pytest.raises(UsageError, match=r"trials\.jsonl:2: not a record of schema 4"):
         list(record.read_rows(path))
 
 
@@ -276,3 +277,20 @@ def test_how_an_orchestrator_ended_is_in_the_row():
     assert row["wasted_calls"] == 1
     assert row["final_answer"].startswith("Gave up: run_claude_coder failed very very")
     assert (len(row["final_answer"]), row["final_answer"][-1]) == (200, "…")
+
+
+def test_what_each_request_used_can_be_read_again():
+    """A record holds the tokens of each answer, with the part of the cache that is kept for an hour."""
+    hour = Usage(1, 5, 3, 4, cache_write_1h=2)
+    transcript = Transcript(
+        (Spent(1, "coder", "c", hour), Spent(1, "coder", "c", Usage()), *TRANSCRIPT.events)
+    )
+    row = record.measured(a_trial(), transcript, VERDICT, mode="replay", recorded=RECORDED).row()
+    assert record.requests_of("coder", row["requests"]) == [(hour, 1), (Usage(100, 0, 50, 20), 1)]
+    assert record.requests_of("orchestrator", row["requests"]) == [(Usage(10, 1, 2, 3), 2)]
+
+
+def test_a_record_of_the_schema_before_is_read(tmp_path):
+    """Runs of before are still there; their records lack the requests alone."""
+    old = {key: value for key, value in a_row(schema=3).items() if key != "requests"}
+    assert list(record.read_rows(written(tmp_path, old))) == [old]

@@ -381,8 +381,20 @@ def test_a_wrong_pair_is_named(load, pairs, shown):
 def test_prices_are_read_and_may_be_absent(load, tmp_path):
     """Without a file there are no own prices; cached tokens cost what input costs unless it is said."""
     assert loader.load_prices(tmp_path / "none.yaml", "p") == {}
-    prices = load({"prices": {"m/x": {"input": 1.5, "output": 2}}}, "prices")
-    assert prices["m/x"].model_dump() == {"input": 1.5, "output": 2.0, "cache_write": 1.5, "cache_read": 1.5}
+    price = load({"prices": {"m/x": {"input": 1.5, "output": 2}}}, "prices")["m/x"]
+    assert (price.input, price.output, price.cache_write, price.cache_write_1h, price.cache_read) == (
+        *(1.5, 2.0),
+        *(1.5, 1.5, 1.5),
+    )
+    assert (price.request, price.tiers) == (0, ())
+
+
+def test_prices_of_long_prompts_are_read_in_any_order(load):
+    """A tier begins above a number of tokens; the list may be written from either end."""
+    tiers = [{"input": 3, "output": 4, "above": 2000}, {"input": 2, "output": 3, "above": 1000}]
+    price = load({"prices": {"m": {"input": 1, "output": 2, "request": 0.5, "tiers": tiers}}}, "prices")["m"]
+    assert [(tier.above, tier.input, tier.cache_read) for tier in price.tiers] == [(1000, 2, 2), (2000, 3, 3)]
+    assert price.request == 0.5
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from harness.agents.code_blocks import fenced
 from harness.agents.messages import Answer, Refused
-from harness.agents.transcript import Role, Usage
+from harness.agents.transcript import Role, Usage, count
 from harness.backends.claude.messages_api import CONTENT
 from harness.errors import ApiError
 from harness.text import is_safe_path, well_formed
@@ -79,6 +79,7 @@ def _answer(report: Mapping[str, Any], model: str) -> Answer:
         usage=Usage.from_messages(result["usage"]) if result["usage"] else Usage(),
         # Out of turns, money or tokens: what was written counts all the same, as its fence has an end.
         cut_off=result["subtype"] in LIMITS or result["stop_reason"] == "max_tokens",
+        steps=max(1, count(result.get("num_turns"))),
     )
 
 

@@ -156,7 +156,11 @@ def _result(message: Any) -> dict[str, Any]:
         "stop_reason": message.stop_reason,
         "num_turns": message.num_turns,
         "text": message.result,
-        "usage": {name: count for name, count in sorted(usage.items()) if isinstance(count, int)},
+        "usage": {
+            name: count
+            for name, count in sorted(usage.items())
+            if isinstance(count, int) or name == "cache_creation"
+        },
         "models": sorted(message.model_usage or {}),
         "notional_cost_usd": message.total_cost_usd,
         "denials": len(message.permission_denials or []),

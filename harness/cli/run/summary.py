@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from harness.agents.transcript import ROLES, Transcript
+from harness.agents.transcript import ROLES, Spent, Transcript
 from harness.cli.run.delivered_files import WrittenFile
 from harness.results.pricing import Prices, dollars
 from harness.sandbox import TestRun
@@ -50,11 +50,18 @@ def spending(pair: Pair, transcript: Transcript, prices: Prices, day: date) -> I
     costs = []
     for role in ROLES:
         usage = transcript.usage(role)
-        costs.append(prices.cost(models[role], usage, day))
+        model, spent = models[role], transcript.spent(role) or (Spent(0, role, models[role], usage, 0),)
+        costs.append(total(prices.cost(model, each.usage, day, each.steps) for each in spent))
         cached = f", cache {usage.cache_write:,} written {usage.cache_read:,} read"
         yield (
             f"tokens {role} ({models[role]}): {usage.input:,} in, {usage.output:,} out"
             f"{cached * bool(usage.cache_write or usage.cache_read)}; cost {dollars(costs[-1])}"
         )
-    known = [cost for cost in costs if cost is not None]
-    yield f"cost   {dollars(sum(known) if len(known) == len(costs) else None)}"
+    yield f"cost   {dollars(total(costs))}"
+
+
+def total(costs: Iterable[float | None]) -> float | None:
+    """Add up US dollars; None if a part is unknown."""
+    found = list(costs)
+    known = [cost for cost in found if cost is not None]
+    return sum(known) if len(known) == len(found) else None

@@ -81,10 +81,11 @@ def test_the_question_holds_all_that_the_cli_gets() -> None:
 
 
 def test_the_written_file_is_the_answer() -> None:
-    """Of several writes to one file the last counts; tokens are the CLI's."""
+    """Of several writes to one file the last counts; tokens are the CLI's, of the requests that it took."""
     answer = ask(told(*call("add.py", "X = 1\n"), *call("add.py", CODE, 2)))
     assert extracted(answer) == CODE
     assert (answer.usage.input, answer.usage.cache_read, answer.usage.output) == (11, 3, 7)
+    assert answer.steps == 2
 
 
 def test_a_file_is_found_beside_others_and_longer_words() -> None:

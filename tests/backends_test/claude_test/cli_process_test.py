@@ -75,7 +75,12 @@ def result(**changes: Any) -> ResultMessage:
         "stop_reason": "end_turn",
         "num_turns": 2,
         "result": "Done.",
-        "usage": {"input_tokens": 5, "output_tokens": 6, "service_tier": "standard"},
+        "usage": {
+            "input_tokens": 5,
+            "output_tokens": 6,
+            "service_tier": "standard",
+            "cache_creation": {"ephemeral_1h_input_tokens": 4},
+        },
         "model_usage": {"claude-haiku-5-5": {}},
         "total_cost_usd": 0.01,
         "permission_denials": [],
@@ -134,7 +139,8 @@ def test_what_is_told_names_no_folder_of_this_machine(monkeypatch):
     assert [each["kind"] for each in told["messages"]] == ["said", "called", "returned"]
     assert written(told["messages"]) == {"add.py": "X = 2\n"}
     assert told["result"]["text"] == "Wrote add.py in ."
-    assert told["result"]["usage"] == {"input_tokens": 5, "output_tokens": 6}
+    cache = {"ephemeral_1h_input_tokens": 4}  # it has a price of its own
+    assert told["result"]["usage"] == {"input_tokens": 5, "output_tokens": 6, "cache_creation": cache}
     assert str(sdk.options.cwd) not in str(told)
     assert not Path(sdk.options.cwd).exists()
 

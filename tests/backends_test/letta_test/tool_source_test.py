@@ -48,6 +48,14 @@ def test_it_needs_nothing_of_the_harness():
     assert {str(module).split(".")[0] for module in imported} <= known
 
 
+def test_it_runs_from_its_first_line_to_its_last():
+    """Its annotations are evaluated, unlike those of its modules: each has to name what stands above it."""
+    names = {"__name__": "tool"}
+    exec(compile(source(), "tool", "exec", dont_inherit=True), names)
+    assert callable(names["run_claude_coder"])
+    assert names["extract_code"]("```\nx = 1\n```", "add.py") == "x = 1\n"
+
+
 def test_every_name_is_given_once():
     """The modules that it is made of do not overwrite each other's names."""
     assert [name for name, count in Counter(names()).items() if count > 1] == []
