@@ -56,8 +56,9 @@ class SpecError(HarnessError):
     exit_code = 2
 
     def __init__(self, problems: list[str], *, remedy: str = "") -> None:
-        super().__init__("\n".join(problems), remedy=remedy)
-        self.problems = problems
+        # A key of the file may hold line ends: each problem stays one line.
+        self.problems = ["\\n".join(problem.splitlines()) for problem in problems]
+        super().__init__("\n".join(self.problems), remedy=remedy)
 
 
 class CassetteError(HarnessError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -69,14 +70,18 @@ def validate(files: tuple[Path, ...]) -> None:
     FILES are task files, source files or folders; default: benchmarks. No model, no Letta and no cassette
     is needed.
     """
-    from harness.grading.validate import check
+    from harness.cli.console import say
+    from harness.grading.validate import check, stops_pytest
 
     count = wrong = 0
-    for path in files or (Path("benchmarks"),):
+    given = files or (Path("benchmarks"),)
+    for path in given:
         for file in check(path, Path.cwd()):
             count += 1
             wrong += bool(file.problems)
             click.echo("\n".join(file.lines()))
+    for line in dict.fromkeys(filter(None, (stops_pytest(path, Path.cwd(), os.environ) for path in given))):
+        say(f"warning: a plain pytest would stop: {line}")
     click.echo(f"{count} files checked, {wrong} with problems")
     sys.exit(1 if wrong else 0)
 

@@ -10,12 +10,13 @@ tests judge is not found out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import SpecError, UsageError
+from harness.errors import HarnessError, SpecError, UsageError
 from harness.grading.python_source import _unannounced, emptied, syntax_problem
 from harness.grading.verdict import Grader, accepted
 from harness.sandbox import Sandbox, TestRun
@@ -78,16 +79,16 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
         root: What paths are shown relative to.
 
     Raises:
-        UsageError: There is nothing at ``given``, or a source is not installed.
-        SandboxError: Nothing could be run.
+        UsageError: There is nothing at ``given``, or it is a source that is not installed.
     """
     if not given.exists():
         raise UsageError(f"{given}: no such file or folder")
     given = given.resolve()
     suite = Suite(_benchmarks_folder(given), root, Selection(paths=frozenset({given})), {})
     own = [suite.folder / name for name in (loader.PAIRS_FILE, loader.PRICES_FILE)]
-    known = [path for path in (*own, *suite.files(), *suite.sources()) if path.is_file()]
-    paths = [given] if given.is_file() else [path for path in known if path.is_relative_to(given)]
+    known = [*filter(os.path.lexists, own), *suite.files(), *suite.sources()]
+    known += [path for path in suite.unreadable() if path not in own]
+    paths = [given] if not given.is_dir() else [path for path in known if path.is_relative_to(given)]
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
     with ExitStack() as stack:
@@ -95,16 +96,39 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
         seeds = [ForkServer(sight=sight, seed=seed) for seed in range(RUNS)]
         sandboxes = [stack.enter_context(server) for server in seeds]
         for path in paths:
+            shown = suite.display(path)
             try:
                 yield _checked(path, suite, sandboxes)
             except SpecError as error:
-                yield Checked(suite.display(path), error.problems)
+                yield Checked(shown, error.problems)
+            except HarnessError as error:  # a source that is not installed, a machine that cannot run it
+                if isinstance(error, UsageError) and len(paths) == 1:
+                    raise
+                yield Checked(shown, [str(error) if shown in str(error) else f"{shown}: {error}"])
+
+
+def stops_pytest(given: Path, root: Path, environment: Mapping[str, str]) -> str:
+    """Return why a plain ``pytest`` would end before its first trial, though each file is right; or nothing.
+
+    Args:
+        given: As for ``check``.
+        root: As for ``check``.
+        environment: May name models in place of a pairs file.
+    """
+    suite = Suite(_benchmarks_folder(given.resolve()), root, Selection(), environment)
+    try:
+        suite.check_mix()
+    except SpecError:
+        return ""  # a problem of the pairs file
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
     shown = suite.display(path)
     if path.name == loader.PAIRS_FILE:
-        loader.load_pairs(path, shown)
+        suite.named_pairs  # noqa: B018  (raises what is wrong with it)
         return Checked(shown, [])
     if path.name == loader.PRICES_FILE:
         loader.load_prices(path, shown)

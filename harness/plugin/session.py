@@ -25,8 +25,7 @@ from harness.results.report import load_prices
 from harness.sandbox import fork_server
 from harness.sandbox.filesystem_view import Sight
 from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
-from harness.tasks.pair import REAL
-from harness.tasks.suite import Selection, Suite
+from harness.tasks.suite import Selection, Suite, is_loop
 from harness.tasks.task import Bug, Task
 from harness.tasks.trial import Trial
 
@@ -117,14 +116,11 @@ class BenchmarkSession:
     def _check_options(self) -> Reporter | None:
         """Read the files and probe the machine as the options demand; return the controller's reporter."""
         option = self.config.getoption
-        backends: dict[str, str] = {pair.backend: pair.name for pair in self.suite.pairs}
-        real = sorted(REAL & set(backends))
-        if "mock" in backends and real and not option("mix_mocks"):
-            raise UsageError(
-                f"the pair {backends['mock']} is a mock, and {backends[real[0]]} is not: "
-                "one table would show both",
-                remedy="run them apart, or say --mix-mocks",
-            )
+        if not option("mix_mocks"):
+            self.suite.check_mix()
+        if option("mutants") < 0:
+            raise UsageError(f"--mutants {option('mutants')}: expected 0 or more")
+        self.suite.named_pairs  # noqa: B018  (wrong though no pair of it is chosen: say so now)
         prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
         reporter = None
         if not self.is_worker:
@@ -167,6 +163,10 @@ class BenchmarkSession:
         ]
         if left_out:
             lines.append(f"not collected: {', '.join(left_out)} (a source of tasks: name it to run it)")
+        lines += [
+            f"not collected: {self.suite.display(path)} (not a regular file)"
+            for path in self.suite.unreadable()
+        ]
         return lines
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -179,6 +179,11 @@ class BenchmarkSession:
         kind = SourceFile if self.suite.file(path).is_source else TaskFile
         trials_of = partial(self.suite.trials, path)
         return kind.from_parent(parent, path=file_path, trials_of=trials_of, run=self.run)
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Stop at a link to a folder that it lies in: there is nothing new behind it."""
+        folder = self.suite.folder
+        return True if collection_path.is_relative_to(folder) and is_loop(collection_path) else None
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
         """Return the row of a trial whose worker died; none for a test of somebody else."""

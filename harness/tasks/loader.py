@@ -7,6 +7,7 @@ whether a task is *right*, that is, its reference passes and its bugs fail (``gr
 from __future__ import annotations
 
 import difflib
+import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -119,8 +120,12 @@ class SourceFile(Value):
 
 
 def is_task_file(path: Path) -> bool:
-    """Return True if the name is that of a task or source file."""
-    return path.suffix in {".yaml", ".yml"} and path.name not in {PAIRS_FILE, PRICES_FILE}
+    """Return True if the name is that of a task or source file; editors and disks leave hidden ones."""
+    return (
+        path.suffix in {".yaml", ".yml"}
+        and path.name not in {PAIRS_FILE, PRICES_FILE}
+        and not path.name.startswith(".")
+    )
 
 
 def parse(file: YamlFile, model: type[M]) -> M:
@@ -131,7 +136,9 @@ def parse(file: YamlFile, model: type[M]) -> M:
     try:
         parsed = model.model_validate(_tupled(document.data))
     except ValidationError as error:
-        found = [(_path(each), _problem(model, each)) for each in error.errors(include_url=False)]
+        found = [
+            (_path(each), _problem(model, each, document.written)) for each in error.errors(include_url=False)
+        ]
         problems += [document.problem(path, text) for path, text in found if path not in unreadable]
     if problems:
         raise SpecError([problem.message for problem in sorted(problems, key=lambda each: each.line)])
@@ -150,14 +157,24 @@ def load_task(path: Path, display: str) -> Task:
 
 
 def load_pairs(path: Path, display: str) -> dict[str, Pair]:
-    """Read a pairs file: name -> pair, in the file's order. See ``parse``."""
-    parsed = parse(YamlFile(path, display), PairsFile)
+    """Read a pairs file. See ``parse_pairs``."""
+    return parse_pairs(YamlFile(path, display))
+
+
+def parse_pairs(file: YamlFile) -> dict[str, Pair]:
+    """Parse a pairs file: name -> pair, in the file's order. See ``parse``."""
+    parsed = parse(file, PairsFile)
+    folders: dict[str, str] = {}  # of their cassettes, on a disk that ignores case
+    for name in parsed.pairs:
+        if (other := folders.setdefault(name.lower(), name)) != name:
+            text = f"pairs.{name}: expected a name that differs from {other!r} in more than case"
+            raise SpecError([file.document.problem(("pairs", name), text).message])
     return {name: Pair(**{**dict(spec), "name": name}) for name, spec in parsed.pairs.items()}
 
 
 def load_prices(path: Path, display: str) -> dict[str, Price]:
     """Read a price file; return nothing where there is none. See ``parse``."""
-    return parse(YamlFile(path, display), PricesFile).prices if path.is_file() else {}
+    return parse(YamlFile(path, display), PricesFile).prices if os.path.lexists(path) else {}
 
 
 def task_of(fields: object, where: str) -> Task:
@@ -193,9 +210,11 @@ def _path(details: Any) -> tuple[str | int, ...]:
     return tuple(part for part in details["loc"] if part != "[key]")
 
 
-def _problem(model: type[BaseModel], details: Any) -> str:
+def _problem(
+    model: type[BaseModel], details: Any, written: Mapping[tuple[str | int, ...], str] | None = None
+) -> str:
     path = _path(details)
-    field = ".".join(str(part) for part in path)
+    field = shorten(".".join(str(part) for part in path), 200)
     kind, context = details["type"], details.get("ctx", {})
     if kind == "value_error":
         return f"{field + ': ' if field else ''}{context['error']}"
@@ -210,7 +229,12 @@ def _problem(model: type[BaseModel], details: Any) -> str:
         rule = f"expected {expected}"
     else:
         rule = (details["msg"][:1].lower() + details["msg"][1:]).replace("input should", "it should")
-    return f"{field}: {rule}, got {_display(details['input'])}"
+    quoted = (
+        f"; write it in quotes: {written[path]!r}"
+        if kind == "string_type" and written and written.get(path)
+        else ""
+    )
+    return f"{field}: {rule}, got {_display(details['input'])}{quoted}"
 
 
 def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> Mapping[str, FieldInfo]:

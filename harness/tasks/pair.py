@@ -18,6 +18,7 @@ ORCH_MODEL = "openai/gpt-5-mini"
 
 
 CLAUDE_MODEL = "claude-haiku-5-5"
+MAX_EPOCHS = 1000
 
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
@@ -157,7 +158,7 @@ class Pair(Value):
         Settings(),
         description="How the tester is asked. Default: as the coder, if the tester is the coder's model.",
     )
-    epochs: int = Field(1, ge=1, le=1000, description="Repetitions of each task.")
+    epochs: int = Field(1, ge=1, le=MAX_EPOCHS, description="Repetitions of each task.")
     on_request: bool = Field(False, description="Run only where --pair names it.")
     tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
 

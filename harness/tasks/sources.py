@@ -15,16 +15,20 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.machinery import SourceFileLoader
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.tasks.loader import SourceFile, near, task_of
 from harness.tasks.task import Task, digest
+from harness.tasks.yaml_lines import read_whole
 from harness.text import shorten
 
 BUILT_IN = {"humaneval": "harness.tasks.humaneval:tasks"}
 MAX_PROBLEMS = 20
+MAX_ITEMS = 100_000
+MAX_BYTES = 200_000_000  # of a JSONL file
 
 
 def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
@@ -41,6 +45,9 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
         if wanted.only and isinstance(fields, Mapping) and fields.get("id") not in wanted.only:
             continue
         item = f"{where}: item {number}"
+        if isinstance(fields, SpecError):
+            problems += fields.problems
+            continue
         try:
             task = task_of(fields, item)
         except SpecError as error:
@@ -65,7 +72,10 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
 def _items(source: str, folder: Path, where: str) -> list[object]:
     """Return all that the source gives; whatever goes wrong in it is one problem of the source file."""
     try:
-        return list(_function(source, folder, where)())
+        items = list(islice(_function(source, folder, where)(), MAX_ITEMS + 1))
+        if len(items) > MAX_ITEMS:
+            raise SpecError([f"{where}: more than {MAX_ITEMS} tasks, or no end of them"])
+        return [dict(item) if isinstance(item, Mapping) else item for item in items]
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", remedy=error.remedy) from None
     except HarnessError:
@@ -76,11 +86,16 @@ def _items(source: str, folder: Path, where: str) -> list[object]:
         ) from None
     except OSError as error:
         raise SpecError([f"{where}: cannot be read: {error.strerror or error}"]) from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (it may exit, or raise what pytest takes for its own)
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
-        says = shorten(" ".join(str(error).split()), 300)
-        raise SpecError([f"{where}: {place}: {type(error).__name__}: {says}"]) from error
+        try:
+            says = shorten(" ".join(str(error).split()), 300)
+        except Exception:  # noqa: BLE001  (a message of somebody's own)
+            says = "its message cannot be shown"
+        raise SpecError([f"{where}: {place}: {type(error).__name__}: {says}"]) from None
 
 
 def _function(source: str, folder: Path, where: str) -> Callable[[], Iterable[object]]:
@@ -110,11 +125,24 @@ def _module(path: Path) -> ModuleType:
 
 
 def _jsonl(path: Path, where: str) -> Iterator[object]:
-    """Yield one value for each line that is not blank."""
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    """Yield one value for each line that is not blank; a ``SpecError`` for one that cannot be read."""
+    for number, line in enumerate(read_whole(path, where, MAX_BYTES).splitlines(), 1):
         if not line.strip():
             continue
         try:
-            yield json.loads(line)
+            yield json.loads(line, object_pairs_hook=_distinct, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
-            raise SpecError([f"{where}: line {number}: not valid JSON: {error}"]) from None
+            yield SpecError([f"{where}: line {number}: not valid JSON: {error}"])
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {shorten(key)!r} is given twice")
+        found[key] = value
+    return found
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.tasks import loader
 from harness.tasks.loader import SourceFile, near
-from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
+from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, ORCH_MODEL, REAL, Pair, default_models
 from harness.tasks.sources import load_tasks
 from harness.tasks.surroundings import complete
 from harness.tasks.task import Task
@@ -39,6 +40,14 @@ class SuiteFile(YamlFile):
     def is_source(self) -> bool:
         """Return True if the file, right or wrong, was meant to name a source of tasks."""
         return self.has_key("source")
+
+    @property
+    def id(self) -> str:
+        """Return the id that a task file gives, or its stem, though the rest may be wrong."""
+        try:
+            return str(self.document.data.get("id", self.path.stem))
+        except SpecError:
+            return self.path.stem
 
     @cached_property
     def source(self) -> SourceFile:
@@ -116,8 +125,8 @@ class Suite:
         """
         chosen = self.selection
         crosses_models = chosen.orchestrators or chosen.coders
-        if chosen.epochs is not None and chosen.epochs < 1:
-            raise UsageError(f"--epochs {chosen.epochs}: expected 1 or more")
+        if chosen.epochs is not None and not 1 <= chosen.epochs <= MAX_EPOCHS:
+            raise UsageError(f"--epochs {chosen.epochs}: expected 1 to {MAX_EPOCHS}")
         if crosses_models and chosen.pairs:
             raise UsageError("--pair and --orchestrator/--coder exclude each other")
         default = default_models(self.environment)
@@ -132,11 +141,40 @@ class Suite:
             pairs = self._pairs_from_file()
         return [pair.model_copy(update={"epochs": chosen.epochs or pair.epochs}) for pair in pairs]
 
+    def check_mix(self) -> None:
+        """Raise a ``UsageError`` if one table would show mocks and models whose figures people compare."""
+        backends: dict[str, str] = {pair.backend: pair.name for pair in self.pairs}
+        real = sorted(REAL & set(backends))
+        if "mock" in backends and real:
+            raise UsageError(
+                f"the pair {backends['mock']} is a mock, and {backends[real[0]]} is not: "
+                "one table would show both",
+                remedy="run them apart, or say --mix-mocks",
+            )
+
     @cached_property
     def named_pairs(self) -> dict[str, Pair]:
-        """Load all pairs of the pairs file, by name; none where there is no such file."""
+        """Load all pairs of the pairs file, by name; none where there is no such file.
+
+        Raises:
+            SpecError: The file is wrong, or a pair in it names a task that is none of the suite.
+        """
         path = self.folder / loader.PAIRS_FILE
-        return loader.load_pairs(path, self.display(path)) if path.is_file() else {}
+        if not os.path.lexists(path):
+            return {}
+        file = YamlFile(path, self.display(path))
+        pairs = loader.parse_pairs(file)
+        problems = [
+            file.document.problem(
+                ("pairs", name, "tasks", number), f"pairs.{name}.tasks: no task {task!r}{near(task, known)}"
+            ).message
+            for name, pair in pairs.items()
+            for number, task in enumerate(pair.tasks)
+            if (known := self._known_ids(task))
+        ]
+        if problems:
+            raise SpecError(problems)
+        return pairs
 
     def tasks(self, path: Path) -> list[Task]:
         """Load the tasks of a file: one of a task file, all of a source file.
@@ -146,10 +184,10 @@ class Suite:
             UsageError: A source is not installed.
         """
         tasks = self.file(path).tasks
-        taken = [task.id for task in tasks if self._first_with_id.get(task.id, path) != path]
+        taken = [task.id for task in tasks if self._first_with_id.get(task.id.lower(), path) != path]
         if taken:
             more = f" and {len(taken) - 1} more are" if len(taken) > 1 else " is"
-            first = self.display(self._first_with_id[taken[0]])
+            first = self.display(self._first_with_id[taken[0].lower()])
             remedy = "name one of the two files only" if self.file(path).is_source else "give it another"
             raise SpecError(
                 [f"{self.display(path)}:1: id: {taken[0]!r}{more} already used by {first}; {remedy}"]
@@ -172,16 +210,48 @@ class Suite:
 
     @cached_property
     def _found(self) -> list[Path]:
-        return sorted(path for path in self.folder.rglob("*.y*ml") if self.holds(path) and path.is_file())
+        return sorted(path for path in self._files_below() if path.is_file())
+
+    def unreadable(self) -> list[Path]:
+        """Return what has a task file's name and is no file: a pipe, a link to nowhere."""
+        own = (self.folder / name for name in (loader.PAIRS_FILE, loader.PRICES_FILE))
+        named = (*self._files_below(), *filter(os.path.lexists, own))
+        return sorted(path for path in named if not path.is_file())
+
+    def _files_below(self) -> Iterator[Path]:
+        """Yield what has a task file's name, in folders that are not hidden; a loop of links has an end."""
+        for folder, below, names in os.walk(self.folder, followlinks=True):
+            below[:] = [
+                each for each in below if not each.startswith(".") and not is_loop(Path(folder, each))
+            ]
+            yield from filter(self.holds, (Path(folder, name) for name in names))
+
+    def _known_ids(self, task: str) -> set[str]:
+        """Return the ids of all tasks if a task is surely none of them, else nothing."""
+        known = {each.id for path in self._first_with_id.values() for each in self.file(path).tasks}
+        if task in known:
+            return set()
+        for path in self._found:
+            try:
+                ids = {each.id for each in self.file(path).tasks}
+            except HarnessError:
+                if self.file(path).is_source or task == self.file(path).id:
+                    return set()  # it may well be in there
+            else:
+                known |= ids
+        return set() if task in known else known or {""}
 
     @cached_property
     def _first_with_id(self) -> dict[str, Path]:
-        """Task id -> the first file that has it; task files come before source files."""
+        """Task id in small letters (some disks ignore case) -> the first file that has it.
+
+        Task files come before source files.
+        """
         first: dict[str, Path] = {}
         for path in (*self.files(), *filter(self.collects, self.sources())):
             try:
                 for task in self.file(path).tasks:
-                    first.setdefault(task.id, path)
+                    first.setdefault(task.id.lower(), path)
             except HarnessError:
                 continue  # reported where that file is asked for
         return first
@@ -205,3 +275,11 @@ class Suite:
                 f"all pairs of {display} run on request only", remedy=f"name one: --pair {next(iter(pairs))}"
             )
         return chosen
+
+
+def is_loop(path: Path) -> bool:
+    """Return True if a folder is a link to one that it lies in, by any of the names on the way to it."""
+    if not (path.is_symlink() and path.is_dir()):
+        return False
+    target = os.path.realpath(path)
+    return any(os.path.realpath(parent) == target for parent in path.parents)

@@ -11,14 +11,42 @@ import sys
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from harness.text import is_safe_path
 
 MAX_NAME = 120
 TAKEN = sys.stdlib_module_names | {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"}
 Difficulty = Literal["trivial", "easy", "medium", "hard"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME)]
+# Windows has no file of these names, whatever follows a dot in them, and drops a dot at a name's end.
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def _portable(name: str) -> str:
+    if not is_portable(name):
+        raise ValueError(f"expected a name that a file can have on every platform, got {name!r}")
+    return name
+
+
+def is_portable(path: str) -> bool:
+    """Return True if no part of a path is a name that Windows keeps for itself, or cannot hold."""
+    parts = path.split("/")
+    return not any(part.endswith((".", " ")) or part.split(".")[0].lower() in DEVICES for part in parts)
+
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9%][A-Za-z0-9._+~%-]*$", max_length=MAX_NAME),
+    AfterValidator(_portable),
+]
 Text = Annotated[str, Field(min_length=1)]
 Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=MAX_NAME)]
 
@@ -113,7 +141,7 @@ class Task(Value):
     @field_validator("code_file", "test_file")
     @classmethod
     def _is_a_python_file(cls, name: str, others: ValidationInfo) -> str:
-        if not is_safe_path(name) or not name.endswith(".py"):
+        if not (is_safe_path(name) and is_portable(name) and name.endswith(".py")):
             raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
         module = PurePosixPath(name).parts[0].removesuffix(".py")
         if module in TAKEN:
@@ -124,10 +152,21 @@ class Task(Value):
 
     @field_validator("files")
     @classmethod
-    def _stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+    def _lie_side_by_side(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        places: dict[str, str] = {}  # as a disk that ignores case sees them
+        for kind in ("code_file", "test_file"):
+            if name := others.data.get(kind):
+                places[name.lower()] = name
         for name in files:
-            if not is_safe_path(name):
+            if not (is_safe_path(name) and is_portable(name)):
                 raise ValueError(f"expected file names inside the workspace, got {name!r}")
+            other = places.setdefault(name.lower(), name)
+            if other != name:
+                raise ValueError(f"expected names that differ in more than case, got {other!r} and {name!r}")
+        for place, name in places.items():
+            for folder in map(str, PurePosixPath(place).parents):
+                if folder in places:
+                    raise ValueError(f"expected {places[folder]!r} to be a file: {name!r} lies in it")
         return files
 
     @field_validator("files_from")

@@ -5,6 +5,8 @@ Not covered: tags (``!!python/...``) and aliases, which can hide a bomb, are ref
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +21,8 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Place = tuple[str | int, ...]
+# YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10; later versions do not, and nobody expects it.
+SURPRISING = re.compile(r"[-+]?(0[0-7_]+|0b.*|.*[_:].*)")
 
 
 class Problem(NamedTuple):
@@ -51,8 +55,6 @@ class YamlFile:
             SpecError: It cannot be read or parsed, is empty, or too large.
         """
         raw = self._raw
-        if len(raw) > MAX_BYTES:
-            raise SpecError([f"{self.display}: {len(raw)} bytes; at most {MAX_BYTES} are read"])
         try:
             return Document(raw.decode(), self.display)
         except UnicodeDecodeError as error:
@@ -66,10 +68,24 @@ class YamlFile:
 
     @cached_property
     def _raw(self) -> bytes:
-        try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise SpecError([f"{self.display}: cannot be read: {error.strerror}"]) from None
+        return read_whole(self.path, self.display, MAX_BYTES)
+
+
+def read_whole(path: Path, display: str, most: int) -> bytes:
+    """Read a regular file of at most so many bytes: a pipe would wait, a sparse file fill the memory.
+
+    Raises:
+        SpecError: It is none, is larger, or cannot be read; the message begins with ``display``.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= most:
+            return path.read_bytes()
+    except OSError as error:
+        raise SpecError([f"{display}: cannot be read: {error.strerror}"]) from None
+    if stat.S_ISREG(status.st_mode):
+        raise SpecError([f"{display}: {status.st_size} bytes; at most {most} are read"])
+    raise SpecError([f"{display}: cannot be read: not a regular file"])
 
 
 def field(name: str, value: Any) -> str:
@@ -99,6 +115,7 @@ class Document:
 
     def __init__(self, text: str, display: str) -> None:
         self.lines: dict[Place, int] = {}
+        self.written: dict[Place, str] = {}  # scalars that are not read as text
         self.problems: list[Problem] = []
         self._display = display
         self._events: Iterator[Any] = yaml.parse(text, Loader=Loader)
@@ -174,11 +191,17 @@ class Document:
         if event.tag is not None and not any(event.implicit):
             return self._report(path, line, f"the tag {event.tag} is not supported")
         tag = self._scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
+        if not tag.endswith(":str"):
+            self.written[path] = event.value
+        if tag.endswith((":int", ":float")) and SURPRISING.fullmatch(event.value):
+            name = ".".join(map(str, path))
+            return self._report(path, line, f"{name}: write {event.value} as a plain number, or in quotes")
         try:
             return self._scalars.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark))
         except (yaml.YAMLError, ValueError, ArithmeticError, KeyError, AttributeError) as error:
             reason = getattr(error, "problem", None) or str(error)
-            return self._report(path, line, f"cannot be read as a value: {reason}")
+            name = ".".join(map(str, path))
+            return self._report(path, line, f"{name}: cannot be read as a value: {reason}")
 
     def _report(self, path: Place, line: int, text: str) -> None:
         self.problems.append(self.problem(path, text, line))

@@ -32,6 +32,7 @@ def harness(*args: str) -> Result:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository whose benchmarks folder holds the task ``add``; the current folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCH_MODEL", "openai/o")
     benchmarks = tmp_path / "benchmarks"
     benchmarks.mkdir()
     (benchmarks / "add.yaml").write_text(TASK.read_text())
@@ -151,6 +152,14 @@ def test_validate_a_folder_with_a_source(folder) -> None:
     (folder / "many.yaml").write_text("source: ours.jsonl\ntag: [x]\n")
     result = harness("validate")
     assert (result.exit_code, "benchmarks/many.yaml:2: tag: unknown key" in result.output) == (1, True)
+
+
+def test_validate_warns_of_what_would_stop_pytest(folder, monkeypatch) -> None:
+    """It is no problem of a file, so that the exit code stays."""
+    monkeypatch.delenv("ORCH_MODEL")
+    result = harness("validate", "benchmarks/add.yaml")
+    assert result.exit_code == 0
+    assert "warning: a plain pytest would stop: there is no benchmarks/pairs.yaml -> write" in result.output
 
 
 def test_validate_a_source_that_is_not_installed(folder, monkeypatch) -> None:

@@ -1,16 +1,27 @@
 """harness/validate.py: is a task right, before a model sees it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from harness.errors import SandboxError
+from harness.grading import validate
 from harness.grading.python_source import emptied
-from harness.grading.validate import check, proof
+from harness.grading.validate import check, proof, stops_pytest
 from harness.sandbox.fork_server import ForkServer
 from harness.tasks.task import Bug
 
 USES = "import add\n\n\ndef test_sum():\n    assert add.add(2, 3) == 5\n"
 SETS = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n\n\n{}"
+TASK = """\
+title: Add
+spec: Implement add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: "def add(a, b): return a + b"
+acceptance: "def test(): pass"
+"""
 FLAKY = {
     "chance": "import random\ndef test_a(): assert random.random() < 0.6\n",
     "order-of-a-set": "def test_a(): assert next(iter({'a', 'b', 'c', 'd'})) == 'a'\n",
@@ -134,3 +145,55 @@ def test_emptied_functions():
     code = "import os\nX = 1\nclass A:\n    async def f(self, a=1):\n        def g():\n            return 1\n"
     assert emptied(code) == "import os\nX = 1\n\nclass A:\n\n    async def f(self, a=1):\n        pass"
     assert emptied("X = 1\n") == ""
+
+
+# --- files --------------------------------------------------------------------------------------------
+
+
+NOT_INSTALLED = "there is no module 'nowhere' -> install the package that has it"
+
+
+def test_a_sandbox_that_fails_ends_one_check_only(tmp_path, monkeypatch):
+    """It is a problem of the file that was checked; the next file is checked too, and so is a pipe named."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(TASK)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "many.yaml").write_text("source: nowhere.installed:tasks\ncollect: always\n")
+
+    def fail(*_: object) -> None:
+        raise SandboxError("no process can be started", remedy="free some memory")
+
+    monkeypatch.setattr(validate, "proof", fail)
+    assert [(file.shown, file.problems) for file in check(tmp_path, tmp_path)] == [
+        ("one.yaml", ["one.yaml: no process can be started -> free some memory"]),
+        ("two.yaml", ["two.yaml: no process can be started -> free some memory"]),
+        (
+            "many.yaml",
+            [f"many.yaml: source 'nowhere.installed:tasks': {NOT_INSTALLED}"],
+        ),
+        ("pipe.yaml", ["pipe.yaml: cannot be read: not a regular file"]),
+    ]
+
+
+MOCK = "m: {orchestrator: {model: openai/o}, coder: oracle, backend: mock}"
+REAL = "r: {orchestrator: {model: openai/o}, coder: c}"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "environment", "said"),
+    [
+        (None, {}, "there is no pairs.yaml -> write one, or pass --orchestrator and --coder"),
+        (None, {"ORCH_MODEL": "openai/o"}, ""),
+        (f"pairs: {{{MOCK}, {REAL}}}", {}, "the pair m is a mock, and r is not: one table would show both"),
+        (f"pairs: {{{MOCK}}}", {}, ""),
+        (f"pairs: {{{REAL[:-1]}, on_request: true}}}}", {}, "all pairs of pairs.yaml run on request only"),
+        ("pairs: {}", {}, ""),  # a problem of the file, and named as that
+    ],
+)
+def test_what_would_stop_a_plain_pytest(pairs, environment, said, tmp_path):
+    """Each file may be right, and pytest end before the first trial: the warning says why."""
+    if pairs is not None:
+        (tmp_path / "pairs.yaml").write_text(pairs)
+    found = stops_pytest(tmp_path, tmp_path, environment)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)

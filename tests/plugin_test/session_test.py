@@ -378,7 +378,8 @@ def test_bad_task_files_do_not_stop_the_others(recorded) -> None:
             ["--pair", "tow"],
             "no pair 'tow' in benchmarks/pairs.yaml; did you mean 'two'? -> use one of: one, two",
         ),
-        (["--epochs", "0"], "--epochs 0: expected 1 or more"),
+        (["--epochs", "1000000000"], "--epochs 1000000000: expected 1 to 1000"),
+        (["--mutants", "-3"], "--mutants -3: expected 0 or more"),
         (["--pair", "one", "--coder", "x"], "--pair and --orchestrator/--coder exclude each other"),
     ],
 )

@@ -450,3 +450,45 @@ def test_the_shipped_schemas_are_those_of_the_models():
     folder = Path(harness.__file__).parent / "schemas"
     shipped = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
     assert shipped == json.loads(json.dumps(schemas()))
+
+
+# --- surprises ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [("no", "true/false False"), ("2026-01-01", "date"), ("1.10", "number 1.1")]
+)
+def test_text_that_yaml_takes_for_something_else(load, value, kind):
+    """The line says what YAML made of it, and what to write."""
+    (problem,) = problems(load, text_of(TASK).replace('title: "Add"', f"title: {value}"))
+    assert problem.startswith(f"b/add.yaml:1: title: expected text, got {kind}")
+    assert problem.endswith(f"; write it in quotes: {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"add.py/x.py": "", "y.py": ""}, "expected 'add.py' to be a file: 'add.py/x.py' lies in it"),
+        ({"a/b": "", "a": ""}, "expected 'a' to be a file: 'a/b' lies in it"),
+        ({"A.txt": "", "a.txt": ""}, "expected names that differ in more than case, got 'A.txt' and 'a.txt'"),
+        (
+            {"Test_add.py": ""},
+            "expected names that differ in more than case, got 'test_add.py' and 'Test_add.py'",
+        ),
+        ({"data/con.txt": ""}, "expected file names inside the workspace, got 'data/con.txt'"),
+        ({"a.": ""}, "expected file names inside the workspace, got 'a.'"),
+    ],
+)
+def test_files_that_cannot_lie_side_by_side(load, files, said):
+    """A file below a file, two that differ in case, and names that Windows keeps for itself are refused."""
+    assert problems(load, {**TASK, "files": files}) == [f"b/add.yaml:7: files: {said}"]
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.old", "lpt1", "a."])
+def test_ids_that_windows_cannot_hold(load, name):
+    """An id names the cassette's folder."""
+    (problem,) = problems(load, {**TASK, "id": name})
+    assert (
+        problem == f"b/add.yaml:7: id: expected a name that a file can have on every platform, got {name!r}"
+    )
+    assert load({**TASK, "id": "console"}).id == "console"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.errors import SpecError, UsageError
 from harness.grading.validate import proof
 from harness.grading.verdict import Grader
 from harness.sandbox.fork_server import ForkServer
+from harness.tasks import sources
 from harness.tasks.suite import SuiteFile
 from harness.tasks.task import Task
 
@@ -96,7 +98,7 @@ def test_a_jsonl_file_that_cannot_be_read(tmp_path):
     (line,) = problems(tmp_path, "source: ours.jsonl\n")
     assert line == f"{where}cannot be read: No such file or directory"
     (tmp_path / "ours.jsonl").write_text('{"id": "a"}\n\n{"id":\n')
-    (line,) = problems(tmp_path, "source: ours.jsonl\n")
+    line = problems(tmp_path, "source: ours.jsonl\n")[-1]
     assert line.startswith(f"{where}line 3: not valid JSON: ")
 
 
@@ -325,3 +327,60 @@ def test_the_twenty_are_of_the_164(problems_164: list[Task]):
     twenty = SuiteFile(ROOT / "benchmarks" / "humaneval-20.yaml", "humaneval-20.yaml").tasks
     assert len(twenty) == 20
     assert [task for task in problems_164 if task in twenty] == twenty
+
+
+# --- sources that misbehave ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import sys; sys.exit(3)", "ours.py:2: SystemExit: 3"),
+        ("import pytest; pytest.skip('no')", "Skipped: no"),
+        ("import pytest; pytest.exit('no')", "Exit: no"),
+        ("raise Odd", "ours.py:2: Odd: its message cannot be shown"),
+        ("raise BaseException('x')", "ours.py:2: BaseException: x"),
+        ("raise GeneratorExit", "ours.py:2: GeneratorExit: "),
+        ("while True: yield {}", "more than 1000 tasks, or no end of them"),
+        ("return 5", "TypeError: 'int' object is not iterable"),
+        ("return [{1: 2, None: 3}]", "item 1: 1: keys should be strings, got number 1"),
+    ],
+)
+def test_a_function_that_exits_or_raises_oddly(body, said, tmp_path, monkeypatch):
+    """It is a problem of its source file, and ends nothing else."""
+    monkeypatch.setattr(sources, "MAX_ITEMS", 1000)
+    odd = "class Odd(Exception):\n    def __str__(self): raise ValueError('no')\n"
+    (tmp_path / "ours.py").write_text(f"def tasks():\n    {body}\n{odd}")
+    found = problems(tmp_path, "source: ours.py:tasks\n")
+    assert all(line.startswith("benchmarks/many.yaml: source 'ours.py:tasks': ") for line in found)
+    assert said in "\n".join(found)
+
+
+def test_each_bad_line_of_jsonl_is_named(tmp_path):
+    """A key given twice hides a value, and NaN is no JSON; lines after them are read all the same."""
+    lines = [
+        '{"id": "a", "id": "b"}',
+        '{"limits": {"timeout_s": NaN}}',
+        "[",
+        json.dumps({**FIELDS, "tag": 1}),
+    ]
+    (tmp_path / "ours.jsonl").write_text("\n".join(lines))
+    found = [line.partition("'ours.jsonl': ")[2] for line in problems(tmp_path, "source: ours.jsonl\n")]
+    assert found == [
+        "line 1: not valid JSON: the key 'id' is given twice",
+        "line 2: not valid JSON: NaN is no number",
+        "line 3: not valid JSON: Expecting value: line 1 column 2 (char 1)",
+        "item 4: tag: unknown key; did you mean 'tags'?",
+    ]
+
+
+def test_a_pipe_or_a_huge_file_is_no_source(tmp_path):
+    """Neither is opened."""
+    os.mkfifo(tmp_path / "ours.jsonl")
+    (line,) = problems(tmp_path, "source: ours.jsonl\n")
+    assert line.endswith("'ours.jsonl': cannot be read: not a regular file")
+    (tmp_path / "ours.jsonl").unlink()
+    with (tmp_path / "ours.jsonl").open("wb") as file:
+        file.truncate(3 << 30)
+    (line,) = problems(tmp_path, "source: ours.jsonl\n")
+    assert line.endswith("3221225472 bytes; at most 200000000 are read")

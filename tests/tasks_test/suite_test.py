@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_a_pair_on_request_runs_where_it_is_named(folder) -> None:
 
 def test_a_pair_for_some_tasks(folder) -> None:
     """A pair may be run for the tasks that it names, and leaves the others alone."""
+    (folder / "other.yaml").write_text(TASK)
     for tasks, expected in (("[add]", ["some/add/1"]), ("[other]", [])):
         line = f"  some: {{orchestrator: {{model: openai/q}}, coder: c, tasks: {tasks}}}\n"
         (folder / "pairs.yaml").write_text(PAIRS + line)
@@ -223,3 +225,71 @@ def test_ids_of_a_source_that_are_taken(folder) -> None:
     with pytest.raises(SpecError, match=said):
         both.tasks(more)
     assert len(suite(folder, paths=frozenset({more})).tasks(more)) == 2
+
+
+# --- bad input ----------------------------------------------------------------------------------------
+
+
+def test_a_pair_that_names_an_unknown_task(folder) -> None:
+    """A typing error does not drop the pair in silence, nor make its recordings look like leftovers."""
+    some = "  some: {orchestrator: {model: openai/q}, coder: c, tasks: [add, ad]}\n"
+    (folder / "pairs.yaml").write_text(PAIRS + some)
+    with pytest.raises(SpecError) as caught:
+        _ = suite(folder).pairs
+    assert str(caught.value) == (
+        "benchmarks/pairs.yaml:4: pairs.some.tasks: no task 'ad'; did you mean 'add'?"
+    )
+
+
+def test_a_task_that_cannot_be_read_is_no_unknown_one(folder) -> None:
+    """Neither one with a mistake in its file, nor one of a source that is not named or not installed."""
+    (folder / "bad.yaml").write_text("titel: x\n")
+    (folder / "many.yaml").write_text("source: nowhere.py:tasks\n")
+    some = "  some: {orchestrator: {model: openai/q}, coder: c, tasks: [bad, far]}\n"
+    (folder / "pairs.yaml").write_text(PAIRS + some)
+    assert len(suite(folder).pairs) == 3
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1001, 1_000_000_000])
+def test_epochs_have_limits(epochs, folder) -> None:
+    """Those of a pairs file; else collecting would not end."""
+    with pytest.raises(UsageError, match=f"^--epochs {epochs}: expected 1 to 1000$"):
+        _ = suite(folder, epochs=epochs).pairs
+
+
+def test_ids_and_pairs_that_differ_in_case_only(folder) -> None:
+    """Their cassettes would be one file on some disks: both are refused, with the other's place."""
+    (folder / "Add.yaml").write_text(TASK)
+    with pytest.raises(SpecError, match="^benchmarks/add.yaml:1: id: 'add' is already used by .*/Add.yaml"):
+        slugs(suite(folder))
+    (folder / "pairs.yaml").write_text(PAIRS + "  One: {orchestrator: {model: openai/q}, coder: c}\n")
+    with pytest.raises(SpecError, match="^benchmarks/pairs.yaml:4: pairs.One: .* differs from 'one' in more"):
+        _ = suite(folder).pairs
+
+
+def test_hidden_files_and_loops_of_links_are_no_tasks(folder) -> None:
+    """What editors and disks leave is not read, and a folder is looked into once."""
+    (folder / ".add.yaml").write_text("x")
+    (folder / ".old").mkdir()
+    (folder / ".old/add.yaml").write_text(TASK)
+    for name in ("one", "two"):
+        (folder / "deep" / name).symlink_to("..")
+    (folder / "shared").symlink_to("deep")
+    (folder / "deep/sub.yaml").write_text(TASK.replace("title: Add", "id: sub\ntitle: Sub"))
+    found = [path.relative_to(folder).as_posix() for path in suite(folder).files()]
+    assert found == ["add.yaml", "deep/sub.yaml", "shared/sub.yaml"]
+
+
+def test_what_is_no_file_is_named(folder) -> None:
+    """A pipe with a task's name, or a link to nowhere, is not opened, and not passed over in silence."""
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "gone.yaml").symlink_to("nowhere")
+    os.mkfifo(folder / "prices.yaml")
+    (folder / "pairs.yaml").unlink()
+    os.mkfifo(folder / "pairs.yaml")
+    names = [path.name for path in suite(folder).unreadable()]
+    assert names == ["gone.yaml", "pairs.yaml", "pipe.yaml", "prices.yaml"]
+    with pytest.raises(SpecError, match="^benchmarks/pairs.yaml: cannot be read: not a regular file$"):
+        _ = suite(folder).pairs
+    with pytest.raises(SpecError, match="^benchmarks/pipe.yaml: cannot be read: not a regular file$"):
+        suite(folder).tasks(folder / "pipe.yaml")

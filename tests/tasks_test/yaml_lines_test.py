@@ -62,12 +62,12 @@ def test_a_path_without_a_line_has_its_nearest_ancestors(read):
         ("a: 1\n---\nb: 2\n", "expected one document"),
         ("a: \x00\n", "not valid YAML: unacceptable character"),
         ("a: \x07\n", "not valid YAML"),
-        ("a: 2026-13-45\n", "x.yaml:1: cannot be read as a value: month must be in 1..12"),
+        ("a: 2026-13-45\n", "x.yaml:1: a: cannot be read as a value: month must be in 1..12"),
         ("? [a, b]\n: 1\n", "x.yaml:1: expected a word as key, got a list"),
         ("a: 1\n? {b: c}\n: 1\n", "x.yaml:2: expected a word as key, got a mapping"),
         ("a: !!python/name:os.system x\n", "x.yaml:1: the tag "),
         ("a: !mine x\n", "x.yaml:1: the tag "),
-        ("a: " + "9" * 5000 + "\n", "x.yaml:1: cannot be read as a value: Exceeds the limit"),
+        ("a: " + "9" * 5000 + "\n", "x.yaml:1: a: cannot be read as a value: Exceeds the limit"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_that_names_file_and_line(read, text, shown):
@@ -235,3 +235,22 @@ def test_a_file_without_permission_is_a_problem(tmp_path):
     path.chmod(0)
     with pytest.raises(SpecError, match="Permission denied"):
         _ = YamlFile(path, "x.yaml").document
+
+
+def test_a_large_file_is_not_read(tmp_path):
+    """A sparse file of 3 GB costs no memory."""
+    path = tmp_path / "x.yaml"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(SpecError, match=r"^x\.yaml: 3221225472 bytes; at most 1000000 are read$"):
+        _ = YamlFile(path, "x.yaml").document
+
+
+@pytest.mark.parametrize("value", ["010", "-07", "1:30", "1_000", "0b11", "190:20:30.15", "1_0.5"])
+def test_numbers_that_nobody_means(value, read):
+    """YAML 1.1 reads them in base 8, 2 or 60: they are refused, and taken as text in quotes."""
+    assert problems(read, f"b: x\na: {value}\n") == [
+        f"x.yaml:2: a: write {value} as a plain number, or in quotes"
+    ]
+    assert read(f"a: '{value}'\n").data == {"a": value}
+    assert read("a: [0, -1, 10, 1.5, 0.25, 0x1F]\n").data == {"a": [0, -1, 10, 1.5, 0.25, 31]}
