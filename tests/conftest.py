@@ -77,8 +77,15 @@ def sandbox() -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-def recording(tmp_path: Path, letta: FakeLetta, claude: FakeClaude, sandbox: ForkServer) -> Setup:
-    """A setup that records everything on the stand-ins."""
+def recording(
+    tmp_path: Path,
+    letta: FakeLetta,
+    claude: FakeClaude,
+    sandbox: ForkServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Setup:
+    """A setup that records everything on the stand-ins; what it refuses waits in the test's own folder."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     return Setup(
         root=tmp_path,
         sandbox=sandbox,

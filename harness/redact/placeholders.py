@@ -33,7 +33,17 @@ WORDS = frozenset(
 )
 # Passwords of documentation, as they are.
 EXAMPLES = frozenset(
-    ("s3cret", "s3cr3t", "secretpw", "passw0rd", "p4ssw0rd", "pa55word", "p@ssw0rd", "yourstrong(!)password")
+    (
+        "s3cret",
+        "s3cr3t",
+        "secretpw",
+        "passw0rd",
+        "p4ssw0rd",
+        "pa55word",
+        "p@ssw0rd",
+        "p@ssword",
+        "yourstrong(!)password",
+    )
 )
 MAX_DIGITS = 6
 MAX_LENGTH = 120

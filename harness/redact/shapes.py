@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from urllib.parse import unquote
 
 from harness.redact.placeholders import (
     EXAMPLE_HOST,
@@ -33,7 +34,11 @@ UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 KEYS = (
     ("an API key", r"sk-(?:ant|proj|let|svcacct|admin|or|lf|cp|helicone)-", r"[\w-]{8,}"),
     ("an API key", r"sk-(?:None-)?", r"[A-Za-z0-9]{32,}"),
-    ("an API key", r"(?:gsk|csk|xai|pplx|nvapi|tvly|jina|pcsk|ragie)[-_](?:dev-)?", r"[\w-]{20,}"),
+    (
+        "an API key",
+        r"(?:(?:xai|csk|pplx|nvapi|tvly)-(?:dev-)?|(?:gsk|jina|pcsk|ragie)_)",
+        r"(?:(?=[\w-]{0,60}\d)[\w-]{20,}|[A-Za-z0-9]{32,})",
+    ),
     ("an API key", r"(?:(?:lsv2_(?:pt|sk)|tgp_v1|e2b|fw|rpa|voy)_|pa-)", r"(?=[\w-]{0,60}\d)[\w-]{20,}"),
     ("an API key", r"r8_", r"(?=\w{0,60}\d)[A-Za-z0-9]{32,}"),
     ("an API key", r"(?:key|fc|ico)-", r"[0-9a-f]{32}(?![\w-])|(?<=ico-)[A-Za-z0-9]{32}(?![\w-])"),
@@ -208,7 +213,8 @@ def url_passwords(text: str) -> Iterator[Match]:
 
 
 def _is_no_password(scheme: str, user: str, password: str, host: str) -> bool:
-    if not password or A_PORT.match(password) or is_filled_in(password) or is_placeholder(password):
+    password = unquote(password)
+    if len(password) < 2 or A_PORT.match(password) or is_filled_in(password) or is_placeholder(password):
         return True
     if END_OF_STRING.search(password) or (password.lower() == user.lower() and password.isalpha()):
         return True

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from fakes import FakeLetta, call, claude_error, say
 
+from harness.cassette import unsaved
 from harness.cli.main import main
 from harness.cli.run import session
 from harness.tasks.loader import load_task
@@ -218,10 +219,12 @@ def test_an_interrupt_delivers_what_there_is(tmp_path, letta, monkeypatch) -> No
 
 
 def test_secrets_and_terminals(tmp_path, claude, monkeypatch) -> None:
-    """What a model says acts on no terminal, and a key of the environment is not shown."""
+    """What a model says acts on no terminal, and a key of the environment is not shown, nor kept."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MY_TOKEN", "hunter2-hunter2")
     claude.code = "def add(a, b):\n    return a + b  # \x1b[2J hunter2-hunter2\n"
     result = run()
     assert "hunter2" not in result.output
     assert "\x1b" not in result.output
     assert (tmp_path / "out" / "add.py").is_file()
+    assert list(unsaved.waiting()) == []
