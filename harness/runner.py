@@ -267,7 +267,7 @@ def converse(
     """
     trial, behind = state.trial, behind or Replayed()
     in_letta = trial.pair.tools == "server"
-    tools = Tools(task=trial.task, pair=trial.pair, claude=claude, workspace=state.workspace, note=state.note)
+    tools = Tools(trial.task, trial.pair, claude, state.workspace, state.note, trial.epoch)
     with connection.orchestrator(behind.secrets if in_letta else None) as agent:
         rerun = partial(tool_replay.replay, tools, behind) if in_letta else None
         stop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun).run()
@@ -284,7 +284,7 @@ def _converse_in_letta(
         theirs = f"http://{trial.pair.backend}/"
         return tuple(each for each in recording.exchanges if each.url.startswith(theirs))
 
-    context = tool_context(trial.task, trial.pair)
+    context = tool_context(trial.task, trial.pair, trial.epoch)
     nobody = state.connect(endpoints.replayed(trial.pair), connection.transport).claude(recording)
     with server_tools.live(claude, context, trial.task.files, exchanges) as behind:
         return converse(state, connection, nobody, behind)

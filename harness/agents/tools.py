@@ -26,7 +26,7 @@ ROLES: dict[str, Author] = {prompts.CODER_TOOL: "coder", prompts.TESTER_TOOL: "t
 WORDS = ("CODER_TOOL", "CODER_TASK", "TESTER_TASK", "CURRENT_FILE", "OTHER_FILE")
 
 
-def tool_context(task: Task, pair: Pair) -> ToolContext:
+def tool_context(task: Task, pair: Pair, epoch: int) -> ToolContext:
     """Collect what the tools need to know of a trial."""
     return ToolContext(
         code_file=task.code_file,
@@ -34,7 +34,7 @@ def tool_context(task: Task, pair: Pair) -> ToolContext:
         given=sorted(task.files),
         models={"coder": pair.coder, "tester": pair.tester},
         systems=prompts.systems(pair.backend, (*task.packages, *task.paths)),
-        options={role: pair.options(role, task.limits) for role in AUTHORS},
+        options={role: pair.options(role, task.limits, epoch) for role in AUTHORS},
         words={name: getattr(prompts, name) for name in WORDS},
     )
 
@@ -48,6 +48,7 @@ class Tools:
     claude: Claude
     workspace: Workspace
     note: Callable[[Event], None]
+    epoch: int = 1
 
     @property
     def definitions(self) -> dict[str, dict[str, Any]]:
@@ -60,7 +61,7 @@ class Tools:
     @cached_property
     def context(self) -> ToolContext:
         """The trial as the tools see it."""
-        return tool_context(self.task, self.pair)
+        return tool_context(self.task, self.pair, self.epoch)
 
     def call(self, call: ToolCall, attempt: int) -> Returned:
         """Execute a tool call, whatever the model put into it, and note it."""

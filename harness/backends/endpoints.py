@@ -3,7 +3,7 @@
     LETTA_BASE_URL      default: Letta's cloud if LETTA_API_KEY is set, else http://localhost:8283
     LETTA_API_KEY       needed by Letta's cloud only
     ANTHROPIC_BASE_URL  default: https://api.anthropic.com
-    ANTHROPIC_API_KEY   needed by the backend ``anthropic`` when it runs live
+    ANTHROPIC_API_KEY   needed by the backend ``anthropic`` when it runs live, unless the address is yours
     ORCH_MODEL          orchestrator of the pair that is made without a pairs file
     CLAUDE_MODEL        its coder
 
@@ -76,13 +76,14 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     elif pair.backend == "mock":
         letta_url = letta_url or _embedded("letta_base_url")
         claude_url, claude_key = "http://mock.invalid", NO_KEY
-    elif not claude_key:
+    elif not (claude_key or claude_url):
         raise ApiError(
             f"the pair {pair.name} runs Claude live, and ANTHROPIC_API_KEY is not set",
-            remedy="set it, or choose a pair whose backend is local",
+            remedy="set it, or ANTHROPIC_BASE_URL to a local server, or choose a pair whose backend is local",
         )
     else:
-        claude_url = claude_url or CLAUDE_URL
+        # A local server asks for no key.
+        claude_url, claude_key = claude_url or CLAUDE_URL, claude_key or NO_KEY
     letta_url = letta_url or LETTA_URL
     services = {letta_url: "letta"}
     if claude_url:

@@ -98,6 +98,14 @@ class Settings(Value):
         description="Output tokens of one answer, thinking included, in place of the task's.",
     )
 
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="Of local models, each epoch a sample with its number as seed; Claude's API takes none. "
+        "Default: the embedded models decode greedily.",
+    )
+
     @model_validator(mode="after")
     def _thinking_fits(self) -> Settings:
         budget = self.thinking.budget_tokens if self.thinking else None
@@ -208,10 +216,15 @@ class Pair(Value):
         """Return how a role is asked."""
         return self.coder_settings if role == "coder" else self.tester_settings
 
-    def options(self, role: Author, limits: Limits) -> dict[str, Any]:
-        """Return the fields of a request besides its texts and model, in a task with these limits."""
+    def options(self, role: Author, limits: Limits, epoch: int) -> dict[str, Any]:
+        """Return the fields of a request besides its texts and model, in a task with these limits.
+
+        With a temperature the epoch is the seed: another sample, and the same one when it is recorded again.
+        """
         options = {"max_tokens": min(limits.max_tokens, self.max_tokens or limits.max_tokens)}
         options |= self.settings(role).given
+        if "temperature" in options:
+            options["seed"] = epoch
         effort = options.pop("effort", None)
         return options | ({"output_config": {"effort": effort}} if effort else {})
 

@@ -48,6 +48,12 @@ def test_no_key(pair) -> None:
         endpoints.live(pair, {"ANTHROPIC_API_KEY": "  "})
 
 
+def test_a_local_server_needs_no_key(pair) -> None:
+    """With an address of the user's a placeholder goes out, as such servers ask for none."""
+    where = endpoints.live(pair, {"ANTHROPIC_BASE_URL": "http://127.0.0.1:11434"})
+    assert (where.claude_url, where.claude_key) == ("http://127.0.0.1:11434", endpoints.NO_KEY)
+
+
 def test_replay_reaches_nobody(pair) -> None:
     """A replay's addresses cannot exist, whatever the environment says."""
     where = endpoints.replayed(pair)

@@ -328,8 +328,8 @@ def test_a_pair_may_do_without_a_tester_and_without_an_orchestrator_model(load):
             "pairs.a.orchestrator: expected the model alone: direct is no model",
         ),
         (
-            {"a": {**PAIR, "coder_settings": {"temperature": 0}}},
-            "pairs.a.coder_settings.temperature: unknown key; known: effort, thinking, max_tokens",
+            {"a": {**PAIR, "coder_settings": {"top_p": 0}}},
+            "pairs.a.coder_settings.top_p: unknown key; known: effort, thinking, max_tokens, temperature",
         ),
         (
             {"a": {**PAIR, "coder_settings": {"effort": "huge"}}},

@@ -41,7 +41,9 @@ def billed(pairs: Iterable[Pair]) -> bool:
 
 def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Iterator[Finding]:
     """Check all keys and addresses, for these pairs if they are to run."""
-    yield anthropic_key(environment, needed=billed(pairs))
+    # A local server asks for no key.
+    needed = billed(pairs) and not environment.get("ANTHROPIC_BASE_URL", "").strip()
+    yield anthropic_key(environment, needed=needed)
     yield from _auth_token(environment)
     yield _cli_token(environment)
     for name, without in OTHER_KEYS.items():

@@ -27,6 +27,8 @@ T = TypeVar("T")
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
 PROBE_TIMEOUT_S = 60.0
+# Fields that other endpoints of the Messages API take.
+LOCAL_FIELDS = {"seed", "temperature"}
 # Requests that are refused for what a model put into them; other 4xx are infrastructure errors.
 CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
 
@@ -48,7 +50,7 @@ class MessagesApi:
                 model=model,
                 system=system,
                 messages=[{"role": "user", "content": prompt}],
-                **options,
+                **_arguments(options),
             ),
         )
         try:
@@ -59,7 +61,9 @@ class MessagesApi:
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
         """Pass a request on as it is; see ``Claude.forward``."""
         create = self._client.messages.with_raw_response.create
-        return bytes(self._send(role, str(body["model"]), lambda: create(**body)).http_response.content)
+        return bytes(
+            self._send(role, str(body["model"]), lambda: create(**_arguments(body))).http_response.content
+        )
 
     def _send(self, role: Role, model: str, request: Callable[[], T]) -> T:
         import anthropic
@@ -127,6 +131,13 @@ def offered(base_url: str, api_key: str) -> dict[str, date | None]:
     except (ValueError, AttributeError, TypeError):
         raise _no_api(without_password(base_url), "lists no models") from None
     return {name: ends.date() if isinstance(ends, datetime) else None for name, ends in listed.items()}
+
+
+def _arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a request as the SDK takes them, those that Claude's API has not among them."""
+    given = {name: value for name, value in fields.items() if name not in LOCAL_FIELDS}
+    local = {name: value for name, value in fields.items() if name in LOCAL_FIELDS}
+    return given | ({"extra_body": local} if local else {})
 
 
 def _answer(message: Message, model: str) -> Answer:

@@ -19,7 +19,7 @@ from harness.errors import ApiError, HarnessError
 
 PATH = re.compile(r"/(coder|tester)/v1/messages")
 FIELDS = {"max_tokens", "messages", "model", "system"}
-OPTIONS = {"output_config", "thinking"}
+OPTIONS = {"output_config", "seed", "temperature", "thinking"}
 
 
 class Gateway:

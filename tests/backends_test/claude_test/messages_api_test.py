@@ -12,7 +12,7 @@ from fakes import FakeClaude, claude_error
 
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Usage
-from harness.backends.claude.messages_api import MessagesApi
+from harness.backends.claude.messages_api import LOCAL_FIELDS, MessagesApi
 from harness.backends.retries import Transport
 from harness.errors import ApiError
 from harness.tasks.pair import Pair, Settings, Thinking
@@ -51,11 +51,43 @@ def test_settings_are_sent_as_the_messages_api_names_them(claude, pair) -> None:
     """Effort and thinking of a pair go into each request."""
     given = {"effort": "xhigh", "thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 9000}
     pair = Pair.model_validate({**pair.model_dump(exclude={"tester_settings"}), "coder_settings": given})
-    ask(claude, **pair.options("coder", Limits()))
+    ask(claude, **pair.options("coder", Limits(), epoch=1))
     sent = claude.requests[0][2]
     assert (sent["output_config"], sent["thinking"]) == ({"effort": "xhigh"}, given["thinking"])
     assert sent["max_tokens"] == 9000
     assert set(sent) == {"model", "system", "messages", "max_tokens", "output_config", "thinking"}
+
+
+def test_an_epoch_is_a_sample_with_a_seed(claude, pair) -> None:
+    """With a temperature both go out, whoever forwards them; without one neither does."""
+    model = {**pair.model_dump(exclude={"tester_settings"}), "coder_settings": {"temperature": 0.2}}
+    sampled = Pair.model_validate(model).options("coder", Limits(), epoch=3)
+    ask(claude, **sampled)
+    api(claude).forward("coder", {"model": "m", "system": "s", "messages": [], **sampled})
+    for _, _, sent in claude.requests:
+        assert (sent["temperature"], sent["seed"]) == (0.2, 3)
+    assert "seed" not in pair.options("coder", Limits(), epoch=3)
+
+
+OLLAMA = {"input_tokens": 9, "output_tokens": 4}
+VLLM = {**OLLAMA, "cache_creation_input_tokens": None, "cache_read_input_tokens": None}
+LLAMA_SERVER = {**OLLAMA, "cache_read_input_tokens": 5}
+THINKING = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+
+
+@pytest.mark.parametrize("usage", [OLLAMA, VLLM, LLAMA_SERVER, {**OLLAMA, "more": {"of": "it"}}])
+@pytest.mark.parametrize(
+    ("stop", "cut_off"), [("end_turn", False), ("max_tokens", True), ("stop_sequence", False), (None, False)]
+)
+def test_local_servers_speak_dialects(claude, monkeypatch, usage, stop, cut_off) -> None:
+    """No fields of a cache, or empty ones; fields of their own; thoughts before the text; any stop reason."""
+    body = {"id": "1", "type": "message", "role": "assistant", "model": "qwen"}
+    text = {"type": "text", "text": "hi"}
+    answer = {**body, "content": [THINKING, text], "stop_reason": stop, "usage": usage}
+    monkeypatch.setattr(claude, "answer", lambda *_: (200, answer))
+    made = ask(claude)
+    assert (made.text, made.cut_off, made.usage.input, made.usage.output) == ("hi", cut_off, 9, 4)
+    assert made.usage.cache_read == (usage.get("cache_read_input_tokens") or 0)
 
 
 def test_the_settings_are_those_of_the_installed_sdk() -> None:
@@ -66,7 +98,7 @@ def test_the_settings_are_those_of_the_installed_sdk() -> None:
     assert set(get_args(Thinking.model_fields["type"].annotation)) == kinds
     create = inspect.signature(Messages.create).parameters
     assert {"output_config", "thinking", "max_tokens"} <= set(create)
-    assert "temperature" not in create  # else it could be a setting
+    assert not LOCAL_FIELDS & set(create)  # else they could go the straight way
 
 
 def test_a_cut_off_answer(claude) -> None:
