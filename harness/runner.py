@@ -122,6 +122,8 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
         try:
             row, transcript = replay(state) if replays else record_live(state)
         except HarnessError as error:
+            if isinstance(error, ApiError) and (repeated := sum(state.transport.retries.values())):
+                error.message += f" (transport retries: {repeated})"
             row = record.broken(trial, error, mode=state.mode)
             return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
     return Result(row, transcript, state.workspace.snapshot())
@@ -134,6 +136,7 @@ class TrialState:
         self.trial = trial
         self.setup = setup
         self.mode = mode
+        self.transport = setup.transport()
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Attempt] = []
@@ -186,7 +189,7 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
         raise stale("unmatched", what="it holds no request, so nothing else can tell")
     problem: BaseException | None = None
     transcript = Transcript(())
-    connection = state.connect(endpoints.replayed(trial.pair), state.setup.transport())
+    connection = state.connect(endpoints.replayed(trial.pair), state.transport)
     with offline.offline(), record_replay.replaying(cassette.exchanges) as player:
         try:
             transcript = converse(state, connection, connection.claude(player))
@@ -212,7 +215,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         HarnessError: A service could not be used; nothing is saved.
     """
     trial, pair, setup = state.trial, state.trial.pair, state.setup
-    where, transport = endpoints.live(pair, setup.environment), setup.transport()
+    where, transport = endpoints.live(pair, setup.environment), state.transport
     connection = state.connect(where, transport)
     letta_version = connection.letta_version()
     if pair.tools == "server":

@@ -376,6 +376,14 @@ def test_no_credit_is_not_the_models_doing(trial, recording, claude) -> None:
     assert run_trial(trial, recording).record.outcome == "api_error"
 
 
+def test_an_error_says_how_often_a_request_was_repeated(trial, recording, claude) -> None:
+    """A service that fails for good was asked several times, and no line of a library said so."""
+    claude.faults = [("/messages", claude_error(529, "overloaded_error", "Overloaded"))] * 5
+    result = run_trial(trial, recording)
+    assert "Overloaded (transport retries: 4)" in str(result.error)
+    assert "(transport retries: 4)" in result.record.detail
+
+
 def test_unreachable_letta(trial, recording) -> None:
     """No Letta server is one line with what to do."""
     setup = replace(recording, environment={**recording.environment, "LETTA_BASE_URL": "http://127.0.0.1:9"})

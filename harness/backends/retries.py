@@ -34,7 +34,11 @@ class Transport:
         connection is repeated only if it was never made. (An answered failure is repeated all the same: Letta
         rolls back a request that failed.)
         """
-        import stamina
+        import stamina.instrumentation
+
+        # Its default hooks log "stamina.retry_scheduled" with the request's error, which is no news to a
+        # user: what was repeated is counted, and an error that stays says how often.
+        stamina.instrumentation.set_on_retry_hooks(())
 
         def wait(error: Exception) -> bool | float:
             if not _passing(error, safe_to_repeat=safe_to_repeat):

@@ -80,6 +80,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record without first asking whether keys, accounts and models are usable",
     )
+    add(
+        "--keep-going",
+        action="store_true",
+        help="record on although three trials in a row of a pair ended with an API error",
+    )
     parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
 
 
@@ -104,7 +109,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = BenchmarkSession(config, folder)
     config.pluginmanager.register(session, "harness-session")
-    if session.mode != "none" and not session.is_worker and not config.getoption("no_live_checks"):
+    if session.mode == "none" or session.is_worker:
+        return
+    from harness.plugin.dead_endpoint import DeadEndpoint
+
+    config.pluginmanager.register(DeadEndpoint(config), "harness-dead-endpoint")
+    if not config.getoption("no_live_checks"):
         from harness.plugin.preflight import LiveChecks
 
         config.pluginmanager.register(LiveChecks(session), "harness-live-checks")

@@ -108,3 +108,11 @@ def test_retry_after_is_heeded_or_ignored(value) -> None:
     """A waiting time in any form never breaks the retry, and never makes it wait past the bound."""
     transport = Transport(longest_wait_s=0)
     assert transport.send("coder", failing(StatusError(429, retry_after=value))) == "answer"
+
+
+def test_a_retry_is_counted_and_not_logged(caplog, capsys) -> None:
+    """A log line of the library for each repetition would show what the request failed with, and no more."""
+    with caplog.at_level("DEBUG"):
+        Transport(longest_wait_s=0).send("coder", failing(StatusError(500)))
+    assert caplog.records == []
+    assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Trials that are lost with their worker, and trials that are tried again: each has one row."""
+"""Trials that are lost with their worker, that are tried again, or that a dead endpoint ends."""
 
 import json
 import os
@@ -52,6 +52,15 @@ def run(self, trial):
 
 BenchmarkSession.run = run
 """
+NOBODY_ANSWERS = """
+from harness.errors import ApiError
+from harness.plugin.session import BenchmarkSession
+
+def run(self, trial):
+    raise ApiError("Letta at http://127.0.0.1:9 cannot be reached (transport retries: 4)")
+
+BenchmarkSession.run = run
+"""
 
 
 def repository(root: Path, conftest: str) -> Path:
@@ -102,3 +111,16 @@ def test_a_trial_that_is_tried_again_has_one_row_and_is_told(tmp_path):
     assert [row["outcome"] for row in rows] == ["missing_cassette"]
     assert "tried again" in output
     assert "one/good/1: missing_cassette" in output
+
+
+def test_a_dead_endpoint_stops_the_run_and_is_told_once(tmp_path):
+    """After three trials in a row nothing is tried any more; --keep-going tries them all."""
+    root, options = repository(tmp_path, NOBODY_ANSWERS), ("--record=once", "--no-live-checks", "--epochs=2")
+    code, output, rows = run(root, *options)
+    assert (code, len(rows)) == (1, 3)
+    told = output.partition("short test summary")[0]
+    assert told.count("cannot be reached (transport retries: 4)") == 1
+    assert "stopping: 3 trials in a row of the pair one ended with an API error" in output
+    code, output, rows = run(root, *options, "--keep-going")
+    assert (code, len(rows)) == (1, 6)
+    assert "stopping" not in output
