@@ -380,7 +380,7 @@ def test_an_error_says_how_often_a_request_was_repeated(trial, recording, claude
     """A service that fails for good was asked several times, and no line of a library said so."""
     claude.faults = [("/messages", claude_error(529, "overloaded_error", "Overloaded"))] * 5
     result = run_trial(trial, recording)
-    assert "Overloaded (transport retries: 4)" in str(result.error)
+    assert "529 Overloaded" in str(result.error)
     assert "(transport retries: 4)" in result.record.detail
 
 
