@@ -233,7 +233,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         "wall_s": round(time.monotonic() - began, 1),
         "transport_retries": dict(transport.retries),
         "pair": staleness.pair_digest(pair),
-        "orchestrator": pair.orchestrator.model,
+        "orchestrator": pair.orchestrator.label,
         "coder": pair.coder,
         "tester": pair.tester,
         "backend": pair.backend,

@@ -1,10 +1,12 @@
 """benchmarks/: the shipped suite is what its README says."""
 
+import json
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from harness.agents.transcript import Called
 from harness.results.pricing import Prices
 from harness.runner import Setup, run_trial
 from harness.tasks.loader import load_pairs
@@ -42,6 +44,30 @@ def test_server_tools_leave_what_client_tools_leave(name, sandbox):
     assert in_letta.files == here.files
     assert in_letta.record.tokens == here.record.tokens
     assert (in_letta.record.outcome, in_letta.record.attempts) == (here.record.outcome, here.record.attempts)
+
+
+TWINS = [("scripted+oracle", each) for each in ("add", "clamp", "stack", "parse_duration")]
+TWINS.append(("scripted+script", "add"))
+
+
+@pytest.mark.parametrize(("name", "task"), TWINS)
+def test_the_app_server_leaves_what_v1_leaves(name, task, sandbox):
+    """The shipped recordings with both servers: the same tool calls, files and verdict; other labels."""
+    asked = Suite(ROOT / "benchmarks", ROOT, Selection(pairs=(name, f"{name}-on-app-server"), epochs=1), {})
+    (path,) = (path for path in asked.files() if path.stem == task)
+    v1, app = (run_trial(trial, Setup(ROOT, sandbox)) for trial in asked.trials(path))
+    assert (v1.error, app.error) == (None, None)
+    assert app.files == v1.files
+    made = [
+        [(e.tool, json.loads(e.arguments)) for e in result.transcript.events if isinstance(e, Called)]
+        for result in (v1, app)
+    ]
+    assert made[0] == made[1]
+    same = ("outcome", "attempts", "steps", "tool_calls", "tool_errors", "final_answer", "tokens")
+    assert [getattr(app.record, field) for field in same] == [getattr(v1.record, field) for field in same]
+    assert (v1.record.row()["letta_version"], v1.record.orchestrator) == ("0.16.8", "local/scripted")
+    assert app.record.row()["letta_version"] == "App Server 0.34.12 through the harness's translator"
+    assert app.record.orchestrator == "local/scripted (App Server)"
 
 
 OTHER_WAYS = {

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from harness.agents import prompts
 from harness.agents.messages import ExecutedCall, Turn
 from harness.agents.tools import Tools
-from harness.agents.transcript import Event, Fault, Returned, Said, Spent, Stop, Tested
+from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Stop, Tested
 from harness.errors import ApiError
 from harness.tasks.trial import Trial
 
@@ -137,6 +137,8 @@ class Loop:
         """
         model = self.trial.pair.orchestrator.model
         self.note(Spent(attempt, "orchestrator", model, turn.usage, turn.steps))
+        if self.replay is None:
+            self._note_refused(attempt, turn.ran)
         last = len(turn.texts)
         for number in range(last + 1):
             if self.replay is not None:
@@ -149,3 +151,10 @@ class Loop:
             self.note(Fault(attempt, str(error)))
             raise error
         return turn
+
+    def _note_refused(self, attempt: int, refused: Sequence[ExecutedCall]) -> None:
+        """Note the client tool calls that the server itself refused; they count as any other."""
+        for each in refused:
+            self._calls_left = max(0, self._calls_left - 1)
+            self.note(Called(attempt, each.call.call_id, each.call.name, each.call.arguments))
+            self.note(Returned(attempt, each.call.call_id, each.ok, each.text))

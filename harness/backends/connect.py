@@ -18,7 +18,7 @@ from harness.backends.claude.cli_process import Cli, cli_versions
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import tool_source
-from harness.backends.letta.client import Server
+from harness.backends.letta.client import Server, require_server
 from harness.backends.mock import Mock, no_wait
 from harness.backends.retries import Transport
 from harness.tasks.pair import Pair
@@ -49,8 +49,16 @@ class Connection:
         return Server(self.endpoints.letta_url, self.endpoints.letta_key, self.transport)
 
     def letta_version(self) -> str:
-        """Return the version of the Letta server that takes part, asked of it; empty if none does."""
-        return "" if self.trial.pair.is_direct else self.letta.version()
+        """Return the version of the Letta server that takes part, asked of it; empty if none does.
+
+        Raises:
+            ApiError: It cannot be reached, or is not of the kind that the pair is for.
+        """
+        if self.trial.pair.is_direct:
+            return ""
+        version = self.letta.version()
+        require_server(self.trial.pair.orchestrator, version, self.letta.base_url)
+        return version
 
     def orchestrator(self, secrets: Mapping[str, str] | None) -> AbstractContextManager[Agent]:
         """Return the trial's orchestrator: an agent in Letta while the block runs, or the fixed policy.

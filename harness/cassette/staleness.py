@@ -56,7 +56,7 @@ def changes(cassette: Cassette, trial: Trial) -> list[Change]:
 
 
 def _changed_model(cassette: Cassette, pair: Pair) -> str:
-    now = {"orchestrator": pair.orchestrator.model, "coder": pair.coder, "tester": pair.tester}
+    now = {"orchestrator": pair.orchestrator.label, "coder": pair.coder, "tester": pair.tester}
     for role, model in {**now, "backend": pair.backend}.items():
         was = cassette.recorded.get(role, model)
         if was != model:
@@ -93,4 +93,6 @@ def pair_digest(pair: Pair) -> str:
     asked = {"coder_settings", "tester_settings"}
     settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks", *asked})
     settings |= {name: getattr(pair, name).given or None for name in asked}
+    if pair.orchestrator.server == "v1":  # as it was before there was a choice
+        del settings["orchestrator"]["server"]
     return digest({name: value for name, value in settings.items() if value is not None})

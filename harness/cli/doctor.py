@@ -59,7 +59,7 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     from harness.backends.endpoints import anywhere
     from harness.cli.machine import machine
     from harness.errors import ApiError
-    from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, default_models
+    from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Orchestrator, default_models
     from harness.tasks.suite import Selection, Suite
 
     pairs = Suite(Path("benchmarks"), Path(), Selection(pairs=names), {}).pairs if names else []
@@ -77,7 +77,7 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
             return
         named = default_models(os.environ)
         orchestrator, coder = named or (ORCH_MODEL, CLAUDE_MODEL)
-        yield from services.letta(where, [orchestrator] if named else [])
+        yield from services.letta(where, [Orchestrator(model=orchestrator)] if named else [])
         if os.environ.get("ANTHROPIC_API_KEY", "").strip():
             yield services.claude_model(where, coder, "ANTHROPIC_API_KEY")
     if os.environ.get("OPENAI_API_KEY", "").strip():

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.console import say
 
-SURE = "This deletes {path}, the embedded Letta's database: all its agents, tools and conversations. Go on?"
+if TYPE_CHECKING:
+    from harness.tasks.pair import LettaServer
+
+SURE = "This deletes {path}, the embedded Letta's data: all its agents, tools and conversations. Go on?"
 
 
 @click.command()
+@click.option(
+    "--letta",
+    "server",
+    type=click.Choice(["v1", "app-server"]),
+    default="v1",
+    show_default=True,
+    help="The self-hosted V1 server (ends at 0.16.8), or Letta's App Server, without PostgreSQL.",
+)
 @click.option("--letta-port", default=8283, show_default=True, help="Port of the Letta server.")
 @click.option("--model-port", default=8284, show_default=True, help="Port of the local model server.")
 @click.option(
@@ -22,6 +34,14 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
     metavar="URL",
     help="A PostgreSQL of yours, with the vector extension, in place of the embedded one: "
     "postgresql://user:password@host:5432/database. Or set HARNESS_POSTGRES.",
+)
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME=URL",
+    help="With --letta app-server: an OpenAI-compatible server whose models are offered as NAME/MODEL. Its "
+    "key is read from NAME_API_KEY. Repeatable.",
 )
 @click.option(
     "--models",
@@ -44,28 +64,36 @@ SURE = "This deletes {path}, the embedded Letta's database: all its agents, tool
     help="A llama-server of yours in place of the built-in one: for a graphics card, say.",
 )
 @click.option(
-    "--reset", is_flag=True, help="Start from an empty embedded database. Asks first; not while it runs."
+    "--reset", is_flag=True, help="Start from an embedded Letta without data. Asks first; not while it runs."
 )
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
 def up(  # noqa: PLR0913  (one for each option)
     *,
+    server: LettaServer,
     letta_port: int,
     model_port: int,
     url: str | None,
+    providers: tuple[str, ...],
     names: str,
     own: tuple[str, ...],
     llama_server: Path | None,
     reset: bool,
     yes: bool,
 ) -> None:
-    """Start the embedded live stack: PostgreSQL, Letta and small local models. Needs no key."""
+    """Start the embedded live stack: Letta (V1 on PostgreSQL, or its App Server) and local models. No key."""
     from harness.errors import UsageError
     from harness.local.stack.catalogue import parse_names, parse_own
     from harness.local.stack.components import StackOptions
     from harness.local.stack.external_postgres import parse
     from harness.local.stack.home import find_home
+    from harness.local.stack.providers import parse as parse_providers
     from harness.local.stack.stack import up as start
 
+    named = parse_providers(providers)
+    if server == "v1" and named:
+        raise UsageError("--provider goes with --letta app-server")
+    if server == "app-server" and url:
+        raise UsageError("--postgres goes with --letta v1: the App Server uses no database")
     if url and reset:
         raise UsageError(
             "--reset empties the embedded database, never one of yours",
@@ -79,9 +107,13 @@ def up(  # noqa: PLR0913  (one for each option)
         models=parse_names(names),
         own_models=parse_own(own),
         llama_server=llama_server,
+        letta=server,
+        providers=named,
     )
     if reset and not yes:
-        click.confirm(SURE.format(path=find_home().pgdata), abort=True)
+        home = find_home(server)
+        path = home.app_server_home if server == "app-server" else home.pgdata
+        click.confirm(SURE.format(path=path), abort=True)
     say(*start(options, say).lines())
 
 

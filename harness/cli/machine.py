@@ -10,10 +10,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.backends.checks.finding import Finding
 from harness.errors import HarnessError, StackError
+
+if TYPE_CHECKING:
+    from harness.local.stack.home import Home
 
 PACKAGE = "pair-harness"
 PYTHONS = ((3, 11), (3, 13))
@@ -125,6 +129,7 @@ def stack() -> Iterator[Finding]:
         else:
             seen = f"runs and does not answer (log: {each.log})"
             yield Finding(name, "error", seen, "harness down; harness up")
+    yield app_server(home)
     install = letta_install.locate(home)
     if not install.complete:
         yield disk("disk of the stack", home.root, STACK_MB, "`harness up` installs Letta there")
@@ -133,6 +138,17 @@ def stack() -> Iterator[Finding]:
         yield port(number, *rest, ours=f"port {number}" in ours)
     if not state.load(home.state_file):
         yield Finding("state of the stack", "ok", f"nothing remembered as running in {home.root}")
+
+
+def app_server(home: Home) -> Finding:
+    """Check what Letta's App Server needs of this machine; only `harness up --letta app-server` starts it."""
+    from harness.local.stack import app_server_install
+
+    release = f"{app_server_install.VERSION} of `harness up --letta app-server`"
+    if problem := app_server_install.lacking():
+        return Finding("app server", "warning", f"{release}: {problem[0]}", problem[1])
+    installed = app_server_install.locate(home).complete
+    return Finding("app server", "ok", f"{release} {'is' if installed else 'can be'} installed")
 
 
 def port(number: int, owner: str, option: str, health: str, *, ours: bool) -> Finding:

@@ -151,6 +151,7 @@ def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None
     render.print_table(console, render.DIFFERENCES, comparisons)
     render.print_table(console, render.SAVINGS, comparisons)
     say(*map(gates.in_one_line, comparisons))
+    say(*filter(None, (each.server_note for each in comparisons)))
     for flip in comparisons[0].flips if len(comparisons) == 1 else ():
         say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
         for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):

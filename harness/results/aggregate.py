@@ -14,6 +14,7 @@ from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS, mark
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
+from harness.tasks.pair import ON_APP_SERVER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +153,17 @@ def apart(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials without mocks; with them where there is nothing else."""
     mocks = trials["backend"] == "mock"
     return trials if mocks.all() else trials[~mocks]
+
+
+def of_one_server(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials on Letta V1; those on the App Server where there are no others."""
+    app = on_app_server(trials)
+    return trials if app.all() else trials[~app]
+
+
+def on_app_server(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Tell for each trial whether its orchestrator lived in the App Server."""
+    return trials["orchestrator"].astype(str).str.endswith(ON_APP_SERVER)
 
 
 def _percent(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[float]:

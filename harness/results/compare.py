@@ -55,6 +55,7 @@ class Comparison:
         cost: Dollars a trial, second minus first; None where a price is unknown.
         tokens: Tokens a trial, all roles and kinds together, second minus first.
         marks: What stands in for the models of each side, if anything does.
+        servers: The Letta servers that the orchestrators of each side lived in.
     """
 
     first: str
@@ -75,11 +76,20 @@ class Comparison:
     tokens: float | None = None
     tokens_interval: Interval | None = None
     marks: tuple[str, str] = ("", "")
+    servers: tuple[str, str] = ("", "")
 
     @property
     def names(self) -> tuple[str, str]:
         """Return both sides for display, with what stands in for their models."""
         return marked(self.first, self.marks[0]), marked(self.second, self.marks[1])
+
+    @property
+    def server_note(self) -> str:
+        """Return a sentence if the two sides lived in different Letta servers: that may be the difference."""
+        if self.servers[0] == self.servers[1]:
+            return ""
+        (a, b), (one, other) = self.names, self.servers
+        return f"{a} lived in Letta {one}, {b} in Letta {other}: the server is part of the difference"
 
     @property
     def verdict(self) -> Literal["better", "worse", "not shown"]:
@@ -212,7 +222,10 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
     tasks = shared.difference(changed)
     left_out = tuple(sorted(map(str, mine.index.symmetric_difference(yours.index))))
     marks = (mark_of(a["backend"]), mark_of(b["backend"]))
-    comparison = Comparison(first, second, len(tasks), left_out, tuple(map(str, changed)), marks=marks)
+    servers = (_servers(a), _servers(b))
+    comparison = Comparison(
+        first, second, len(tasks), left_out, tuple(map(str, changed)), marks=marks, servers=servers
+    )
     if not len(tasks):
         return comparison
     mine, yours = mine.loc[tasks], yours.loc[tasks]
@@ -237,6 +250,10 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
         flips=tuple(sorted(flips, key=lambda flip: (flip.first - flip.second, flip.task))),
         **means,
     )
+
+
+def _servers(trials: Table) -> str:
+    return " and ".join(sorted(trials["letta_version"].dropna().unique()))
 
 
 def _by_task(trials: Table) -> Table:

@@ -17,6 +17,7 @@ from decimal import Decimal
 
 from harness.agents.transcript import Usage
 from harness.tasks.loader import Price, Tier
+from harness.tasks.pair import ON_APP_SERVER
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Prices:
 
     def of(self, model: str, on: date) -> Price | None:
         """Return the price of a model, or of a Letta handle such as ``openai/gpt-5-mini``, on a day."""
+        model = model.removesuffix(ON_APP_SERVER)
         return self.own.get(model) or _library_price(model, on)
 
     def cost(self, model: str, usage: Usage, on: date, requests: int = 1) -> float | None:

@@ -43,7 +43,9 @@ class Record:
     epoch: Annotated[int, Field(ge=1)]
     difficulty: Difficulty
     tags: Annotated[str, Field(description="Separated by blanks.")]
-    orchestrator: Annotated[str, Field(description="Letta model handle.")]
+    orchestrator: Annotated[
+        str, Field(description="Letta model handle; with ' (App Server)' if it lives in that server.")
+    ]
     coder: str
     tester: str
     flow: str
@@ -188,7 +190,7 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
         "epoch": trial.epoch,
         "difficulty": task.difficulty,
         "tags": " ".join(task.tags),
-        "orchestrator": pair.orchestrator.model,
+        "orchestrator": pair.orchestrator.label,
         **{name: str(getattr(pair, name)) for name in SETTINGS if name != "orchestrator"},
         "mode": mode,
     }

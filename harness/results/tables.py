@@ -10,8 +10,10 @@ from harness.results import aggregate, compare
 from harness.results.columns import BY, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
+from harness.tasks.pair import ON_APP_SERVER
 
 Row = dict[str, Any]
+NAMES_A_SERVER = ("pair", "orchestrator")  # rows in which V1 and the App Server cannot meet
 NAMES_A_WRITER = ("pair", "coder", "tester")  # rows in which mocks and models cannot meet
 
 
@@ -56,9 +58,11 @@ def rows_by(trials: Table, by: str) -> list[Row]:
     """Return the rows of one table of results.
 
     Rows that pool several pairs (of an orchestrator, a task, a tag ...) leave out mocks, unless there is
-    nothing else: what the task file wrote must not raise a model's rate.
+    nothing else: what the task file wrote must not raise a model's rate. Nor do the two kinds of Letta
+    server meet in a row: the App Server is left out there, unless there is nothing else.
     """
-    pooled = trials if by in NAMES_A_WRITER else aggregate.apart(trials)
+    pooled = trials if by in NAMES_A_SERVER else aggregate.of_one_server(trials)
+    pooled = pooled if by in NAMES_A_WRITER else aggregate.apart(pooled)
     return aggregate.rows_of(aggregate.summary(pooled, by))
 
 
@@ -91,4 +95,10 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
         parts.append(f"{mocks} trials of mocks are in no row that pools pairs")
     if mocks:
         parts.append("mock: no model wrote code or tests, but the task file did")
+    app = [row for row in rows if row["orchestrator"].endswith(ON_APP_SERVER)]
+    if app:
+        version = ", ".join(sorted({row["letta_version"] for row in app if row["letta_version"]}))
+        parts.append(f"{ON_APP_SERVER.strip()}: the orchestrator lived in {version or 'it'}, not in Letta V1")
+    if 0 < len(app) < len(rows):
+        parts.append(f"these {len(app)} trials are in no row that pools orchestrators")
     return "; ".join(parts) + "."

@@ -42,7 +42,13 @@ DIRECT = "direct"  # the orchestrator that is no model
 NO_TESTER = "none"
 
 
+ON_APP_SERVER = " (App Server)"
+
+
 REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
+
+
+LettaServer = Literal["v1", "app-server"]
 
 
 def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -61,10 +67,24 @@ class Orchestrator(Value):
     )
     temperature: float | None = Field(None, ge=0, le=2, description="Default: what Letta sends.")
     context_window: int | None = Field(None, ge=1024, description="Tokens. Default: what Letta knows.")
+    server: LettaServer = Field(
+        "v1",
+        description="The Letta that it lives in. v1: the self-hosted server 0.16.8, or Letta's cloud. "
+        "app-server: Letta's App Server (`harness up --letta app-server`).",
+    )
+
+    @property
+    def label(self) -> str:
+        """The model as results name it: those of the two servers never stand in one row."""
+        return f"{self.model}{ON_APP_SERVER}" if self.server == "app-server" else self.model
 
     @model_validator(mode="after")
     def _policy_has_no_settings(self) -> Orchestrator:
-        if self.model == DIRECT and (self.temperature, self.context_window) != (None, None):
+        if self.model == DIRECT and (self.temperature, self.context_window, self.server) != (
+            None,
+            None,
+            "v1",
+        ):
             raise ValueError("expected the model alone: direct is no model, and takes no settings")
         return self
 
@@ -189,6 +209,10 @@ class Pair(Value):
             raise ValueError(f"expected {expected}, got {self.tester!r}")
         if self.tools == "server" and self.flow == "guided":
             raise ValueError("expected tools: client with flow: guided: Letta always offers all of its tools")
+        if self.tools == "server" and self.orchestrator.server == "app-server":
+            raise ValueError(
+                "expected tools: client with server: app-server: the App Server runs no tools of ours"
+            )
         if self.tools == "server" and self.backend == "claude-code":
             raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
         if self.is_direct and (self.tools, self.flow) != ("client", "free"):

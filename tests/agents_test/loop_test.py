@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from harness.agents.loop import Check, Loop
-from harness.agents.messages import ToolCall, Turn
-from harness.agents.transcript import Fault, Returned, Said, Spent, Usage
+from harness.agents.messages import ExecutedCall, ToolCall, Turn
+from harness.agents.transcript import Fault, Returned, Said, Spent, Transcript, Usage
 from harness.errors import ApiError
 from harness.tasks.task import Limits
 from harness.tasks.trial import Trial
@@ -100,6 +101,16 @@ def test_tool_calls_are_bounded_over_all_attempts(trial) -> None:
     agent = ScriptedAgent(coder, turn(), coder, coder, coder)
     stop, _, tools = run(with_limits(trial, max_tool_calls=2), agent, [FAIL, FAIL])
     assert (stop, len(tools.calls)) == ("tool_call_limit", 2)
+
+
+def test_calls_that_the_server_refuses_are_tool_errors(trial) -> None:
+    """They stand in the transcript, use up tool calls, and none of them is executed here."""
+    refused = tuple(ExecutedCall(ToolCall(f"r{n}", "no_such_tool", "{}"), False, "no", 0) for n in range(2))
+    agent = ScriptedAgent(replace(turn("run_claude_coder"), ran=refused), turn("run_claude_tester"))
+    stop, events, tools = run(with_limits(trial, max_tool_calls=3), agent, [FAIL])
+    assert (stop, tools.calls) == ("tool_call_limit", ["run_claude_coder"])
+    transcript = Transcript(tuple(events))
+    assert (transcript.tool_calls, transcript.tool_errors, transcript.wasted_calls) == (2, 2, 2)
 
 
 def test_several_calls_in_one_turn_are_answered_together(trial) -> None:

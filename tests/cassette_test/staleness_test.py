@@ -38,6 +38,16 @@ def test_what_does_not_change_a_trial_makes_nothing_stale(trial):
     assert pair_digest(trial.pair.model_copy(update={"tools": "server"})) != pair_digest(trial.pair)
 
 
+def test_another_server_is_another_pair(trial):
+    """And it is what is named as changed; recordings made before there was a choice are V1's."""
+    orchestrator = trial.pair.orchestrator
+    moved = trial.pair.model_copy(
+        update={"orchestrator": orchestrator.model_copy(update={"server": "app-server"})}
+    )
+    (found,) = changes(tape(trial), trial.model_copy(update={"pair": moved}))
+    assert f"orchestrator was {orchestrator.model!r}, is '{orchestrator.model} (App Server)'" in found.text
+
+
 def test_the_changed_model_is_named(trial):
     """Which role, and both models."""
     pair = trial.pair.model_copy(update={"tester": "other"})

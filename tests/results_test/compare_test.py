@@ -1,5 +1,7 @@
 """harness/results/compare.py: two sets of trials, paired by task."""
 
+from datetime import date
+
 import pytest
 from rows import a_row, an_infra_row, many
 
@@ -96,6 +98,27 @@ def test_rows_that_pool_pairs_leave_out_mocks():
     assert alone["trials"] == 20
 
 
+def test_results_of_the_two_servers_never_stand_in_one_row():
+    """Rows by pair and orchestrator tell them apart; all others leave out the App Server, and say so."""
+    app = {"orchestrator": "orch (App Server)", "letta_version": "App Server 0.34.12 through X"}
+    table = trials(*many("a", 5), *many("b", 20, **app))
+    assert [row["orchestrator"] for row in rows_by(table, "orchestrator")] == ["orch", "orch (App Server)"]
+    for by in ("coder", "tester", "difficulty"):
+        (row,) = rows_by(table, by)
+        assert (row["trials"], row["solved"]) == (20, 5)
+    note = tables_of(table).note
+    assert "(App Server): the orchestrator lived in App Server 0.34.12 through X, not in Letta V1" in note
+    assert "these 20 trials are in no row that pools orchestrators" in note
+    (alone,) = rows_by(trials(*many("b", 20, **app)), "coder")
+    assert alone["trials"] == 20
+    assert "App Server" not in tables_of(trials(*many("a", 5))).note
+
+
+def test_a_price_does_not_depend_on_the_server():
+    """The label of the server is no part of the model's name."""
+    assert PRICES.of("orch (App Server)", date(2026, 1, 1)) == PRICES.of("orch", date(2026, 1, 1))
+
+
 def test_infra_errors_take_no_part():
     """A task that one side could not measure is left out, and named."""
     (found,) = within_run(trials(*many("a", 2, 4), *many("b", 2, 3), an_infra_row("b", task="t03")), "pair")
@@ -154,6 +177,19 @@ def test_cost_and_tokens_are_compared_likewise():
     rows[-1]["coder"] = "no-such-model"
     (found,) = within_run(trials(*rows), "pair")
     assert (found.cost, found.cost_interval) == (None, None)
+
+
+def test_the_server_is_named_as_a_difference():
+    """The same pair in another Letta server says nothing of its models; the same one is not mentioned."""
+    app = {"orchestrator": "orch (App Server)", "letta_version": "App Server 0.34.12 through X"}
+    v1, other = trials(*(a_row(task=t) for t in "ab")), trials(*(a_row(task=t, **app) for t in "ab"))
+    (moved,) = between_runs(v1, other, ("A", "B"), "pair")
+    (same,) = between_runs(v1, v1, ("A", "B"), "pair")
+    assert moved.server_note == (
+        "p in A lived in Letta 0.16.8, p in B in Letta App Server 0.34.12 through X: "
+        "the server is part of the difference"
+    )
+    assert same.server_note == ""
 
 
 def test_names_that_are_not_there():

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from harness.tasks.pair import Pair
+from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.trial import Trial
 
 
@@ -68,3 +68,22 @@ def test_server_tools_are_always_on_offer(pair):
     """A guided flow offers one tool at a time, which Letta does not do with its own."""
     with pytest.raises(ValueError, match="tools: client"):
         Pair(**{**dict(pair), "tools": "server", "flow": "guided"})
+
+
+def test_the_app_server_runs_no_tools_of_ours(pair):
+    """Server tools with it are refused where the file is read, in one line."""
+    fields = pair.model_dump() | {"tools": "server", "orchestrator": {"model": "m", "server": "app-server"}}
+    with pytest.raises(ValueError, match="expected tools: client with server: app-server"):
+        Pair.model_validate(fields)
+
+
+def test_the_fixed_policy_lives_in_no_server():
+    """A server of `direct` would be a setting without effect."""
+    with pytest.raises(ValueError, match="direct is no model, and takes no settings"):
+        Orchestrator(model="direct", server="app-server")
+
+
+def test_results_name_the_server_of_an_orchestrator():
+    """Unless it is V1's, as it was before there was a choice."""
+    assert Orchestrator(model="local/m").label == "local/m"
+    assert Orchestrator(model="local/m", server="app-server").label == "local/m (App Server)"

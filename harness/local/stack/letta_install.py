@@ -64,9 +64,7 @@ def ensure(home: Home, report: Report) -> LettaInstall:
         report("an unfinished installation of Letta is removed")
         shutil.rmtree(install.folder)
     home.root.mkdir(parents=True, exist_ok=True)
-    secret = ("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN")
-    names = [name for name in os.environ if name not in _NOT_FOR_INSTALLERS and not name.endswith(secret)]
-    env = {name: os.environ[name] for name in names}
+    env = installer_environment()
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".unpack-") as scratch:
         command = [*pip(), "download", "--no-deps", "--no-binary", ":all:", "--dest", scratch]
         log = home.log("letta-download")
@@ -104,3 +102,10 @@ def unpack(archive: Path, sha256: str, target: Path) -> None:
 def interpreter(version: tuple[int, int], executable: str) -> str:
     """Return the Python for uv: the running one where Letta allows it, else one that uv finds or fetches."""
     return executable if _PYTHONS[0] <= version <= _PYTHONS[1] else "3.11"
+
+
+def installer_environment() -> dict[str, str]:
+    """Return the user's environment for an installer: its settings, but no keys and no active environment."""
+    secret = ("_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN")
+    names = [name for name in os.environ if name not in _NOT_FOR_INSTALLERS and not name.endswith(secret)]
+    return {name: os.environ[name] for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,7 +23,7 @@ def up(options: StackOptions, report: Report) -> StackState:
     Raise StackError if something could not be started, or the user interrupted: what this call started is
     stopped then.
     """
-    home = find_home()
+    home = find_home(options.letta, models=bool(options.models or options.own_models))
     if options.letta_port == options.model_port:
         text = f"both servers cannot listen on port {options.letta_port}"
         raise StackError(text, remedy="choose two ports")
@@ -30,7 +31,7 @@ def up(options: StackOptions, report: Report) -> StackState:
         if options.postgres is not None:
             require_usable(options.postgres)
         if options.reset:
-            erase_database(home, options, report)
+            erase_data(home, options, report)
         there = all(home.model(model.name).is_file() for model in options.wanted(home))
         reusable = all(is_reusable(home, name, options) for name in (MODEL_SERVER, LETTA))
         if there and reusable and (state_now := status()).running:
@@ -58,8 +59,8 @@ def down(report: Report) -> None:
         home.state_file.unlink(missing_ok=True)
 
 
-def erase_database(home: Home, options: StackOptions, report: Report) -> None:
-    """Delete the embedded database; the installation stays.
+def erase_data(home: Home, options: StackOptions, report: Report) -> None:
+    """Delete the embedded database, or the App Server's home; the installation stays.
 
     Raise StackError before anything is deleted if something of the stack runs, as somebody may be using it,
     or if a port is taken, so that no new one could start.
@@ -74,6 +75,10 @@ def erase_database(home: Home, options: StackOptions, report: Report) -> None:
         )
     for name in (LETTA, MODEL_SERVER):
         options.require_free_port(name)
+    if options.letta == "app-server":
+        shutil.rmtree(home.app_server_home, ignore_errors=True)
+        report(f"the agents in {home.app_server_home} are deleted")
+        return
     postgres.erase(home)
     home.migrations.unlink(missing_ok=True)
     report(f"the database in {home.root} is deleted")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -16,20 +17,25 @@ from pydantic.dataclasses import dataclass
 from harness.files import write_whole
 from harness.local.stack.home import Home
 from harness.local.stack.processes import Identity, is_alive
+from harness.tasks.pair import LettaServer
 
 POSTGRES = "postgres"
 MODEL_SERVER = "model server"
 LETTA = "letta"
 # In the order in which they are started; stopped in reverse.
 COMPONENTS = (POSTGRES, MODEL_SERVER, LETTA)
+Settings: TypeAlias = "tuple[str, int, str, str, LettaServer, tuple[str, ...]]"
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class StartedServer:
     """One started process; its address is a port. Letta's has a model server, and may have a database.
 
-    ``database`` is the place of an external one; empty for the embedded one. ``serves`` names the models, and
-    the program that serves them if it is the user's.
+    Attributes:
+        database: The place of an external one; empty for the embedded one.
+        serves: The models, and the program that serves them if it is the user's.
+        letta: Which Letta it is; "v1" for other servers, too.
+        providers: Of the App Server, each ``NAME=URL``.
     """
 
     pid: int
@@ -38,6 +44,8 @@ class StartedServer:
     model_port: int = 0
     database: str = ""
     serves: str = ""
+    letta: LettaServer = "v1"
+    providers: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -45,9 +53,9 @@ class StartedServer:
         return Identity(self.pid, self.created)
 
     @property
-    def settings(self) -> tuple[str, int, str, str]:
+    def settings(self) -> Settings:
         """All that decides whether a running server can be reused."""
-        return self.address, self.model_port, self.database, self.serves
+        return self.address, self.model_port, self.database, self.serves, self.letta, self.providers
 
 
 _SERVERS = TypeAdapter(dict[str, StartedServer])

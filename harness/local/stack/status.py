@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness.local.stack import letta_install, letta_server, model_server, postgres
+from harness.local.stack import (
+    app_server,
+    app_server_install,
+    letta_install,
+    letta_server,
+    model_server,
+    postgres,
+)
 from harness.local.stack.home import Home, find_home
 from harness.local.stack.ports import HOST
 from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer, living
+from harness.tasks.pair import LettaServer
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class StackState:
     components: tuple[ComponentState, ...]
     letta_base_url: str
     anthropic_base_url: str
+    letta: LettaServer = "v1"
 
     @property
     def running(self) -> bool:
@@ -55,7 +64,8 @@ class StackState:
         """Return lines for display: each component, then how to use the stack once all run."""
         lines = [component.line() for component in self.components]
         if self.running:
-            lines.append("pairs with `backend: local` use it: pytest benchmarks --record=once")
+            whose = "server: app-server" if self.letta == "app-server" else "backend: local"
+            lines.append(f"pairs with `{whose}` use it: pytest benchmarks --record=once")
         return lines
 
 
@@ -64,14 +74,22 @@ def status() -> StackState:
     home = find_home()
     model, letta = living(home, MODEL_SERVER), living(home, LETTA)
     llama_cpp = f"xllamacpp {_version('xllamacpp')}, {model.serves}" if model else ""
+    models = _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp)
+    if letta and letta.letta == "app-server":
+        log, release = home.log(app_server.SERVER_LOG), app_server_install.RELEASE
+        components: tuple[ComponentState, ...] = (
+            models,
+            _server(LETTA, letta, letta_server.answers, log, release),
+        )
+    else:
+        log, release = home.log(letta_server.LOG), letta_install.VERSION
+        theirs = _server(LETTA, letta, letta_server.answers, log, release)
+        components = (_postgres(home, letta), models, theirs)
     return StackState(
-        components=(
-            _postgres(home, letta),
-            _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp),
-            _server(LETTA, letta, letta_server.answers, home.log(letta_server.LOG), letta_install.VERSION),
-        ),
+        components=components,
         letta_base_url=f"http://{HOST}:{letta.address}" if letta else "",
         anthropic_base_url=f"http://{HOST}:{model.address}" if model else "",
+        letta=letta.letta if letta else "v1",
     )
 
 

@@ -10,6 +10,7 @@ from fakes import Fake, FakeClaude, FakeLetta, claude_error, say
 from harness.backends.checks import services
 from harness.backends.checks.finding import Finding
 from harness.backends.endpoints import Endpoints
+from harness.local.stack import app_server_install
 from harness.tasks.pair import Orchestrator, Pair
 
 KEY = "sk-ant-api03-a-key-for-tests"
@@ -152,7 +153,9 @@ def test_an_endpoint_that_lists_no_models_is_no_fault(claude) -> None:
 
 def test_letta_and_its_models(letta) -> None:
     """Version and number of models are told; a handle that is not offered is an error with the nearest."""
-    found = list(services.letta(at(letta), ["openai/gpt-5-mini", "openai/gpt5"]))
+    found = list(
+        services.letta(at(letta), [Orchestrator(model=m) for m in ("openai/gpt-5-mini", "openai/gpt5")])
+    )
     assert [each.level for each in found] == ["ok", "ok", "error"]
     assert "0.16.8" in found[0].seen
     assert "does not offer 'openai/gpt5'; did you mean 'openai/gpt-5'?" in found[2].seen
@@ -162,6 +165,17 @@ def test_letta_of_another_version(letta) -> None:
     """It may work: a warning."""
     letta.faults = [("/health/", (200, {"version": "0.99", "status": "ok"}))]
     assert next(services.letta(at(letta))).level == "warning"
+
+
+def test_the_other_kind_of_letta(letta) -> None:
+    """A pair for one server is not recorded with the other: an error before the first trial."""
+    release = f"App Server {app_server_install.VERSION} through the harness's translator"
+    for version, server in (("0.16.8", "app-server"), (release, "v1")):
+        letta.faults = [("/health/", (200, {"version": version, "status": "ok"}))]
+        seen, wrong = services.letta(at(letta), [Orchestrator(model="local/scripted", server=server)])
+        assert (seen.level, wrong.level) == ("ok", "error")
+        assert f"the pair is for `server: {server}`" in wrong.seen
+        assert f"harness up --letta {server}" in wrong.remedy
 
 
 @pytest.mark.parametrize("answer", [(200, {}), (200, "hello"), (404, {"detail": "Not Found"}), (0, None)])

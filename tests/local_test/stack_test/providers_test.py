@@ -1,0 +1,44 @@
+"""The option --provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import UsageError
+from harness.local.stack.providers import key_variable, parse
+
+
+def test_providers_are_names_with_addresses() -> None:
+    """Sorted, so that their order on the command line is no other stack."""
+    given = ["vllm=http://127.0.0.1:8000/v1", "ollama=http://127.0.0.1:11434/v1?a=b"]
+    assert parse(given) == (
+        ("ollama", "http://127.0.0.1:11434/v1?a=b"),
+        ("vllm", "http://127.0.0.1:8000/v1"),
+    )
+    assert key_variable("my-vllm") == "MY_VLLM_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        (["ollama"], "expected NAME=URL"),
+        (["=http://x"], "expected NAME=URL"),
+        (["ollama=localhost:11434"], "expected NAME=URL"),
+        (["Ol/lama=http://x"], "expected NAME=URL"),
+        (["o=http://x y"], "expected NAME=URL"),
+        (["local=http://x"], "is the embedded model server"),
+        (["o=http://x", "o=http://y"], "stands twice"),
+    ],
+)
+def test_what_is_none_is_refused(texts: list[str], problem: str) -> None:
+    """One line, with what was expected."""
+    with pytest.raises(UsageError, match=problem) as caught:
+        parse(texts)
+    assert caught.value.remedy
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    """Errors end up in logs."""
+    with pytest.raises(UsageError) as caught:
+        parse(["O=http://user:hunter2@host/v1"])
+    assert "hunter2" not in str(caught.value)
