@@ -73,8 +73,8 @@ def status() -> StackState:
     """Return the state of the whole stack; raise StackError without the extra ``live``."""
     home = find_home()
     model, letta = living(home, MODEL_SERVER), living(home, LETTA)
-    llama_cpp = f"xllamacpp {_version('xllamacpp')}, {model.serves}" if model else ""
-    models = _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), llama_cpp)
+    serves = f"xllamacpp {_version('xllamacpp')}, {model.serves}" if model and model.serves else "scripted"
+    models = _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), serves)
     if letta and letta.letta == "app-server":
         log, release = home.log(app_server.SERVER_LOG), app_server_install.RELEASE
         components: tuple[ComponentState, ...] = (
