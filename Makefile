@@ -44,7 +44,7 @@ table: benchmarks  ## put the table of a replay into the README
 	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
 
 check: lint types  ## all that CI checks besides tests
-	$(BIN)/harness validate
+	$(BIN)/harness validate $(VALIDATE)
 	$(BIN)/harness cassettes check
 
 lint: env  ## style, and the layers of the house

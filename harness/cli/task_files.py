@@ -64,25 +64,28 @@ def task_text(name: str, schema: str) -> str:
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-def validate(files: tuple[Path, ...]) -> None:
+@click.option("--no-cache", is_flag=True, help="Prove every task anew, and keep no proof.")
+def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
     """Check tasks: each reference passes acceptance; each known bug, and empty functions, fail it.
 
     FILES are task files, source files or folders; default: benchmarks. No model, no Letta and no cassette
-    is needed.
+    is needed. What was proved before, of the same task by the same harness and Python, is not proved again.
     """
     from harness.cli.console import say
     from harness.grading.validate import check, stops_pytest
 
-    count = wrong = 0
+    count = wrong = remembered = 0
     given = files or (Path("benchmarks"),)
     for path in given:
-        for file in check(path, Path.cwd()):
+        for file in check(path, Path.cwd(), remember=not no_cache):
             count += 1
             wrong += bool(file.problems)
+            remembered += file.remembered
             click.echo("\n".join(file.lines()))
     for line in dict.fromkeys(filter(None, (stops_pytest(path, Path.cwd(), os.environ) for path in given))):
         say(f"warning: a plain pytest would stop: {line}")
-    click.echo(f"{count} files checked, {wrong} with problems")
+    known = f"; {remembered} tasks were proved before (--no-cache)" if remembered else ""
+    click.echo(f"{count} files checked, {wrong} with problems{known}")
     sys.exit(1 if wrong else 0)
 
 

@@ -11,23 +11,15 @@ tests judge is not found out.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, SpecError, UsageError
-from harness.grading.python_source import _unannounced, emptied, syntax_problem
-from harness.grading.verdict import Grader, accepted
-from harness.sandbox import Sandbox, TestRun
-from harness.sandbox.filesystem_view import Sight
-from harness.sandbox.fork_server import ForkServer, home
+from harness.grading.proofs import Proof, Prover
 from harness.tasks import loader
 from harness.tasks.suite import Selection, Suite
-from harness.tasks.task import Task
-
-RUNS = 5
-UNREVIEWED = "unreviewed"
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,7 @@ class Checked:
         shown: The file as messages name it.
         problems: What is wrong with it, one line each.
         warnings: What is worth knowing and no mistake, one line each.
+        remembered: How many of its tasks were proved by an earlier call.
         note: What else was found, in a few words; may be empty.
     """
 
@@ -45,6 +38,7 @@ class Checked:
     problems: list[str]
     note: str = ""
     warnings: tuple[str, ...] = ()
+    remembered: int = 0
 
     def lines(self) -> list[str]:
         """Return the problems and warnings, and then what there is to say about the file as a whole."""
@@ -52,31 +46,15 @@ class Checked:
         return [*self.problems, *self.warnings, *([f"{self.shown}: {summary}"] if summary else [])]
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What grading a task without a model showed.
-
-    Attributes:
-        solved: The reference passes acceptance.
-        empty_solved: So does the reference with empty functions; None if it has no function.
-        problems: What is wrong with the task, one line each.
-        warnings: Hidden tests without a twin, one line each.
-    """
-
-    solved: bool
-    empty_solved: bool | None
-    problems: list[str]
-    warnings: tuple[str, ...] = ()
-
-
-def check(given: Path, root: Path) -> Iterator[Checked]:
-    """Check a task or source file, or a folder of them with its pairs and prices.
+def check(given: Path, root: Path, *, remember: bool = False) -> Iterator[Checked]:
+    """Check a task or source file, or a folder of them with its pairs and prices; yield as they are done.
 
     The tasks of a source file are checked where ``pytest`` with the same argument would run them.
 
     Args:
         given: The file or folder.
         root: What paths are shown relative to.
+        remember: Take what was proved before of the same task, and keep what is proved now.
 
     Raises:
         UsageError: There is nothing at ``given``, or it is a source that is not installed.
@@ -91,20 +69,17 @@ def check(given: Path, root: Path) -> Iterator[Checked]:
     paths = [given] if not given.is_dir() else [path for path in known if path.is_relative_to(given)]
     if not paths:
         raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
-    with ExitStack() as stack:
-        sight = Sight(root, (root, *home()))
-        seeds = [ForkServer(sight=sight, seed=seed) for seed in range(RUNS)]
-        sandboxes = [stack.enter_context(server) for server in seeds]
-        for path in paths:
-            shown = suite.display(path)
+    with Prover(root, remember=remember) as prover:
+        for file in [File(path, suite, prover) for path in paths]:
             try:
-                yield _checked(path, suite, sandboxes)
+                yield file.checked()
             except SpecError as error:
-                yield Checked(shown, error.problems)
+                yield Checked(file.shown, error.problems)
             except HarnessError as error:  # a source that is not installed, a machine that cannot run it
                 if isinstance(error, UsageError) and len(paths) == 1:
                     raise
-                yield Checked(shown, [str(error) if shown in str(error) else f"{shown}: {error}"])
+                problem = str(error) if file.shown in str(error) else f"{file.shown}: {error}"
+                yield Checked(file.shown, [problem])
 
 
 def stops_pytest(given: Path, root: Path, environment: Mapping[str, str]) -> str:
@@ -125,24 +100,46 @@ def stops_pytest(given: Path, root: Path, environment: Mapping[str, str]) -> str
     return ""
 
 
-def _checked(path: Path, suite: Suite, sandboxes: Sequence[Sandbox]) -> Checked:
-    shown = suite.display(path)
-    if path.name == loader.PAIRS_FILE:
-        suite.named_pairs  # noqa: B018  (raises what is wrong with it)
-        return Checked(shown, [])
-    if path.name == loader.PRICES_FILE:
-        loader.load_prices(path, shown)
-        return Checked(shown, [])
-    if not suite.collects(path):
-        return Checked(shown, [], "its tasks are checked when it is named")
-    proofs = {suite.named(path, task): proof(task, sandboxes) for task in suite.tasks(path)}
-    problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
-    warnings = tuple(f"{place}: {line}" for place, each in proofs.items() for line in each.warnings)
-    if suite.file(path).is_source:
-        return Checked(shown, problems, _counts(proofs.values()), warnings)
-    bugs = any(task.bugs for task in suite.tasks(path))
-    note = "" if bugs else "no known bugs, so testers are not graded on them"
-    return Checked(shown, problems, note, warnings)
+class File:
+    """One file under check: its tasks are being proved while files before it are reported."""
+
+    def __init__(self, path: Path, suite: Suite, prover: Prover) -> None:
+        self.shown = suite.display(path)
+        self._path = path
+        self._suite = suite
+        self._error: HarnessError | None = None
+        self._proofs: dict[str, Future[Proof]] = {}
+        try:
+            if path.name == loader.PAIRS_FILE:
+                suite.named_pairs  # noqa: B018  (raises what is wrong with it)
+            elif path.name == loader.PRICES_FILE:
+                loader.load_prices(path, self.shown)
+            elif suite.collects(path):
+                self._proofs = {suite.named(path, each): prover.prove(each) for each in suite.tasks(path)}
+        except HarnessError as error:
+            self._error = error
+
+    def checked(self) -> Checked:
+        """Wait for its proofs; return what they say.
+
+        Raises:
+            HarnessError: The file is wrong, or nothing could be run.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._path.name in (loader.PAIRS_FILE, loader.PRICES_FILE):
+            return Checked(self.shown, [])
+        if not self._suite.collects(self._path):
+            return Checked(self.shown, [], "its tasks are checked when it is named")
+        proofs = {place: proof.result() for place, proof in self._proofs.items()}
+        problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
+        warnings = tuple(f"{place}: {line}" for place, each in proofs.items() for line in each.warnings)
+        known = sum(each.remembered for each in proofs.values())
+        if self._suite.file(self._path).is_source:
+            return Checked(self.shown, problems, _counts(proofs.values()), warnings, known)
+        bugs = any(task.bugs for task in self._suite.tasks(self._path))
+        note = "" if bugs else "no known bugs, so testers are not graded on them"
+        return Checked(self.shown, problems, note, warnings, known)
 
 
 def _counts(proofs: Iterable[Proof]) -> str:
@@ -152,69 +149,8 @@ def _counts(proofs: Iterable[Proof]) -> str:
     return f"{references}; empty functions: {sum(empty)} of {len(empty)} solved"
 
 
-def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
-    """Grade what a task says is right and what it says is wrong.
-
-    Args:
-        task: The task.
-        sandboxes: Where its tests run, once in each; those differ in their seeds.
-
-    Raises:
-        SandboxError: Nothing could be run.
-    """
-    graders = [Grader(task, sandbox) for sandbox in sandboxes]
-    grader = graders[0]
-    found = [f"acceptance: uses {name!r}, which the spec does not name" for name in _unannounced(task)]
-    run = grader.acceptance({**task.files, task.code_file: task.reference})
-    broken = syntax_problem(task.reference, task.code_file)
-    solved = not broken and accepted(run)
-    if broken:
-        found.append(f"reference: does not compile: {broken}")
-    elif not solved:
-        found.append(f"reference: does not pass acceptance: {_why(run)}")
-    empty = "" if broken else emptied(task.reference)
-    empty_solved = accepted(grader.acceptance({**task.files, task.code_file: empty})) if empty else None
-    if empty_solved:
-        found.append("acceptance: passes on functions that do nothing; sharpen the tests")
-    for bug in task.bugs:
-        where = f"bugs: {bug.name!r}"
-        if syntax_problem(bug.code, task.code_file):
-            found.append(f"{where}: does not compile, so any test catches it; give a plausible bug")
-        elif grader.acceptance({**task.files, task.code_file: bug.code}).passed:
-            found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
-    codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
-    found = found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
-    if UNREVIEWED in task.tags:
-        found.append(
-            f"tags: {UNREVIEWED}: models wrote reference and acceptance: review them, add bugs, drop the tag"
-        )
-    warnings = tuple(f"acceptance: no twin of {name}: {why}" for name, why in grader.without_twin().items())
-    return Proof(solved, empty_solved, found, warnings if solved else ())
-
-
-def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:
-    """Name the tests that do not come out alike in all runs."""
-    runs = [grader.acceptance({**task.files, task.code_file: code}) for grader in graders]
-    outcomes = [{test.name: test.outcome for test in run.tests} for run in runs]
-    names = list(dict.fromkeys(name for each in outcomes for name in each))
-    flaky = [name for name in names if len({each.get(name) for each in outcomes}) > 1]
-    if not flaky and len({run.status for run in runs}) == 1:
-        return []
-    what = flaky[0] if flaky else " or ".join(sorted({run.status for run in runs}))
-    return [
-        f"{where}: not the same in {len(runs)} runs with different seeds: {what}; tests must not be flaky"
-    ]
-
-
 def _benchmarks_folder(path: Path) -> Path:
     """Return the outermost folder called ``benchmarks`` round a path, or the path's own folder."""
     folder = path if path.is_dir() else path.parent
     named = [parent for parent in (folder, *folder.parents) if parent.name == "benchmarks"]
     return named[-1] if named else folder
-
-
-def _why(run: TestRun) -> str:
-    bad = next((test for test in run.tests if test.outcome != "passed"), None)
-    if bad is None:
-        return run.detail or run.status.replace("_", " ")
-    return f"{bad.name}: {bad.text.splitlines()[0] if bad.text else bad.outcome}"

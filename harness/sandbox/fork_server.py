@@ -29,6 +29,7 @@ Isolation = Literal["namespaces", "bubblewrap", "none"]
 ISOLATION_KINDS: tuple[Isolation, ...] = ("namespaces", "bubblewrap", "none")
 NAMESPACE_PROTECTIONS = ("no network", "own processes", "hidden files", "no privileges")
 TRIES = 3
+CLOSED = "the sandbox was closed during a run"
 MAX_FILES_BYTES = 48 << 20  # of the 64 MB that a run has: a full disk must be no fault of the machine
 
 
@@ -72,6 +73,7 @@ class ForkServer:
         self._only_probe = probe
         self._kinds = [each for each in isolation if each == "none" or sys.platform == "linux"]
         self._has_been_ready = False
+        self._is_closing = False
         self._server: Server | None = None
         self._lock = threading.Lock()
 
@@ -88,13 +90,17 @@ class ForkServer:
 
     def close(self) -> None:
         """End the server and whatever runs in it, also on behalf of another thread."""
-        server = self._server
-        if server is not None:
-            server.kill()
-        with self._lock:
+        self._is_closing = True
+        while not self._lock.acquire(timeout=0.1):
+            if (server := self._server) is not None:
+                server.kill()  # another thread's run, which ends with it
+        try:
+            self._is_closing = False
             self._end()
             for other in self._others.values():
                 other.close()
+        finally:
+            self._lock.release()
 
     def seeing(self, visible: Visible) -> ForkServer:
         """See ``Sandbox.seeing``: a server of its own, since what is mounted stays. Closed with this one."""
@@ -176,6 +182,8 @@ class ForkServer:
                 return self._run_in_a_folder(server, order, body)
             except Died as death:
                 self._end()
+                if self._is_closing:
+                    raise SandboxError(CLOSED) from None
                 said = f": {death}" if str(death) else ""
         raise SandboxError(
             f"the sandbox's server died {TRIES} times during the same run{said}",
@@ -215,6 +223,8 @@ class ForkServer:
                 del self._kinds[0]  # forbidden here; ``protections`` tells what is left
             except Died as death:
                 self._end()
+                if self._is_closing:
+                    raise SandboxError(CLOSED) from None
                 said = str(death)
             else:
                 self._has_been_ready = True

@@ -4,7 +4,7 @@ import pytest
 
 from harness.cli.task_files import write_task
 from harness.errors import UsageError
-from harness.grading.validate import proof
+from harness.grading.proofs import proof
 from harness.tasks import loader
 
 

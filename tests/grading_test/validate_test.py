@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SandboxError
-from harness.grading import validate
+from harness.grading import proofs
+from harness.grading.proofs import proof
 from harness.grading.python_source import emptied
-from harness.grading.validate import check, proof, stops_pytest
+from harness.grading.validate import check, stops_pytest
 from harness.sandbox.fork_server import ForkServer
 from harness.tasks.task import Bug
 
@@ -163,7 +164,7 @@ def test_a_sandbox_that_fails_ends_one_check_only(tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise SandboxError("no process can be started", remedy="free some memory")
 
-    monkeypatch.setattr(validate, "proof", fail)
+    monkeypatch.setattr(proofs, "proof", fail)
     assert [(file.shown, file.problems) for file in check(tmp_path, tmp_path)] == [
         ("one.yaml", ["one.yaml: no process can be started -> free some memory"]),
         ("two.yaml", ["two.yaml: no process can be started -> free some memory"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SpecError, UsageError
-from harness.grading.validate import proof
+from harness.grading.proofs import proof
 from harness.grading.verdict import Grader
 from harness.sandbox.fork_server import ForkServer
 from harness.tasks import sources

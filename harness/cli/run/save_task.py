@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.files import write_whole
-from harness.grading.validate import UNREVIEWED
+from harness.grading.proofs import UNREVIEWED
 from harness.tasks import loader
 from harness.tasks.pair import Pair
 from harness.tasks.task import Task
