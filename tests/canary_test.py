@@ -42,6 +42,11 @@ FORMS = {
     "quoted": quote(DATABASE, safe=""),
     "quoted twice": quote(quote(DATABASE, safe=""), safe=""),
     "hex": OPENAI.encode().hex(),
+    "hex with colons": OPENAI.encode().hex(":"),
+    "escaped letters": LETTA.replace("c", "\\u0063"),
+    "lines": f"{LETTA[:11]}\n    {LETTA[11:]}",
+    "HTML": html.escape(OPENAI),
+    "base64 in lines": base64.encodebytes(DATABASE.encode() * 5).decode(),
     "escaped": json.dumps({"key": OPENAI}),
     "escaped twice": json.dumps({"arguments": json.dumps({"key": OPENAI})}),
 }

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from harness.errors import HarnessError
-from harness.terminal import printable_line
+from harness.redact import redact
+from harness.terminal import one_line, printable
 
 
 class OneLineErrors(click.Group):
@@ -20,11 +21,12 @@ class OneLineErrors(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            say(*(f"error: {line}" for line in str(error).splitlines()), err=True)
+            lines = printable(str(error), os.environ).splitlines()  # whole: a key may be split by lines
+            say(*(f"error: {line}" for line in lines), err=True)
             sys.exit(error.exit_code)
 
 
 def say(*lines: str, err: bool = False) -> None:
     """Print lines, without secrets and without what a terminal would act on."""
-    for line in lines:
-        click.echo(printable_line(line, os.environ), err=err)
+    if lines:
+        click.echo(redact("\n".join(map(one_line, lines)), os.environ), err=err)

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.plugin.collect import TrialItem
 from harness.plugin.session import BenchmarkSession
 from harness.tasks.trial import Trial
-from harness.terminal import printable_line
+from harness.terminal import one_line, printable, printable_line
 
 
 class LiveChecks:
@@ -45,7 +45,7 @@ class LiveChecks:
         try:
             warnings = check(pairs, os.environ)
         except UsageError as error:
-            lines = (printable_line(line, os.environ) for line in error.message.splitlines())
+            lines = map(one_line, printable(error.message, os.environ).splitlines())
             raise pytest.UsageError("\n  ".join([f"{count}, none was begun:", *lines])) from None
         reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:

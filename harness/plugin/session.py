@@ -28,6 +28,7 @@ from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
 from harness.tasks.suite import Selection, Suite, is_loop
 from harness.tasks.task import Bug, Task
 from harness.tasks.trial import Trial
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from harness.runner import Mode, Result
@@ -108,7 +109,7 @@ class BenchmarkSession:
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
         except HarnessError as error:
-            raise pytest.UsageError(*str(error).splitlines()) from None
+            raise pytest.UsageError(*printable(str(error), os.environ).splitlines()) from None
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")

@@ -102,7 +102,8 @@ def _secrets_of(name: str, value: str) -> Iterator[str]:
 
 
 def _is_innocent(name: str, value: str) -> bool:
-    if value.lower() in FLAGS or is_class_name(value) or A_PATH.fullmatch(value):
+    of_words = is_class_name(value) and not re.search(r"(?i)pass|pwd|pw$", name)  # a passphrase may be, too
+    if value.lower() in FLAGS or of_words or A_PATH.fullmatch(value):
         return True
     return (value.replace(".", "", 1).isdigit() and len(value) <= 10) or (
         re.search(r"(?i)dsn|conn", name) is not None and URL_WITHOUT_USER.fullmatch(value) is not None

@@ -23,8 +23,8 @@ BACKSLASH = re.compile(
 PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
 PERCENT = re.compile("%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*+")
 ENTITY = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
-# What is drawn or not seen between the letters of a wrapped word: soft hyphen, zero-width, boxes.
-UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028\u2029\u2060\u2500-\u257f\ufeff]")
+# What is drawn or not seen between the letters of a wrapped word: soft hyphen, zero-width, direction, boxes.
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\u2500-\u257f\ufeff]")
 AROUND_LINES = " \t\r\"'`+\\,>#*|/"  # quotes and signs with which a text goes on in the next line
 LOWER = bytes(range(256)).lower()
 NO_WORD = bytes(code for code in range(128) if not chr(code).isalnum())

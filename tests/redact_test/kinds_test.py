@@ -40,6 +40,8 @@ WRITTEN = {
     "quoted lines": f"> {KEY[:20]}\n> {KEY[20:]}",
     "in a box": f"│ {KEY[:20]} │\n│ {KEY[20:]} │",
     "zero-width spaces": "\u200b".join(KEY),
+    "turned": "\u202e".join(KEY),
+    "turned and escaped": "\\u202e".join(KEY),
     "spelled": " ".join(KEY),
     "decimal entities": coded("&#{};"),
     "hexadecimal entities": coded("&#x{:x};"),
@@ -149,6 +151,11 @@ def test_todays_names_tell_of_a_secret(name):
     """As the value alone, and as what stands behind ``=`` in it."""
     for value in (RANDOM[:16], f"authorization=Bearer {RANDOM[:16]}", f"user:{RANDOM[:16]}"):
         assert list(redact.leaks(f"x {RANDOM[:16]} y", {name: value})) == [f"$: the value of {name}"]
+
+
+def test_a_passphrase_of_words_is_a_secret():
+    """What is the name of a class elsewhere is one where the variable says so."""
+    assert redact.environment_secrets({"A_PASSPHRASE": "correct.horse.battery.staple"})
 
 
 def test_a_connection_string_gives_away_its_password_alone():
