@@ -182,7 +182,7 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
         UnsafeCassette: It holds what looks like a secret; names the place and the kind, not the value.
         CassetteError: It could not be read back: it is larger than what is read, or has odd values.
     """
-    found = leaks(cassette, allowed.load(allow_folder(path)))
+    found = leaks(cassette, path)
     if found:
         remedy = "keep secrets out of prompts and answers, or rename the variable if it is none"
         raise UnsafeCassette(f"{display}: not written, it would hold {first_of(found)}", remedy=remedy)
@@ -231,8 +231,14 @@ def first_of(found: list[str]) -> str:
     return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
-def leaks(cassette: Cassette, known: redact.Allowed = allowed.NOTHING) -> list[str]:
-    """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``."""
+def leaks(cassette: Cassette, path: Path) -> list[str]:
+    """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``.
+
+    ``path``: where the cassette stands; what the allow-list of its folder names is none.
+
+    Raises:
+        UsageError: That list is wrong.
+    """
 
     def readable(raw: bytes) -> Any:
         known, value = parse_body(raw)
@@ -243,4 +249,5 @@ def leaks(cassette: Cassette, known: redact.Allowed = allowed.NOTHING) -> list[s
         for each in cassette.exchanges
     ]
     content = {**vars(cassette), "exchanges": exchanges}
+    known = allowed.load(allow_folder(path))
     return sorted(set(islice(redact.leaks(content, os.environ, known), MAX_LEAKS)))

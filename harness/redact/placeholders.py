@@ -15,20 +15,19 @@ WORDS = frozenset(
     """
     a access admin administrator alias all an anonymous any anything api apikey app application as at auth
     authentication authenticator authorization authorized bar base based basic baz bearer bot but by change
-    changeme class client code config credential credentials custom data database db debug default demo dev
-    development disabled do docker dont dummy eggs empty enter example examples fake false field fill foo for
-    format free from function generated guest handler header headers hello here host id ignore ignored in
-    insert invalid irrelevant is it jwt key keyless keys lan letmein letta line llama lm local localhost login
-    manager may me method middleware minioadmin mock model models module mongo must my mysql na name needed
-    needs never no nobody nokey none not nothing null oauth of ollama on only open opensesame or oracle
-    organization our own page pass passphrase passwd password passwordhere permission placeholder plain please
-    postgres postgresql preview private prod project provider proxy public put quux qux rabbitmq random real
-    redacted redis ref remove replace replaced request required requires response root run sample scheme scott
-    secret secrets secure security server service sesame session set should sk some something spam staging
-    static strategy string strong stub studio super system temp template test tester testing tests text that
-    the this tiger todo token tokens true type undefined unknown unset unused url use used user username users
-    using validation validator value values vllm want was whatever will with without wonderland word world
-    would your yours 0123456789 12345678 123456789 1234567890 abcdefghijklmnopqrstuvwxyz
+    changeme class client config credential credentials custom database db debug default demo dev development
+    disabled do docker dont dummy eggs empty enter example examples fake false field fill foo for format free
+    from function generated guest handler header headers hello here host id ignore ignored in insert invalid
+    irrelevant is it jwt key keyless keys lan letmein letta line llama lm local localhost login manager may me
+    method middleware minioadmin mock model models mongo must my mysql na name needed needs never no nobody
+    nokey none not nothing null oauth of ollama on only open opensesame or oracle our own pass passphrase
+    passwd password passwordhere permission placeholder plain please postgres postgresql preview private prod
+    provider proxy public put quux qux rabbitmq random real redis ref remove replace required requires root
+    run sample scheme scott secret secrets secure security sesame set should sk some something spam staging
+    static strategy string strong stub studio super temp template test tester testing tests that the this
+    tiger todo token tokens true type undefined unknown unset unused url use used user username users using
+    validation validator vllm want was will with without wonderland word would your yours 0123456789 12345678
+    123456789 1234567890 abcdefghijklmnopqrstuvwxyz
     """.split()  # noqa: SIM905  (a list of 230 lines is no better to read)
 )
 # Passwords of documentation, as they are.

@@ -16,9 +16,8 @@ from harness import redact
 from harness.cassette import staleness
 from harness.cassette.audit.cassette_files import FolderFile, display_path, list_files
 from harness.cassette.audit.expected import Catalogue
-from harness.cassette.file import FORMAT, MAX_LEAKS, allow_folder, first_of, leaks, load, read
+from harness.cassette.file import FORMAT, MAX_LEAKS, first_of, leaks, load, read
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
-from harness.redact.allowed import load as load_allowed
 from harness.terminal import one_line
 
 PRUNE = "harness cassettes prune --delete"
@@ -85,7 +84,7 @@ def inspect(file: FolderFile, suite: Catalogue | None) -> Entry:
         cassette = load(file.path, display, record_with=record_again)
     except CassetteError as error:
         return _unreadable(file, error, suite)
-    problems = _secrets(leaks(cassette, load_allowed(allow_folder(file.path))), display, record_again)
+    problems = _secrets(leaks(cassette, file.path), display, record_again)
     trial = suite.trial_of(file.slug, cassette.recorded) if suite else None
     has_trial = True if trial else None
     if trial:
