@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.agents.messages import ToolCall, Turn
-from harness.agents.prompts import CODER_TOOL, TESTER_TOOL
+from harness.agents.prompts import CODER_TOOL, TESTER_TOOL, one_file, several_files
 from harness.agents.transcript import Returned, Usage
 from harness.errors import ApiError
 
@@ -29,12 +29,14 @@ class Assignment:
     Attributes:
         test_file: Empty where nobody is to write tests: the coder is asked once then, as for pass@1.
         test_output: Empty in a first attempt.
+        further: Files to be written before the code file.
     """
 
     code_file: str
     test_file: str
     spec: str
     test_output: str = ""
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,12 @@ class Step:
     """A tool to call, and its arguments."""
 
     tool: str
-    arguments: dict[str, str]
+    arguments: Mapping[str, Any]
+
+    def is_for(self, other: Step) -> bool:
+        """Return True if a call writes the file of another one; without a name, the one that is due."""
+        mine, others = self.arguments.get("file_name"), other.arguments["file_name"]
+        return self.tool == other.tool and mine in (None, others)
 
 
 def parse_assignment(text: str) -> Assignment | None:
@@ -50,25 +57,27 @@ def parse_assignment(text: str) -> Assignment | None:
     head, *spec = re.split(HEADING.format("Specification"), text, maxsplit=1)
     head, *output = re.split(HEADING.format("Test output"), head, maxsplit=1)
     fields = dict(line.split(":", 1) for line in head.splitlines() if ":" in line)
-    code_file, test_file = fields.get("Implementation file"), fields.get("Test file", "")
-    if not spec or code_file is None:
+    named = fields.get(one_file.strip(": ")) or fields.get(several_files.strip(": "))
+    if not spec or named is None:
         return None
-    return Assignment(code_file.strip(), test_file.strip(), spec[0].strip(), "".join(output).strip())
+    *further, code_file = (each.strip() for each in named.split(", "))
+    test_file, test_output = fields.get("Test file", "").strip(), "".join(output).strip()
+    return Assignment(code_file, test_file, spec[0].strip(), test_output, tuple(further))
 
 
 def next_step(
-    assignment: Assignment, results: Sequence[tuple[str, bool]], offered: Sequence[str]
+    assignment: Assignment, results: Sequence[tuple[Step, bool]], offered: Sequence[str]
 ) -> Step | str:
     """Return the next tool call, or the text that ends the turn.
 
     Args:
         assignment: What is to be done.
-        results: Tool and success of each call since the assignment.
+        results: Each call since the assignment, and whether it succeeded.
         offered: The tools on offer now.
     """
-    tools = (CODER_TOOL, TESTER_TOOL) if assignment.test_file else (CODER_TOOL,)
-    for tool in tools:
-        succeeded = [ok for name, ok in results if name == tool]
+    for step in steps(assignment):
+        tool = step.tool
+        succeeded = [ok for done, ok in results if done.is_for(step)]
         if any(succeeded):
             continue
         if len(succeeded) >= (CALLS_PER_TOOL if assignment.test_file else 1):
@@ -76,19 +85,22 @@ def next_step(
             return f"Gave up: {tool} failed {times}."
         if tool not in offered:
             return f"Stopped: {tool} is not on offer."
-        return call(tool, assignment)
+        return step
     tests = f" and {assignment.test_file} tests it" if assignment.test_file else ""
     return f"Done: {assignment.code_file} is written{tests}."
 
 
-def call(tool: str, assignment: Assignment) -> Step:
-    """Return the call of a tool for an assignment; the coder is told how its last version failed."""
+def steps(assignment: Assignment) -> list[Step]:
+    """Return the calls for an assignment, in order; the coder is told how its last version failed."""
     spec, code_file = assignment.spec, assignment.code_file
-    if tool == TESTER_TOOL:
-        return Step(tool, {"spec": spec, "code_file": code_file, "file_name": assignment.test_file})
+    told = spec
     if assignment.test_output:
-        spec = f"{spec}\n\nThe last version failed its tests:\n{assignment.test_output}"
-    return Step(tool, {"spec": spec, "file_name": code_file})
+        told = f"{spec}\n\nThe last version failed its tests:\n{assignment.test_output}"
+    calls = [Step(CODER_TOOL, {"spec": told, "file_name": name}) for name in (*assignment.further, code_file)]
+    if assignment.test_file:
+        given = {"spec": spec, "code_file": code_file, "file_name": assignment.test_file}
+        calls.append(Step(TESTER_TOOL, given))
+    return calls
 
 
 @dataclass
@@ -96,8 +108,8 @@ class Direct:
     """An orchestrator that plays the policy; see ``loop.Agent``."""
 
     _assignment: Assignment | None = None
-    _results: list[tuple[str, bool]] = field(default_factory=list)
-    _calls: dict[str, str] = field(default_factory=dict)
+    _results: list[tuple[Step, bool]] = field(default_factory=list)
+    _calls: dict[str, Step] = field(default_factory=dict)
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Take on a task or a repair."""
@@ -120,5 +132,7 @@ class Direct:
         if isinstance(step, str):
             return Turn(((False, step),), (), "end_turn", Usage(), 0)
         call_id = f"call_{len(self._calls) + 1}"
-        self._calls[call_id] = step.tool
-        return Turn((), (ToolCall(call_id, step.tool, json.dumps(step.arguments)),), "tool_rule", Usage(), 0)
+        self._calls[call_id] = step
+        return Turn(
+            (), (ToolCall(call_id, step.tool, json.dumps(dict(step.arguments))),), "tool_rule", Usage(), 0
+        )

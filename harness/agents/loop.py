@@ -80,6 +80,7 @@ class Loop:
         names = {"code_file": task.code_file, "test_file": task.test_file, "spec": task.spec.rstrip()}
         has_tester = self.trial.pair.has_tester
         message = (prompts.TASK if has_tester else prompts.coder_only["task"]).format(**names)
+        message = prompts.listing(message, task.written)
         for attempt in range(1, task.limits.max_repairs + 2):
             self.note(Said(attempt, "user", message))
             stop = self._attempt(attempt, message)
@@ -90,6 +91,7 @@ class Loop:
             if check.passed or stop != "done":
                 return stop
             message = prompts.REPAIR.format(summary=check.summary, output=check.output, **names)
+            message = prompts.listing(message, task.written)
         return "done"
 
     def _attempt(self, attempt: int, message: str) -> Stop:
@@ -125,7 +127,8 @@ class Loop:
         """Choose the tools on offer. Guided: the coder until it wrote, the tester until it wrote, none."""
         tools = self.tools.definitions
         if self.trial.pair.flow == "guided":
-            following = [name for name in (prompts.CODER_TOOL, prompts.TESTER_TOOL) if name not in done][:1]
+            calls = {prompts.CODER_TOOL: len(self.trial.task.written), prompts.TESTER_TOOL: 1}
+            following = [name for name in tools if done.count(name) < calls[name]][:1]
             return [tools[name] for name in following]
         return list(tools.values())
 

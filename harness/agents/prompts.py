@@ -101,6 +101,21 @@ The file {path}, which is given:
 {code}"""
 
 
+# The same lines in a message of a task with several files, and what names such a file in a prompt.
+one_file = "Implementation file: "
+several_files = f"Implementation files, one call of {CODER_TOOL} for each: "
+other_code = """
+
+The file {path} as it is now:
+{code}"""
+
+
+def listing(message: str, files: Sequence[str]) -> str:
+    """Return a task or repair message that lists all files to write in place of the last alone."""
+    one = f"{one_file}{files[-1]}\n"
+    return message if len(files) == 1 else message.replace(one, f"{several_files}{', '.join(files)}\n", 1)
+
+
 def systems(backend: str, importable: Sequence[str]) -> dict[str, str]:
     """Return the system prompts of coder and tester, which name what may be imported besides Python's own.
 
@@ -151,13 +166,18 @@ TESTER_DEFINITION = _tool(
 )
 
 
-def definitions(*, guided: bool) -> dict[str, dict[str, Any]]:
+def definitions(*, guided: bool, several: bool = False) -> dict[str, dict[str, Any]]:
     """Return the tools as they are offered to the orchestrator, by name.
 
-    Guided, they take the specification alone; the files are those of the task.
+    Guided, they take the specification alone; the files are those of the task, but for the coder where it
+    has ``several`` to write.
     """
     offered = {each["name"]: each for each in (CODER_DEFINITION, TESTER_DEFINITION)}
-    return {name: _only_spec(each) for name, each in offered.items()} if guided else offered
+    if not guided:
+        return offered
+    return {
+        name: each if several and name == CODER_TOOL else _only_spec(each) for name, each in offered.items()
+    }
 
 
 def _only_spec(definition: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class ToolContext:
     Attributes:
         code_file: Where the coder writes, unless the call names another file; ``test_file`` likewise.
         given: Names of the files that were there before the trial.
+        written: Names of all files that the coder is to write.
         models: By role, as ``systems``, their system prompts.
         options: Fields of a request besides its texts and model, by role: ``max_tokens`` and more.
         words: The templates of ``prompts.py``, by name.
@@ -37,6 +38,7 @@ class ToolContext:
     code_file: str
     test_file: str
     given: Sequence[str]
+    written: Sequence[str]
     models: Mapping[str, str]
     systems: Mapping[str, str]
     options: Mapping[str, Mapping[str, Any]]
@@ -118,4 +120,7 @@ def _prompt(
         prompt += words["CURRENT_FILE"].format(code=fenced(workspace[path]))
     for other in sorted({*context.given} - quoted):
         prompt += words["OTHER_FILE"].format(path=other, code=fenced(workspace[other]))
+    several = context.written if len(context.written) > 1 else ()
+    for other in sorted({*several} & {*workspace} - quoted - {*context.given}):
+        prompt += words["other_code"].format(path=other, code=fenced(workspace[other]))
     return path, prompt

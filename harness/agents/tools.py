@@ -23,7 +23,7 @@ from harness.tasks.task import Task
 from harness.text import shorten
 
 ROLES: dict[str, Author] = {prompts.CODER_TOOL: "coder", prompts.TESTER_TOOL: "tester"}
-WORDS = ("CODER_TOOL", "CODER_TASK", "TESTER_TASK", "CURRENT_FILE", "OTHER_FILE")
+WORDS = ("CODER_TOOL", "CODER_TASK", "TESTER_TASK", "CURRENT_FILE", "OTHER_FILE", "other_code")
 
 
 def tool_context(task: Task, pair: Pair, epoch: int) -> ToolContext:
@@ -32,6 +32,7 @@ def tool_context(task: Task, pair: Pair, epoch: int) -> ToolContext:
         code_file=task.code_file,
         test_file=task.test_file,
         given=sorted(task.files),
+        written=task.written,
         models={"coder": pair.coder, "tester": pair.tester},
         systems=prompts.systems(pair.backend, (*task.packages, *task.paths)),
         options={role: pair.options(role, task.limits, epoch) for role in AUTHORS},
@@ -53,7 +54,8 @@ class Tools:
     @property
     def definitions(self) -> dict[str, dict[str, Any]]:
         """The tools as Letta offers them to the model, by name."""
-        offered = prompts.definitions(guided=self.pair.flow == "guided")
+        several = bool(self.task.code_files)
+        offered = prompts.definitions(guided=self.pair.flow == "guided", several=several)
         if not self.pair.has_tester:
             del offered[prompts.TESTER_TOOL]
         return offered

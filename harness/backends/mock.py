@@ -52,7 +52,7 @@ class Mock:
             raise Refused(f"400 the mock {model} refuses call {self._calls[role]} of the {role}, as told")
         if step.fault == "slow":
             self._wait(SLOW_S)
-        text = step.answer or fenced(self._file(role, model, step))
+        text = step.answer or self._answer(role, model, step)
         cut_off = step.fault == "truncated"
         return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
 
@@ -84,6 +84,14 @@ class Mock:
         script = self._task.scripts[what]
         steps = script.coder if role == "coder" else script.tester
         return steps[number - 1] if number <= len(steps) else Step()
+
+    def _answer(self, role: Role, model: str, step: Step) -> str:
+        """Return a file in a fence; the coder's among all that it has to write, if these are several."""
+        text = fenced(self._file(role, model, step))
+        if role != "coder" or not self._task.code_files:
+            return text
+        others = [f"{path}\n{fenced(code)}" for path, code in self._task.code_files.items()]
+        return "\n\n".join([*others, f"{self._task.code_file}\n{text}"])
 
     def _file(self, role: Role, model: str, step: Step) -> str:
         kind, _, what = model.partition(":")

@@ -175,7 +175,7 @@ class Acceptance:
     @cached_property
     def proof(self) -> Proof:
         """What the hidden tests show on the reference; run once."""
-        files = {**self._task.files, self._task.code_file: self._task.reference}
+        files = self._task.with_code(self._task.reference)
         skip: dict[str, int] = {}
         for _ in range(ROUNDS):
             disguised = disguise(self._task.acceptance, self._rng, skip)

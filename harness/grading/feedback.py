@@ -23,7 +23,7 @@ def feedback(task: Task, files: Mapping[str, str], run: TestRun | None) -> Check
         files: The workspace after the attempt.
         run: The generated tests on the generated code; None if a file is missing.
     """
-    missing = [path for path in (task.code_file, task.test_file) if path not in files]
+    missing = [path for path in (*task.written, task.test_file) if path not in files]
     if missing:
         return Check(False, "files are missing.", "\n".join(f"{path} was not written" for path in missing))
     if run is not None and run.syntax:

@@ -180,6 +180,6 @@ def known_mutants(task: Task, sandbox: Sandbox, wanted: int, *, seed: int = 0) -
     grader = Grader(task, sandbox)
 
     def fails(bug: Bug) -> bool:
-        return not grader.acceptance({**task.files, task.code_file: bug.code}).passed
+        return not grader.acceptance(task.with_code(bug.code)).passed
 
     return proven(task, wanted, fails, seed=seed)

@@ -156,7 +156,7 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
     graders = [Grader(task, sandbox) for sandbox in sandboxes]
     grader = graders[0]
     found = [f"acceptance: uses {name!r}, which the spec does not name" for name in _unannounced(task)]
-    run = grader.acceptance({**task.files, task.code_file: task.reference})
+    run = grader.acceptance(task.with_code(task.reference))
     broken = syntax_problem(task.reference, task.code_file)
     solved = not broken and accepted(run)
     if broken:
@@ -164,14 +164,14 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
     elif not solved:
         found.append(f"reference: does not pass acceptance: {_why(run)}")
     empty = "" if broken else emptied(task.reference)
-    empty_solved = accepted(grader.acceptance({**task.files, task.code_file: empty})) if empty else None
+    empty_solved = accepted(grader.acceptance(task.with_code(empty))) if empty else None
     if empty_solved:
         found.append("acceptance: passes on functions that do nothing; sharpen the tests")
     for bug in task.bugs:
         where = f"bugs: {bug.name!r}"
         if syntax_problem(bug.code, task.code_file):
             found.append(f"{where}: does not compile, so any test catches it; give a plausible bug")
-        elif grader.acceptance({**task.files, task.code_file: bug.code}).passed:
+        elif grader.acceptance(task.with_code(bug.code)).passed:
             found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
     codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
     found = found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
@@ -185,7 +185,7 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
 
 def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:
     """Name the tests that do not come out alike in all runs."""
-    runs = [grader.acceptance({**task.files, task.code_file: code}) for grader in graders]
+    runs = [grader.acceptance(task.with_code(code)) for grader in graders]
     outcomes = [{test.name: test.outcome for test in run.tests} for run in runs]
     names = list(dict.fromkeys(name for each in outcomes for name in each))
     flaky = [name for name in names if len({each.get(name) for each in outcomes}) > 1]

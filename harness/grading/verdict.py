@@ -164,13 +164,14 @@ class Grader:
     def tester(self, attempt: Attempt) -> Grade | None:
         """Grade the tests that the tester wrote; None if it wrote none, or the coder replaced them.
 
-        The files that the task gives are restored, so that only the tests are graded. Tests that do not even
-        finish on the reference are not tried on the bugs.
+        The files that the task gives are restored, and its further code files are made right, so that only
+        the tests are graded. Tests that do not even finish on the reference are not tried on the bugs.
         """
         task = self._task
         if attempt.authors.get(task.test_file) != "tester":
             return None
-        files = {**attempt.files, **task.files, task.test_file: attempt.files[task.test_file]}
+        right = {**task.files, **task.code_files}
+        files = {**attempt.files, **right, task.test_file: attempt.files[task.test_file]}
         on_reference = self._on(task.reference, files)
         mutants = self._mutants(task)
         valid, finished = on_reference.passed, on_reference.status in ("passed", "failed")
@@ -188,13 +189,13 @@ class Grader:
 
     def _outcome(self, attempt: Attempt, *, coder_called: bool) -> tuple[ModelOutcome, str, TestRun | None]:
         """Return the outcome of an attempt's code, why it is not solved, and the run of the hidden tests."""
-        path = self._task.code_file
         if not coder_called:
             return "gave_up", "the coder was not called", None
-        if path not in attempt.files:
-            return "no_code", f"{path} was not written", None
-        if attempt.authors.get(path) == "tester":
-            return "no_code", f"the tester wrote {path}, not the coder", None
+        for path in self._task.written:
+            if path not in attempt.files:
+                return "no_code", f"{path} was not written", None
+            if attempt.authors.get(path) == "tester":
+                return "no_code", f"the tester wrote {path}, not the coder", None
         run = self.acceptance(attempt.files)
         if run.syntax:
             return "syntax_error", run.syntax, None
@@ -204,13 +205,16 @@ class Grader:
 
     def _plain(self, files: Files) -> dict[str, str]:
         """Return the files without what Python would import instead of the code file: packages, libraries."""
-        stem, given = self._task.code_file.removesuffix(".py"), self._task.files
-        return {
-            path: text
-            for path, text in files.items()
-            if path in given
-            or not (path.startswith(f"{stem}/") or (path.startswith(f"{stem}.") and path.endswith(LIBRARIES)))
-        }
+        kept = {*self._task.files, *self._task.written}
+        stems = [name.removesuffix(".py") for name in self._task.written]
+
+        def displaces(path: str) -> bool:
+            library = path.endswith(LIBRARIES)
+            return any(
+                path.startswith(f"{stem}/") or (library and path.startswith(f"{stem}.")) for stem in stems
+            )
+
+        return {path: text for path, text in files.items() if path in kept or not displaces(path)}
 
     def _on(self, code: str, files: Files, limits: Limits | None = None) -> TestRun:
         return self._generated(self._plain({**files, self._task.code_file: code}), limits)

@@ -43,7 +43,7 @@ def complete(task: Task, folder: Path, root: Path, problem: Callable[[Place, str
 
 def _problems(task: Task, folder: Path, root: Path) -> Iterator[tuple[Place, str]]:
     modules = {
-        name: PurePosixPath(name).parts[0].removesuffix(".py") for name in (task.code_file, task.test_file)
+        name: PurePosixPath(name).parts[0].removesuffix(".py") for name in (*task.written, task.test_file)
     }
     for number, name in enumerate(task.packages):
         try:

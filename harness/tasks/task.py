@@ -111,6 +111,11 @@ class Task(Value):
     spec: Text = Field(description="What the user asks; all that the models see of the task.")
     code_file: Text = Field(description="The file that the coder is to write.")
     test_file: Text = Field(description="The pytest file that the tester is to write.")
+    code_files: dict[str, Text] = Field(
+        {},
+        description="Further files that the coder is to write: name -> a right one; never shown to a model. "
+        "Known bugs are of code_file, beside these.",
+    )
     files: dict[str, str] = Field({}, description="Further files, laid into the workspace before the trial.")
     files_from: dict[str, Text] = Field(
         {},
@@ -150,16 +155,26 @@ class Task(Value):
             raise ValueError("expected code_file and test_file to differ")
         return name
 
-    @field_validator("files")
+    @field_validator("code_files")
+    @classmethod
+    def _are_python_files(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        for name in files:
+            if name in (others.data.get("code_file"), others.data.get("test_file")):
+                raise ValueError(f"expected other names than those of code_file and test_file, got {name!r}")
+            cls._is_a_python_file(name, others)
+        return files
+
+    @field_validator("files", "files_from")
     @classmethod
     def _lie_side_by_side(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
-        places: dict[str, str] = {}  # as a disk that ignores case sees them
-        for kind in ("code_file", "test_file"):
-            if name := others.data.get(kind):
-                places[name.lower()] = name
+        given, known = others.data.get("files", {}), ("code_file", "test_file")
+        names = [*filter(None, map(others.data.get, known)), *others.data.get("code_files", ()), *given]
+        places = {name.lower(): name for name in names}  # as a disk that ignores case sees them
         for name in files:
             if not (is_safe_path(name) and is_portable(name)):
                 raise ValueError(f"expected file names inside the workspace, got {name!r}")
+            if name in given:
+                raise ValueError(f"expected {name!r} in files or in files_from, not in both")
             other = places.setdefault(name.lower(), name)
             if other != name:
                 raise ValueError(f"expected names that differ in more than case, got {other!r} and {name!r}")
@@ -171,12 +186,8 @@ class Task(Value):
 
     @field_validator("files_from")
     @classmethod
-    def _come_from_beside(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
-        for name, path in files.items():
-            if not is_safe_path(name):
-                raise ValueError(f"expected file names inside the workspace, got {name!r}")
-            if name in others.data.get("files", {}):
-                raise ValueError(f"expected {name!r} in files or in files_from, not in both")
+    def _come_from_beside(cls, files: dict[str, str]) -> dict[str, str]:
+        for path in files.values():
             if PurePosixPath(path).is_absolute():
                 raise ValueError(f"expected a path relative to this file, got {path!r}")
         return files
@@ -198,11 +209,21 @@ class Task(Value):
         return bugs
 
     @property
+    def written(self) -> tuple[str, ...]:
+        """The files that the coder is to write, ``code_file`` last: it may import the others."""
+        return (*self.code_files, self.code_file)
+
+    def with_code(self, code: str) -> dict[str, str]:
+        """Return a workspace in which all but the code file is right."""
+        return {**self.files, **self.code_files, self.code_file: code}
+
+    @property
     def digest(self) -> str:
         """Hash of all that reaches a model: when it changes, a recording is of another task."""
         seen = {"spec", "code_file", "test_file", "files", "limits"}
         seen |= {name for name in ("packages", "paths") if getattr(self, name)}
-        return digest(self.model_dump(mode="json", include=seen))
+        names = {"code_files": list(self.code_files)} if self.code_files else {}
+        return digest(self.model_dump(mode="json", include=seen) | names)
 
 
 def digest(value: object) -> str:

@@ -13,7 +13,7 @@ from harness import __version__
 from harness.cli import init as init_module
 from harness.cli.main import main
 from harness.cli.task_files import schemas
-from harness.grading.validate import proof
+from harness.grading.proofs import proof
 from harness.runner import Setup, run_trial
 from harness.tasks.suite import Selection, Suite
 

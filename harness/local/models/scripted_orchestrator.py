@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.agents.direct import Step, call, next_step, parse_assignment
+from harness.agents.direct import Step, next_step, parse_assignment, steps
 from harness.agents.prompts import CODER_TOOL, TESTER_TOOL
 from harness.local.models.chat import Message, Tool, ToolCall, ToolChoice
 from harness.local.models.letta_wrapping import tool_return, user_text
@@ -29,12 +29,12 @@ def reply(messages: Sequence[Message], tools: Sequence[Tool], tool_choice: ToolC
     offered = [name for name in TOOLS if name in names]
     step = next_step(assignment, _results(messages[start + 1 :]), offered)
     if isinstance(step, str) and tool_choice == "required" and offered:
-        step = call(offered[0], assignment)
+        step = next(each for each in steps(assignment) if each.tool == offered[0])
     return ToolCall(step.tool, step.arguments) if isinstance(step, Step) else step
 
 
-def _results(since: Sequence[Message]) -> list[tuple[str, bool]]:
-    """Return tool and success of each call that has returned."""
+def _results(since: Sequence[Message]) -> list[tuple[Step, bool]]:
+    """Return each call that has returned, and whether it succeeded."""
     returns = {message.tool_call_id: message.text for message in since if message.role == "tool"}
     calls = [each for message in since for each in message.tool_calls if each.id in returns]
-    return [(each.name, tool_return(returns[each.id])[0]) for each in calls]
+    return [(Step(each.name, each.arguments), tool_return(returns[each.id])[0]) for each in calls]
