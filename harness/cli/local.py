@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +41,8 @@ SURE = "This deletes {path}, the embedded Letta's data: all its agents, tools an
     "providers",
     multiple=True,
     metavar="NAME=URL",
-    help="With --letta app-server: an OpenAI-compatible server whose models are offered as NAME/MODEL. Its "
-    "key is read from NAME_API_KEY. Repeatable.",
+    help="An OpenAI-compatible server of yours (Ollama, LM Studio, llama-server, vLLM) whose models are "
+    "offered as local/NAME/MODEL, by the App Server as NAME/MODEL; repeatable. NAME_API_KEY may hold a key.",
 )
 @click.option(
     "--models",
@@ -86,12 +87,16 @@ def up(  # noqa: PLR0913  (one for each option)
     from harness.local.stack.components import StackOptions
     from harness.local.stack.external_postgres import parse
     from harness.local.stack.home import find_home
+    from harness.local.stack.providers import key_variable, list_models
     from harness.local.stack.providers import parse as parse_providers
     from harness.local.stack.stack import up as start
+    from harness.redact import without_password
 
     named = parse_providers(providers)
-    if server == "v1" and named:
-        raise UsageError("--provider goes with --letta app-server")
+    for name, address in named:
+        if not list_models(address, os.environ.get(key_variable(name), "").strip()):
+            remedy = "start that server with a model, or correct the address"
+            raise UsageError(f"--provider {name}: {without_password(address)} lists no models", remedy=remedy)
     if server == "app-server" and url:
         raise UsageError("--postgres goes with --letta v1: the App Server uses no database")
     if url and reset:

@@ -3,7 +3,7 @@
     python -m harness.local.models.server --port 8284 NAME=PATH.gguf ...
 
     GET  /health               up
-    GET  /v1/models            `scripted`, and the models
+    GET  /v1/models            `scripted`, the models, and those of the user's servers (see `providers`)
     POST /v1/chat/completions  OpenAI: the orchestrator, through Letta (see `openai_api`)
     POST /v1/messages          Anthropic: coder and tester (see `anthropic_api`)
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 from harness.local.models import anthropic_api, openai_api
 from harness.local.models.chat import RequestError, TextModel
 from harness.local.models.engine import Models, load_binary, load_package
+from harness.local.models.providers import Providers
 from harness.local.models.requests import digest
+from harness.local.stack.providers import key_variable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from starlette.responses import JSONResponse, Response
 
 
-def build_app(served: Mapping[str, TextModel]) -> Starlette:
-    """Build the application around models."""
+def build_app(served: Mapping[str, TextModel], providers: Providers) -> Starlette:
+    """Build the application around models, and servers of the user's."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
@@ -41,7 +44,9 @@ def build_app(served: Mapping[str, TextModel]) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def models(_: Request) -> JSONResponse:
-        return JSONResponse(openai_api.models(served))
+        listed = openai_api.models(served)
+        theirs = await run_in_threadpool(lambda: list(providers.models()))
+        return JSONResponse({**listed, "data": listed["data"] + theirs})
 
     async def answer(api: ModuleType, request: Request) -> tuple[Any, dict[str, Any], int]:
         try:
@@ -50,6 +55,8 @@ def build_app(served: Mapping[str, TextModel]) -> Starlette:
             body = None  # each API refuses it with its own error body
         try:
             # In a thread, so that others are served meanwhile.
+            if api is openai_api and providers.serve(body):
+                return body, await run_in_threadpool(providers.answer, body), 200
             return body, await run_in_threadpool(api.answer, body, served), 200
         except RequestError as problem:
             return body, api.error(problem), problem.status
@@ -81,14 +88,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--llama-server", type=Path, help="in place of the package xllamacpp")
     parser.add_argument("--logs", type=Path, help="of the llama-servers")
+    parser.add_argument("--provider", action="append", default=[], metavar="NAME=URL", help="another server")
     parser.add_argument("models", nargs="*", metavar="NAME=PATH")
     options = parser.parse_args()
 
     import uvicorn
 
     files = {name: Path(path) for name, _, path in (each.partition("=") for each in options.models)}
+    urls = {name: url for name, _, url in (each.partition("=") for each in options.provider)}
+    keys = {name: os.environ.get(key_variable(name), "").strip() for name in urls}
     load = load_binary(options.llama_server, options.logs) if options.llama_server else load_package
-    app = build_app(Models(files, load))
+    app = build_app(Models(files, load), Providers(urls, keys))
     # Nobody waits for a half generated answer once the stack goes down.
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="info", timeout_graceful_shutdown=1)
 

@@ -42,7 +42,7 @@ class StackOptions:
         own_models: The user's GGUF files by name, which `catalogue.problem_of_file` has passed.
         llama_server: A program of the user's in place of the package that holds llama.cpp's server.
         letta: Which Letta: the self-hosted V1 server, or the App Server.
-        providers: Further model servers of the App Server, name and URL.
+        providers: The user's model servers, name and URL.
     """
 
     letta_port: int = 8283
@@ -63,9 +63,15 @@ class StackOptions:
         """Return the models to fetch: the named ones, or with V1 the default where there would be none."""
         return self.models or (() if self.letta == "app-server" or self.files(home) else (DEFAULT,))
 
+    @property
+    def passed_on(self) -> dict[str, str]:
+        """Return the providers that the model server passes on: V1 demands more of them than they offer."""
+        return dict(self.providers) if self.letta == "v1" else {}
+
     def serves(self, home: Home) -> str:
         """Return the models to serve in one line; where Letta is started anew it lists them anew."""
-        names = [*weights.fetched(home), *(f"{name}={path}" for name, path in self.own_models.items())]
+        own = {**self.own_models, **self.passed_on}
+        names = [*weights.fetched(home), *(f"{name}={place}" for name, place in own.items())]
         return ", ".join(names) + (f" by {self.llama_server}" if self.llama_server else "")
 
     def settings(self, name: str, home: Home) -> Settings:
@@ -73,7 +79,7 @@ class StackOptions:
         if name == MODEL_SERVER:
             return self.address(name), 0, "", self.serves(home), "v1", ()
         place = self.postgres.place if self.postgres else ""
-        providers = tuple(f"{name}={url}" for name, url in self.providers)
+        providers = tuple(f"{name}={url}" for name, url in self.providers if name not in self.passed_on)
         return self.address(name), self.model_port, place, self.serves(home), self.letta, providers
 
     def address(self, name: str) -> str:
@@ -171,7 +177,9 @@ class Starter:
             return
         home, port = self.home, self.options.model_port
         with timed(f"starting the model server on port {port}", self.report):
-            identity = model_server.start(home, port, self.options.files(home), self.options.llama_server)
+            options = self.options
+            models, providers = options.files(home), options.passed_on
+            identity = model_server.start(home, port, models, providers, options.llama_server)
             self._await(MODEL_SERVER, identity, model_server.answers, model_server.LOG)
 
     def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:

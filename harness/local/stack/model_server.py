@@ -10,18 +10,27 @@ from pathlib import Path
 from harness.local.stack.home import Home
 from harness.local.stack.ports import get_json
 from harness.local.stack.processes import INHERITED, Identity, spawn
+from harness.local.stack.providers import key_variable
 
 LOG = "model-server"
 
 
-def start(home: Home, port: int, models: Mapping[str, Path], llama_server: Path | None) -> Identity:
+def start(
+    home: Home,
+    port: int,
+    models: Mapping[str, Path],
+    providers: Mapping[str, str],
+    llama_server: Path | None,
+) -> Identity:
     """Start the server; it outlives this process, answers at once, and loads a model when it is asked."""
     command = [sys.executable, "-m", "harness.local.models.server", "--port", str(port)]
     command += [f"{name}={path}" for name, path in models.items()]
+    command += [f"--provider={name}={url}" for name, url in providers.items()]
     if llama_server is not None:
         command += ["--llama-server", str(llama_server), "--logs", str(home.log(LOG).parent)]
-    # None of the user's keys, but this very package.
-    env = {name: os.environ[name] for name in (*INHERITED, "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    # Of the user's keys those of the providers, and this very package.
+    names = (*INHERITED, "HOME", "LD_LIBRARY_PATH", *map(key_variable, providers))
+    env = {name: os.environ[name] for name in names if name in os.environ}
     package_root = str(Path(__file__).resolve().parents[3])
     env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
     # Threads that wait for each other by spinning stand still where something else wants a core: measured

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import re
+import urllib.request
 from collections.abc import Sequence
+from typing import Any
 
 from harness.errors import UsageError
 from harness.redact import without_password
 
 LOCAL = "local"  # the embedded model server
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_TIMEOUT_S = 5.0
 
 
 def parse(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -36,3 +41,32 @@ def parse(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def key_variable(name: str) -> str:
     """Return the environment variable that holds the key of a provider."""
     return f"{name.upper().replace('-', '_')}_API_KEY"
+
+
+def chat_url(url: str) -> str:
+    """Return the address of a server's chat completions."""
+    return f"{_root(url)}/chat/completions"
+
+
+def list_models(url: str, key: str = "") -> list[dict[str, Any]]:
+    """Return the models that a server lists; none if it does not answer as OpenAI's API does."""
+    request = urllib.request.Request(f"{_root(url)}/models", headers=authorization(key))  # noqa: S310  (parsed)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            body = json.load(response)
+    except (OSError, http.client.HTTPException, ValueError):
+        return []
+    listed = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(listed, list):
+        return []
+    return [each for each in listed if isinstance(each, dict) and isinstance(each.get("id"), str)]
+
+
+def authorization(key: str) -> dict[str, str]:
+    """Return the header that carries a key; most local servers ask for none."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _root(url: str) -> str:
+    """Return the address with the ``/v1`` that people give or leave out."""
+    return f"{url.rstrip('/').removesuffix('/v1')}/v1"

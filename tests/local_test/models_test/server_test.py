@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from harness.local.models.chat import Completion, EngineFailure, Message, PromptTooLong, Sampling
 from harness.local.models.engine import Models
+from harness.local.models.providers import Providers
 from harness.local.models.server import build_app
 
 SMOLLM = "smollm2-135m-instruct"
@@ -61,7 +62,9 @@ def coder(orchestrator: FakeModel) -> FakeModel:
 @pytest.fixture
 def client(orchestrator: FakeModel) -> TestClient:
     """A client of the whole application."""
-    return TestClient(build_app(Models({SMOLLM: Path("x.gguf")}, lambda name, path: orchestrator)))
+    return TestClient(
+        build_app(Models({SMOLLM: Path("x.gguf")}, lambda name, path: orchestrator), Providers({}, {}))
+    )
 
 
 def chat(client: TestClient, text: str = "Hi", **fields: Any) -> Any:
@@ -330,6 +333,6 @@ def test_an_engine_that_fails_is_no_fault_of_the_request(ask: Any) -> None:
     def load(name: str, path: Path) -> FakeModel:
         raise EngineFailure("no memory")
 
-    answer = ask(TestClient(build_app(Models({SMOLLM: Path("x.gguf")}, load))))
+    answer = ask(TestClient(build_app(Models({SMOLLM: Path("x.gguf")}, load), Providers({}, {}))))
     assert (answer.status_code, answer.json()["error"]["message"]) == (503, "no memory")
     assert answer.json()["error"]["type"] in ("api_error", "server_error")

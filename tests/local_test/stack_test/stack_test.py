@@ -225,7 +225,6 @@ def test_an_external_database_is_never_emptied(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        (("--provider", "o=http://127.0.0.1:1/v1"), "--provider goes with --letta app-server"),
         (("--letta", "app-server", "--postgres", URL), "--postgres goes with --letta v1"),
         (("--letta", "app-server", "--provider", "o"), "expected NAME=URL"),
     ],
