@@ -1,9 +1,13 @@
-"""Make untrusted text safe to print: no secrets, nothing that a terminal acts on."""
+"""Make untrusted text safe to print, and printing safe: a closed pipe or a full disk ends nothing."""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TextIO
 
 from harness.redact import redact
 
@@ -29,6 +33,49 @@ def printable(text: str, environment: Mapping[str, str]) -> str:
 def printable_line(text: str, environment: Mapping[str, str]) -> str:
     """Return the text as ``printable`` does, on one line."""
     return one_line(redact(text, environment))
+
+
+class LastingStream:
+    """A text stream that outlives its reader or its disk: what fails is told once, on standard error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text, escaping what the stream's encoding does not have."""
+        try:
+            try:
+                return self._stream.write(text)
+            except UnicodeEncodeError:
+                encoding = self._stream.encoding or "ascii"
+                return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError | ValueError) -> None:
+        reason = getattr(error, "strerror", None) or error
+        discard(self._stream)
+        with suppress(OSError, ValueError):
+            print(f"harness: no more is printed, the run goes on: {reason}", file=sys.stderr)  # noqa: T201
+
+
+def discard(stream: TextIO) -> None:
+    """Let all that is still written to a stream go nowhere, also what Python flushes at its end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _escaped(match: re.Match[str]) -> str:

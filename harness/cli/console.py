@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -10,16 +11,30 @@ import click
 
 from harness.errors import HarnessError
 from harness.redact import redact
-from harness.terminal import one_line, printable
+from harness.terminal import discard, one_line, printable
 
 
 class OneLineErrors(click.Group):
     """A group of commands: the one place where their errors become messages and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print each line of a ``HarnessError`` and exit with its code."""
+        """Run a command; print each line of a ``HarnessError`` and exit with its code.
+
+        Whoever reads the output may stop (``| head``): then it ends with 1, and says nothing.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII or Latin-1 alone
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                place = f"{error.filename}: " if error.filename else ""
+                say(f"error: {place}{error.strerror or error}", err=True)
+            discard(sys.stdout)
+            sys.exit(1)
         except HarnessError as error:
             lines = printable(str(error), os.environ).splitlines()  # whole: a key may be split by lines
             say(*(f"error: {line}" for line in lines), err=True)

@@ -28,7 +28,7 @@ from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
 from harness.tasks.suite import Selection, Suite, is_loop
 from harness.tasks.task import Bug, Task
 from harness.tasks.trial import Trial
-from harness.terminal import printable
+from harness.terminal import LastingStream, printable
 
 if TYPE_CHECKING:
     from harness.runner import Mode, Result
@@ -113,6 +113,11 @@ class BenchmarkSession:
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
+        terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.mode != "none" and terminal is not None:
+            # A reader that goes away (`| head`) must not end a recording; pytest offers no public way.
+            writer = terminal._tw  # noqa: SLF001
+            writer._file = LastingStream(writer._file)  # noqa: SLF001
 
     def _check_options(self) -> Reporter | None:
         """Read the files and probe the machine as the options demand; return the controller's reporter."""
@@ -219,8 +224,8 @@ class BenchmarkSession:
         if not self.is_worker and option("capture", "no") == "no" and option("verbose", 0) > 0:
             from harness.results.show import narrator
 
-            print()  # noqa: T201  (pytest has written the item's name without a line's end)
-            watch = narrator()
+            # pytest has written the item's name without a line's end.
+            watch = narrator(on_a_new_line=True)
         setup = Setup(
             self.root, self.test_runs.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders
         )

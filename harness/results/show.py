@@ -7,14 +7,15 @@ what looks like a secret is removed.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from harness.agents.transcript import Event, Transcript, Watch
 from harness.redact import redact_json
 from harness.results.conversation import Part, Style, parts
-from harness.terminal import one_line, visible
+from harness.terminal import LastingStream, one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,11 +49,13 @@ def print_transcript(console: Console, transcript: Transcript) -> None:
         )
 
 
-def narrator() -> Watch:
-    """Return a function that prints each event to standard output as it happens."""
+def narrator(*, on_a_new_line: bool = False) -> Watch:
+    """Return a function that prints each event to standard output as it happens, and never fails."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(file=cast("TextIO", LastingStream(sys.stdout)), highlight=False)
+    if on_a_new_line:
+        console.print()
     attempt = 1
 
     def narrate(event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -397,3 +398,23 @@ def test_the_shipped_cassettes_are_sound(monkeypatch) -> None:
     monkeypatch.chdir(ROOT)
     result = harness("cassettes", "check")
     assert result.exit_code == 0, result.output
+
+
+def test_output_that_nobody_takes(tmp_path) -> None:
+    """``| head`` ends a command quietly; a full disk is one line; Latin-1 gets escapes."""
+    command = [sys.executable, "-c", "from harness.cli.main import main; main(['schema'])"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.close()
+    assert (run.communicate()[1], run.returncode) == (b"", 1)
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert (done.stderr, done.returncode) == (b"error: No space left on device\n", 1)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/\u2713.yaml").write_text("x")
+    command[-1] = "from harness.cli.main import main; main(['validate'])"
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=tmp_path, env=latin, capture_output=True, check=False)
+    assert done.stdout.startswith(b"benchmarks/\\u2713.yaml:1: ")
+    assert done.stderr == b""
