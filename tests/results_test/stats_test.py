@@ -1,11 +1,14 @@
 """harness/results/stats.py: against enumeration, values by hand, published examples and statsmodels."""
 
+import subprocess
+import sys
 from itertools import combinations, product
 from math import sqrt
 from statistics import mean
 
 import pytest
 
+from harness.results import stats
 from harness.results.stats import (
     difference_interval,
     holm,
@@ -177,3 +180,41 @@ def test_the_interval_of_a_mean_is_the_same_each_time():
     assert found.low < middle < found.high
     assert found.high - middle > middle - found.low
     assert mean_interval([0.25] * 9) == mean_interval([0.25] * 9).__class__(0.25, 0.25)
+
+
+@pytest.mark.parametrize("count", [2, 3, 12, 60])
+def test_the_interval_of_a_mean_is_scipys(count):
+    """The same draws and the same formula, without the second that importing scipy.stats takes."""
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(count).lognormal(0, 1.5, count) - 0.5
+    expected = bootstrap(
+        (values,), np.mean, n_resamples=stats.RESAMPLES, confidence_level=0.95, rng=stats.SEED
+    ).confidence_interval
+    found = mean_interval(list(values))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("count", [2, 5, 16])
+def test_the_exact_test_of_fractions_is_scipys(count):
+    """All combinations of signs, counted as scipy's permutation test counts them."""
+    import numpy as np
+    from scipy.stats import permutation_test
+
+    values = list(np.random.default_rng(count).choice([-1, -0.5, 0.5, 1], count))
+    values[:2] = [1.0, 0.5]
+    expected = permutation_test(
+        (values,), lambda x, axis: x.sum(axis=axis), permutation_type="samples", n_resamples=99_999
+    )
+    assert paired_p(values) == pytest.approx(expected.pvalue)
+
+
+def test_what_a_report_needs_does_not_import_all_of_scipy():
+    """It would be half of the time of `harness report`."""
+    code = (
+        "import sys; from harness.results.stats import *; mean_interval([1, 2, 4.]); paired_p([1, .5, -.5]);"
+        "difference_interval([1, 0]); print('scipy.stats' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
