@@ -158,6 +158,13 @@ PEM = re.compile(r"-----BEGIN (?:[A-Z\d]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----
 # What may stand between the first line and the key: quotes, signs, headers (``Proc-Type: 4,ENCRYPTED``).
 PEM_START = re.compile(r"[^A-Za-z\d]{0,40}(?:[A-Z][A-Za-z-]{3,20}: [^\n]{0,120}\n[^A-Za-z\d]{0,40}){0,5}")
 PEM_LINE = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/=]{16,}+")
+# Lines of base64, and a shorter last one; bytes in hex, with or without something between them.
+BASE64 = re.compile(
+    r"([A-Za-z0-9+/_-]{20,}+(?:\s{1,8}[A-Za-z0-9+/_-]{20,}+)*+)(?:\s{1,8}[A-Za-z0-9+/_-]{1,80}+)?={0,2}"
+)
+LINE_OF_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}+")
+HEXED = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F](?:[:\s-]?[0-9a-fA-F]{2}){15,}+", re.DOTALL)
+MIN_CODED = 20
 MAX_PEM = 16_000
 MIN_PEM = 32  # letters of base64: less is no key, but a parser's example
 
@@ -302,6 +309,33 @@ def _goes_on(part: str) -> bool:
     return bool((has_digit and has_letter) or re.search(r"[a-z][A-Z]{2}|[A-Z][a-z][A-Z]", part))
 
 
+def coded(text: str) -> Iterator[Match]:
+    """Yield what any of the others finds in base64 or hex, in one line or in many."""
+    done = 0
+    for word in LONG_WORD.finditer(text):
+        line = LINE_OF_BASE64.search(text, word.start(), word.end()) if len(word[0]) >= MIN_CODED else None
+        match = BASE64.match(text, line.start()) if line else None
+        if not match or match.start() < done:
+            continue
+        done = match.end(1)
+        letters = "".join(match[1].split())
+        whole = decoded("".join(match[0].split()))
+        if kind := _kind_within(decoded(letters[: len(letters) // 4 * 4])):
+            yield match.start(), match.end() if whole and whole.isascii() else match.end(1), kind
+    for match in HEXED.finditer(text):
+        digits = re.sub(r"[:\s-]", "", match[0])
+        if kind := _kind_within(bytes.fromhex(digits)):
+            yield *match.span(), kind
+
+
+def _kind_within(raw: bytes) -> str:
+    """Return the kind of a secret in bytes that are text; an empty text if there is none."""
+    if not raw or not raw.isascii():
+        return ""
+    text = raw.decode("ascii")
+    return next((kind for shape in SHAPES if shape is not coded for _, _, kind in shape(text)), "")
+
+
 SHAPES: tuple[Callable[[str], Iterator[Match]], ...] = (
     keys,
     across_lines,
@@ -309,6 +343,7 @@ SHAPES: tuple[Callable[[str], Iterator[Match]], ...] = (
     headers,
     named,
     private_keys,
+    coded,
 )
 
 

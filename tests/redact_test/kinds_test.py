@@ -357,6 +357,25 @@ def test_what_documentation_and_programs_say_is_recordable(text):
         assert redact.redact(written, {}) == written
 
 
+@pytest.mark.parametrize("secret", [KEY, f"postgres://app:{RANDOM[:12]}@db.internal/x"])
+def test_a_secret_of_nobody_here_is_found_in_base64_and_hex(secret):
+    """Only its shape gives it away, once decoded: in one line, in many, with words around it."""
+    long = f"some words and then {secret}"
+    for text in (
+        base64.b64encode(secret.encode()).decode(),
+        base64.urlsafe_b64encode(long.encode()).decode(),
+        base64.encodebytes(f"{long} {'and more words ' * 9}".encode()).decode(),
+        "\n".join(textwrap.wrap(base64.b64encode(secret.encode()).decode(), 24)),
+        secret.encode().hex(),
+        secret.encode().hex(":").upper(),
+    ):
+        for begins in ("data: ", "data=", "x.y/z.data="):
+            assert len(list(redact.leaks(f"{begins}{text}\nand so on", {}))) == 1
+            clean = redact.redact(f"{begins}{text}\nand so on", {})
+            assert clean.startswith(f"{begins}{redact.SECRET}")
+            assert clean.endswith("so on")
+
+
 def test_a_real_key_beside_an_example_is_still_found():
     """The harmless does not cover for what stands next to it."""
     for text in HARMLESS:
