@@ -124,6 +124,8 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
         except HarnessError as error:
             if isinstance(error, ApiError) and (repeated := sum(state.transport.retries.values())):
                 error.message += f" (transport retries: {repeated})"
+            if isinstance(error, ApiError) and not replays:
+                endpoints.add_stack_fault(error, trial.pair)
             row = record.broken(trial, error, mode=state.mode)
             return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
     return Result(row, transcript, state.workspace.snapshot())

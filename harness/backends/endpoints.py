@@ -110,6 +110,21 @@ def replayed(pair: Pair) -> Endpoints:
     return Endpoints(NOBODY, NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, live=False)
 
 
+def add_stack_fault(error: ApiError, pair: Pair) -> None:
+    """Add to a live trial's error the end of the log of a server of the embedded stack that has ended."""
+    if pair.backend != "local" and not pair.orchestrator.model.startswith("local/"):
+        return
+    from harness.local.stack.status import fault
+
+    try:
+        ended = fault()
+    except StackError:  # not installed
+        return
+    if ended is not None:
+        error.message += f"; {ended.message}"
+        error.remedy = "harness up, then the same command with --record=once: what is recorded stays"
+
+
 def _get(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name, "").strip()
 

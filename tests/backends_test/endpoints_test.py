@@ -117,3 +117,25 @@ def test_the_cli_at_an_endpoint(pair) -> None:
     assert endpoints.live(cli(pair), {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}).claude_key == "no-key"
     with pytest.raises(ApiError, match="ANTHROPIC_BASE_URL is no address"):
         endpoints.live(cli(pair), {"ANTHROPIC_BASE_URL": "localhost"})
+
+
+def test_an_error_names_the_server_of_the_stack_that_has_ended(pair, tmp_path, monkeypatch) -> None:
+    """With the last lines of its log and how to go on; a pair that does not use the stack is left alone."""
+    pytest.importorskip("psutil", reason="the live stack needs the extra `live`")
+    from harness.local.stack import home
+    from harness.local.stack.state import MODEL_SERVER, StartedServer, save
+    from harness.local.stack.status import status
+
+    monkeypatch.setattr(home, "require_live_extra", lambda *_, **__: None)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
+    save(tmp_path / "state.json", {MODEL_SERVER: StartedServer(2**22 + 1, 1.0, "8284")})
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "model-server.log").write_text("loading\nout of memory\n")
+    error, other = ApiError("503 Connection error"), ApiError("x")
+    endpoints.add_stack_fault(error, pair.model_copy(update={"backend": "local"}))
+    endpoints.add_stack_fault(other, pair)
+    assert "503 Connection error; the model server of the embedded stack has ended" in error.message
+    assert error.message.endswith("out of memory")
+    assert "--record=once" in error.remedy
+    assert other.message == "x"
+    assert any("model server  ended by itself" in line for line in status().lines())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.errors import StackError
 from harness.local.stack import (
     app_server,
     app_server_install,
@@ -17,7 +18,8 @@ from harness.local.stack import (
 )
 from harness.local.stack.home import Home, find_home
 from harness.local.stack.ports import HOST
-from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer, living
+from harness.local.stack.processes import failed
+from harness.local.stack.state import LETTA, MODEL_SERVER, POSTGRES, StartedServer, living, load
 from harness.tasks.pair import LettaServer
 
 
@@ -25,7 +27,8 @@ from harness.tasks.pair import LettaServer
 class ComponentState:
     """One component as it is now. ``pid`` is None and ``address`` empty where it does not run.
 
-    ``external``: the user's own, which Letta uses; it is healthy as long as Letta answers.
+    ``external``: the user's own, which Letta uses; it is healthy as long as Letta answers. ``ended``: it was
+    started, and ended without `harness down`.
     """
 
     name: str
@@ -35,11 +38,14 @@ class ComponentState:
     log: Path
     version: str
     external: bool = False
+    ended: bool = False
 
     def line(self) -> str:
         """Return one line for display."""
         if self.external:
             return f"{self.name:<13} external  {self.address}"
+        if self.ended:
+            return f"{self.name:<13} ended by itself  log {self.log}"
         if self.pid is None:
             return f"{self.name:<13} stopped"
         condition = "running" if self.healthy else "not answering"
@@ -93,6 +99,14 @@ def status() -> StackState:
     )
 
 
+def fault() -> StackError | None:
+    """Return which server has ended by itself, with the last lines of its log; None if none has."""
+    for component in status().components:
+        if component.ended:
+            return failed(f"the {component.name} of the embedded stack has ended", component.log)
+    return None
+
+
 def _postgres(home: Home, letta: StartedServer | None) -> ComponentState:
     if letta and letta.database:
         healthy, log = letta_server.answers(int(letta.address)), home.log(letta_server.LOG)
@@ -112,7 +126,8 @@ def _server(
     name: str, server: StartedServer | None, answers: Callable[[int], bool], log: Path, release: str
 ) -> ComponentState:
     if server is None:
-        return ComponentState(name, None, healthy=False, address="", log=log, version=release)
+        ended = name in load(find_home().state_file)
+        return ComponentState(name, None, healthy=False, address="", log=log, version=release, ended=ended)
     healthy = answers(int(server.address))
     return ComponentState(name, server.pid, healthy, f"port {server.address}", log, release)
 
