@@ -33,6 +33,9 @@ ENVIRONMENT = {
     "LOGNAME": "coder",
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "MALLOC_ARENA_MAX": "1",  # each further arena would take 64 MB or more of a run's address space
+    **dict.fromkeys(
+        ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+    ),  # likewise, of numpy
 }
 
 

@@ -13,7 +13,7 @@ from harness.tasks import loader
 from harness.tasks.loader import SourceFile, near
 from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, ORCH_MODEL, REAL, Pair, default_models
 from harness.tasks.sources import load_tasks
-from harness.tasks.surroundings import complete
+from harness.tasks.surroundings import NO_REPOSITORY, Repository, complete
 from harness.tasks.task import Task
 from harness.tasks.trial import Trial
 from harness.tasks.yaml_lines import Place, YamlFile
@@ -32,9 +32,9 @@ class Selection:
 
 @dataclass(eq=False)
 class SuiteFile(YamlFile):
-    """A task file, or a source file of many tasks, in the repository ``root``."""
+    """A task file, or a source file of many tasks, in a repository."""
 
-    root: Path = Path()
+    repository: Repository = NO_REPOSITORY
 
     @cached_property
     def is_source(self) -> bool:
@@ -61,7 +61,7 @@ class SuiteFile(YamlFile):
             tasks = load_tasks(self.source, self.path.parent, self.display)
         else:
             tasks = [loader.parse_task(self)]
-        return [complete(task, self.path.parent, self.root, self._words(task)) for task in tasks]
+        return [complete(task, self.path.parent, self.repository, self._words(task)) for task in tasks]
 
     def _words(self, task: Task) -> Callable[[Place, str], str]:
         """Return what words a problem of a task: with its line, or with the task's id in a source."""
@@ -91,7 +91,7 @@ class Suite:
     def file(self, path: Path) -> SuiteFile:
         """Return a task or source file, which is read once."""
         if path not in self._files:
-            self._files[path] = SuiteFile(path, self.display(path), self.root)
+            self._files[path] = SuiteFile(path, self.display(path), Repository(self.root, self.folder))
         return self._files[path]
 
     def files(self) -> list[Path]:

@@ -6,6 +6,7 @@ All of it is checked when the task is loaded, so that what is missing is one lin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
@@ -14,26 +15,40 @@ from harness.tasks.task import Task
 from harness.tasks.yaml_lines import Place
 
 MAX_FILE_BYTES = 500_000
-# Folders in which stands what models must not see, or what is no code.
-PRIVATE = ("benchmarks", "cassettes", "reports")
 
 
-def complete(task: Task, folder: Path, root: Path, problem: Callable[[Place, str], str]) -> Task:
+@dataclass(frozen=True)
+class Repository:
+    """Where tasks live: ``paths`` are relative to ``root``; ``suite`` holds what models must not see."""
+
+    root: Path = Path()
+    suite: Path = Path("benchmarks")
+
+    @property
+    def private(self) -> list[Path]:
+        """The folders in which stand hidden tests and answers."""
+        return [each.resolve() for each in (self.suite, self.root / "cassettes", self.root / "reports")]
+
+
+NO_REPOSITORY = Repository()
+
+
+def complete(task: Task, folder: Path, repository: Repository, problem: Callable[[Place, str], str]) -> Task:
     """Return the task with the texts of ``files_from`` among its files.
 
     Args:
         task: The task.
         folder: Where its file stands; ``files_from`` is relative to it.
-        root: The repository, to which ``paths`` are relative, and which nothing may lead out of.
+        repository: What nothing may lead out of.
         problem: Words a problem at a place of the task.
 
     Raises:
         SpecError: Every file, folder and package that is missing or not to be used.
     """
-    found, texts = list(_problems(task, folder, root)), {}
+    found, texts = list(_problems(task, repository)), {}
     for name, given in task.files_from.items():
         try:
-            texts[name] = _text(folder / given, root)
+            texts[name] = _text(folder / given, repository.root)
         except ValueError as error:
             found.append((("files_from", name), f"{given!r} {error}"))
     if found:
@@ -41,7 +56,7 @@ def complete(task: Task, folder: Path, root: Path, problem: Callable[[Place, str
     return task.model_copy(update={"files": {**task.files, **texts}}) if texts else task
 
 
-def _problems(task: Task, folder: Path, root: Path) -> Iterator[tuple[Place, str]]:
+def _problems(task: Task, repository: Repository) -> Iterator[tuple[Place, str]]:
     modules = {
         name: PurePosixPath(name).parts[0].removesuffix(".py") for name in (*task.written, task.test_file)
     }
@@ -55,21 +70,18 @@ def _problems(task: Task, folder: Path, root: Path) -> Iterator[tuple[Place, str
         taken = {file.parts[0].removesuffix(".py") for file in files}
         for own in sorted(taken & set(modules.values())):
             yield ("packages", number), f"{name!r} has a module {own!r}, too: name the task's file otherwise"
+    root, private = repository.root, repository.private
     for number, given in enumerate(task.paths):
         place, path = ("paths", number), root / given
         if not path.is_dir():
             yield place, f"expected a folder of the repository, and there is no {given!r}"
         elif not path.resolve().is_relative_to(root.resolve()):
             yield place, f"{given!r} is a link that leads out of the repository"
-        elif any(_overlap(path.resolve(), private) for private in (folder.resolve(), *_private(root))):
+        elif any(_overlap(path.resolve(), each) for each in private):
             yield place, f"{given!r} would show tasks or recordings to the code; name a folder of code alone"
         else:
             for own in sorted({each.stem for each in path.iterdir()} & set(modules.values())):
                 yield place, f"{given!r} has a module {own!r}, too: name the task's file otherwise"
-
-
-def _private(root: Path) -> list[Path]:
-    return [(root / name).resolve() for name in PRIVATE]
 
 
 def _overlap(one: Path, other: Path) -> bool:

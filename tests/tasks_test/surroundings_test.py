@@ -157,6 +157,18 @@ def test_what_cannot_be_taken_is_one_line(repository, load, fields, shown):
     assert shown in problem
 
 
+def test_a_suite_under_another_name_is_not_shown_either(repository):
+    """Tasks may stand in a folder of any name, and a task in a folder of that one."""
+    (repository / "evals/one").mkdir(parents=True)
+    (repository / "evals/data").mkdir()
+    path = repository / "evals/one/total.yaml"
+    path.write_text(
+        "".join(f"{key}: {json.dumps(value)}\n" for key, value in {**TASK, "paths": ["evals/data"]}.items())
+    )
+    with pytest.raises(SpecError, match="'evals/data' would show tasks or recordings to the code"):
+        Suite(repository / "evals", repository, Selection(), {}).tasks(path)
+
+
 def test_a_source_names_the_task(repository):
     """Tasks of a JSONL file are checked alike; there the task's id takes the place of the line."""
     fields = {**TASK, "id": "one", "packages": ["no-such-thing"]}

@@ -45,10 +45,14 @@ def tests(run: TestRun | None) -> str:
 
 
 def spending(pair: Pair, transcript: Transcript, prices: Prices, day: date) -> Iterator[str]:
-    """Yield tokens and US dollars of each role, and dollars together; an unknown price is no 0."""
+    """Yield tokens and US dollars of each role that a model has, and dollars together.
+
+    An unknown price is no 0.
+    """
     models = {"orchestrator": pair.orchestrator.model, "coder": pair.coder, "tester": pair.tester}
+    no_model = {"orchestrator": pair.is_direct, "tester": not pair.has_tester}
     costs = []
-    for role in ROLES:
+    for role in (each for each in ROLES if not no_model.get(each)):
         usage = transcript.usage(role)
         model, spent = models[role], transcript.spent(role) or (Spent(0, role, models[role], usage, 0),)
         costs.append(total(prices.cost(model, each.usage, day, each.steps) for each in spent))

@@ -54,6 +54,15 @@ def test_from_a_sentence_to_tested_code(tmp_path, letta, claude) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+def test_without_an_orchestrator_s_model(letta) -> None:
+    """The fixed policy asks no Letta, has no tokens, and leaves no cost unknown."""
+    result = run("--orchestrator", "direct")
+    assert result.exit_code == 0, result.output
+    assert "tokens orchestrator" not in result.output
+    assert result.output.splitlines()[-1].startswith("cost   $")
+    assert letta.requests == []
+
+
 def test_tests_that_fail(tmp_path, claude) -> None:
     """The exit code says so; what was written is there all the same; repairs can be left out."""
     claude.code = WRONG
