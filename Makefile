@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
+MODELS ?= smollm2-135m-instruct
 
 .PHONY: benchmarks test env live claude-code record browser table lint types check humaneval schemas constraints clean
 
@@ -30,9 +31,11 @@ claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to it
 	$(BIN)/pip install --quiet 'claude-agent-sdk>=0.2.187,<0.3'
 	$(BIN)/pytest tests/backends_test/claude_test/claude_code_live_test.py
 
-record: live  ## record the shipped set again on the embedded stack (hours), and replay it
-	$(BIN)/harness up
-	$(BIN)/pytest benchmarks --record=all -v
+# Unattended: a trial that failed, for a server that died say, is tried again in the next round. Interrupted, it
+# goes on where it stopped. Stale cassettes stay: remove them first (make benchmarks names them).
+record: live  ## record what is missing of the shipped set on the embedded stack (hours), and replay it
+	for round in 1 2 3; do \
+		$(BIN)/harness up --models $(MODELS) && $(BIN)/pytest benchmarks --record=once -n 2 -v && break; done || true
 	$(BIN)/harness down
 	$(BIN)/pytest benchmarks -n $(WORKERS)
 
