@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote_plus, unquote
 
-from harness.redact.placeholders import is_class_name, is_placeholder
+from harness.redact.placeholders import is_class_name, is_filled_in, is_placeholder
 from harness.redact.views import View
 
 MIN_SECRET = 8
@@ -33,7 +33,7 @@ URL_WITHOUT_USER = re.compile(r"[A-Za-z][\w+.-]*://[^@?\s]*")
 USER_OF_URL = re.compile(r"://([^\s/:@]{16,})@")
 # In a connection string, a query or a header: what a name with ``=`` stands before.
 NAMED_VALUE = re.compile(
-    r"(?i)(?:password|pwd|passwd|secret|key|token|sig|signature|authorization)\s*=\s*"
+    r"(?i)(password|pwd|passwd|secret|key|token|sig|signature|authorization)\s*=\s*"
     r"(?:bearer\s+|basic\s+)?([^\s;,&\"']{8,})"
 )
 PIECE = re.compile(r"[^\s,;|\"']{12,}")
@@ -89,7 +89,9 @@ def _known(items: tuple[tuple[str, str], ...]) -> Secrets:
 def _secrets_of(name: str, value: str) -> Iterator[str]:
     for password in PASSWORD_OF_URL.findall(value):
         yield from (password, unquote(password))
-    yield from NAMED_VALUE.findall(value)
+    for named, given in NAMED_VALUE.findall(value):
+        if not is_filled_in(given) and (_is_mixed(given) or named.lower() not in ("key", "token", "sig")):
+            yield given
     innocent = INNOCENT_NAME.search(name) and not re.search(r"(?i)webhook", name)
     if innocent or not TELLING_NAME.search(name) or _is_innocent(name, value):
         return

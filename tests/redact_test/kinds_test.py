@@ -182,6 +182,7 @@ def test_a_connection_string_gives_away_its_password_alone():
         ("TOKENIZERS_PARALLELISM", "disabled"),
         ("TOKEN_URL", "https://auth.internal/token"),
         ("METRICS_DSN", "udp://localhost:8125/x"),
+        ("BASH_FUNC_login%%", "() { password=${PASSWORD_OF_ALL}; sort --key=second_column; }"),
     ],
 )
 def test_placeholders_and_settings_of_variables_are_no_secrets(name, value):
