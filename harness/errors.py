@@ -9,6 +9,7 @@
     │   ├── EditedCassette       it is not what was recorded: its digest differs
     │   └── UnsafeCassette       it would hold a secret, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
+    │   └── UnusableAnswer       what answered is not what the harness can read
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
 
@@ -91,6 +92,10 @@ class ApiError(HarnessError):
     """Letta or Claude refused, failed or could not be reached, after all transport retries."""
 
     outcome = "api_error"
+
+
+class UnusableAnswer(ApiError):
+    """An answer came, and is not what the harness can read; the message says why."""
 
 
 class SandboxError(HarnessError):

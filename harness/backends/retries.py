@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.agents.transcript import Role
-from harness.errors import ApiError
+from harness.cassette.content_encoding import Undecodable
+from harness.errors import ApiError, UnusableAnswer
 
 T = TypeVar("T")
 ATTEMPTS = 5
 TOTAL_S = 300.0
 LONGEST_WAIT_S = 60.0
+ENDPOINT = "mend the endpoint, or what stands between it and this machine"
 SPEND_CAP = "enforced_spend_limit_reached"  # the code of a 429 that no wait mends
 
 
@@ -33,6 +35,9 @@ class Transport:
         With ``safe_to_repeat=False`` the server may have acted on a request whose answer was lost; a lost
         connection is repeated only if it was never made. (An answered failure is repeated all the same: Letta
         rolls back a request that failed.)
+
+        Raises:
+            UnusableAnswer: It was answered with what cannot be decoded; asking again would cost as much.
         """
         import stamina.instrumentation
 
@@ -58,8 +63,16 @@ class Transport:
             with attempt:
                 if attempt.num > 1:
                     self.retries[role] += 1
-                return request()
+                return decoded(request)
         raise ApiError("no attempt was made")  # stamina always makes one or raises
+
+
+def decoded(request: Callable[[], T]) -> T:
+    """Call ``request``; raise UnusableAnswer if the recorder cannot decode what came back."""
+    try:
+        return request()
+    except Undecodable as error:
+        raise UnusableAnswer(f"an answer cannot be used: {error}", remedy=ENDPOINT) from None
 
 
 def status_of(error: BaseException) -> int | None:

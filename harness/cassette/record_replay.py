@@ -21,6 +21,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from harness import redact
+from harness.cassette.content_encoding import Undecodable, as_utf8, decode
 from harness.cassette.exchange import Exchange, compact, parse_body
 from harness.cassette.json_diff import difference
 
@@ -98,6 +99,23 @@ class Player(VcrCassette):  # type: ignore[misc]
 
 class Recording(VcrCassette):  # type: ignore[misc]
     """A cassette that is being recorded."""
+
+    def append(self, request: Request, response: dict[str, Any]) -> None:
+        """Keep an exchange, its answer decoded.
+
+        Raises:
+            Undecodable: The answer is not what it says it is; before the client that asked reads it.
+        """
+        request = self.filter_request(request)
+        if request is None or _unless_failed(response) is None:
+            return
+        encodings = ",".join(response["headers"].get("content-encoding", ()))
+        try:
+            body = as_utf8(decode(_raw(response["body"]["string"]), encodings))
+        except Undecodable as error:
+            where = f"{request.method} {request.uri} (exchange {len(self.data) + 1})"
+            raise Undecodable(f"{where}: {error}") from None
+        super().append(request, {**response, "body": {"string": body}})
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:

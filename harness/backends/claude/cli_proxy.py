@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from harness.backends.loopback import Response, error_response
-from harness.errors import ApiError, HarnessError
+from harness.backends.retries import ENDPOINT
+from harness.cassette.content_encoding import Undecodable, decode
+from harness.errors import ApiError, HarnessError, UnusableAnswer
 from harness.redact import without_password
 
 PATHS = ("/v1/messages", "/v1/messages/count_tokens")
@@ -34,12 +36,19 @@ class CliProxy:
             return error_response(401, "authentication_error", "only the Messages API can be reached here")
         given = {name: value for name, value in headers.items() if name in PASSED_ON}
         given |= {"accept-encoding": "identity", "x-api-key": self._api_key}
+        address, where = f"{self._base_url}{path}", without_password(self._base_url)
         try:
-            answer = httpx.post(f"{self._base_url}{path}", content=raw, headers=given, timeout=TIMEOUT_S)
+            with httpx.stream("POST", address, content=raw, headers=given, timeout=TIMEOUT_S) as answer:
+                body = decode(b"".join(answer.iter_raw()), answer.headers.get("content-encoding", ""))
         except httpx.HTTPError as error:
-            where, why = without_password(self._base_url), type(error).__name__
+            why = type(error).__name__
             self.faults.append(
                 ApiError(f"{where} cannot be reached: {why}", remedy="check ANTHROPIC_BASE_URL")
             )
             return error_response(502, "api_error", "the endpoint cannot be reached")
-        return answer.status_code, answer.headers.get("content-type", ""), answer.content
+        except Undecodable as error:
+            self.faults.append(
+                UnusableAnswer(f"an answer of {where} cannot be used: {error}", remedy=ENDPOINT)
+            )
+            return error_response(502, "api_error", "the endpoint's answer cannot be used")
+        return answer.status_code, answer.headers.get("content-type", ""), body

@@ -17,7 +17,7 @@ from harness.agents.messages import Turn
 from harness.agents.tools import ROLES
 from harness.agents.transcript import Returned
 from harness.backends.letta.turns import turn_of
-from harness.backends.retries import Transport, status_of
+from harness.backends.retries import Transport, decoded, status_of
 from harness.errors import ApiError
 from harness.redact import without_password
 from harness.tasks.pair import NOT_IN_NAMES, LettaServer, Orchestrator
@@ -133,7 +133,7 @@ class Server:
 
         try:
             if once:
-                return request()
+                return decoded(request)
             return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
