@@ -142,7 +142,8 @@ def record_ours(url: str, path: Path, turns: int, word: str) -> None:
     """Record a cassette of ours, through the same steps as a trial's."""
     with record_replay.recording({url: "anthropic"}) as recording, httpx.Client() as client:
         converse(client, url, turns, word)
-    whole = Cassette(trial="bench/bench/1", task="t", prompts="p", exchanges=recording.exchanges)
+    facts = {"at": "2026-11-26"}
+    whole = Cassette("bench/bench/1", task="t", prompts="p", recorded=facts, exchanges=recording.exchanges)
     save(whole, path, path.name)
 
 

@@ -7,7 +7,8 @@
     │   ├── MissingCassette      nothing was recorded for this trial
     │   ├── StaleCassette        the recording no longer fits what the harness asks
     │   ├── EditedCassette       it is not what was recorded: its digest differs
-    │   └── UnsafeCassette       it would hold a secret, so it was not written
+    │   ├── UnsafeCassette       it would hold a secret, so it was not written; or holds one
+    │   └── UnplayableRecording  it would not replay, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
     │   └── UnusableAnswer       what answered is not what the harness can read
     ├── SandboxError             model-written code could not be run at all
@@ -83,15 +84,29 @@ class EditedCassette(CassetteError):
 
 
 class UnsafeCassette(CassetteError):
-    """It would hold what looks like a secret, so it was not written."""
+    """It would hold what looks like a secret, so it was not written; or it does hold that."""
 
     outcome = "unsafe_cassette"
 
 
+class UnplayableRecording(CassetteError):
+    """It would not replay, or not as the trial went, so it was not written."""
+
+    outcome = "unplayable_recording"
+
+
 class ApiError(HarnessError):
-    """Letta or Claude refused, failed or could not be reached, after all transport retries."""
+    """Letta or Claude refused, failed or could not be reached, after all transport retries.
+
+    Attributes:
+        service: ``letta`` or ``claude`` (who stands behind the tools), if one of them answered.
+    """
 
     outcome = "api_error"
+
+    def __init__(self, message: str, *, remedy: str = "", service: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.service = service
 
 
 class UnusableAnswer(ApiError):

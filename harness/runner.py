@@ -18,11 +18,11 @@ from typing import Any, Literal
 from harness import redact
 from harness.agents import prompts, tool_replay
 from harness.agents.loop import Check, Loop
-from harness.agents.messages import Claude
+from harness.agents.messages import Answer, Claude
 from harness.agents.tool_call import Author
 from harness.agents.tool_replay import Replayed, ServerSide
 from harness.agents.tools import Tools, tool_context
-from harness.agents.transcript import Event, Transcript, Watch, Wrote
+from harness.agents.transcript import Event, Role, Transcript, Watch, Wrote, to_json
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
 from harness.backends.claude.claude_code import ADDRESS
@@ -30,11 +30,21 @@ from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
 from harness.backends.retries import Transport
-from harness.cassette import offline, record_replay, staleness
-from harness.cassette.exchange import Exchange
-from harness.cassette.file import Cassette, load, save
+from harness.cassette import offline, record_replay, staleness, unsaved
+from harness.cassette.exchange import Exchange, without_ids
+from harness.cassette.file import (
+    Cassette,
+    dumps,
+    leaks,
+    load,
+    parse,
+    require_no_link,
+    save,
+    unsafe,
+)
+from harness.cassette.json_diff import first_difference
 from harness.cassette.review import save_or_keep
-from harness.errors import ApiError, HarnessError
+from harness.errors import ApiError, HarnessError, UnplayableRecording, UnusableAnswer
 from harness.grading.feedback import feedback
 from harness.grading.verdict import Attempt, Grader, Mutants, no_mutants
 from harness.results import record
@@ -86,6 +96,11 @@ class Setup:
     def path(self, trial: Trial) -> Path:
         """Return where a trial's cassette stands."""
         return self.root / trial.cassette_path
+
+    def require_no_link(self, trial: Trial) -> None:
+        """Raise CassetteError if a trial's cassette is a link, or stands behind one."""
+        folder = self.root / Path(trial.cassette_path).parts[0]
+        require_no_link(self.path(trial), folder, trial.cassette_path)
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,7 @@ class TrialState:
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Attempt] = []
+        self.checks: list[Check] = []
         self._grader = setup.grader(trial.task)
         self._watch = watch
 
@@ -154,10 +170,12 @@ class TrialState:
         """Keep the files of an attempt; return what the orchestrator may know of them."""
         files = self.workspace.snapshot()
         behind.check(files)
-        self.attempts.append(self._attempt(files))
-        return feedback(self.trial.task, files, self._grader.generated(files))
+        self.attempts.append(self.attempt(files))
+        self.checks.append(feedback(self.trial.task, files, self._grader.generated(files)))
+        return self.checks[-1]
 
-    def _attempt(self, files: Mapping[str, str]) -> Attempt:
+    def attempt(self, files: Mapping[str, str]) -> Attempt:
+        """Return an attempt that left these files; each is credited to who wrote it last."""
         authors: dict[str, Author] = {
             event.path: "tester" if event.role == "tester" else "coder"
             for event in self.events
@@ -167,7 +185,7 @@ class TrialState:
 
     def grade(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
         """Return the trial's row; ``recorded`` are the facts that only the live run could measure."""
-        attempts = self.attempts or [self._attempt(self.workspace.snapshot())]
+        attempts = self.attempts or [self.attempt(self.workspace.snapshot())]
         verdict = self._grader.verdict(attempts, transcript.stop, coder_called=transcript.coder_called)
         return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
 
@@ -175,6 +193,26 @@ class TrialState:
         """Connect the trial to these endpoints."""
         files = self.workspace.snapshot
         return Connection(self.trial, where, transport, files, self.setup.environment)
+
+
+class Rehearsal(TrialState):
+    """The replay of a trial that was just recorded: its tests said what they said, and nothing is run."""
+
+    def __init__(self, recorded: TrialState) -> None:
+        super().__init__(recorded.trial, recorded.setup, lambda _: None, "replay")
+        self.recorded = recorded
+
+    def end_attempt(self, behind: ServerSide) -> Check:  # noqa: ARG002
+        """Return what the tests said of the same files then.
+
+        Raises:
+            UnplayableRecording: The files are others.
+        """
+        number = len(self.attempts)
+        self.attempts.append(self.attempt(self.workspace.snapshot()))
+        if self.attempts != self.recorded.attempts[: number + 1]:
+            raise UnplayableRecording(f"attempt {number + 1} leaves other files")
+        return self.recorded.checks[number]
 
 
 def replay(state: TrialState) -> tuple[Record, Transcript]:
@@ -185,7 +223,22 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
     """
     trial, display = state.trial, state.trial.cassette_path
     record_with, again_with = staleness.command(trial), staleness.command(trial, "all")
+    state.setup.require_no_link(trial)
     cassette = load(state.setup.path(trial), display, record_with=record_with, again_with=again_with)
+    if found := leaks(cassette, state.setup.path(trial)):
+        raise unsafe(found, display, again_with)
+    transcript = play(state, cassette)
+    staleness.require_unchanged(cassette, trial, display)
+    return state.grade(transcript, cassette.recorded), transcript
+
+
+def play(state: TrialState, cassette: Cassette) -> Transcript:
+    """Hold a conversation with recorded answers.
+
+    Raises:
+        HarnessError: A request is not the recorded one, or an answer cannot be used.
+    """
+    trial, display = state.trial, state.trial.cassette_path
     stale = partial(staleness.stale, cassette=cassette, trial=trial, display=display)
     if not cassette.exchanges and staleness.changes(cassette, trial):
         raise stale("unmatched", what="it holds no request, so nothing else can tell")
@@ -194,7 +247,7 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
     connection = state.connect(endpoints.replayed(trial.pair), state.transport)
     with offline.offline(), record_replay.replaying(cassette.exchanges) as player:
         try:
-            transcript = converse(state, connection, connection.claude(player))
+            transcript = converse(state, connection, RecordedClaude(connection.claude(player)))
         except (Exception, record_replay.ReplayMiss) as error:  # noqa: BLE001  (raised again below)
             problem = error
     # Whatever it ended with: a miss that somebody swallowed comes before what came of it.
@@ -202,21 +255,47 @@ def replay(state: TrialState) -> tuple[Record, Transcript]:
         miss = player.misses[0]
         raise stale("again" if miss.again else "unmatched", what=str(miss)) from None
     if isinstance(problem, ApiError):
-        raise stale("unplayable", what=f"a recorded answer cannot be used: {problem.message}") from None
+        why = located(problem, player).message
+        raise stale("unplayable", what=f"a recorded answer cannot be used: {why}") from None
     if problem is not None:
         raise problem
     if player.unplayed:
         raise stale("unplayed", what=f"{len(player.unplayed)} recorded not asked for: {player.unplayed[0]}")
-    return state.grade(transcript, cassette.recorded), transcript
+    return transcript
+
+
+@dataclass(frozen=True)
+class RecordedClaude:
+    """Claude in a replay, where an answer that cannot be used ends the trial: nobody asks again."""
+
+    claude: Claude
+
+    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+        """Send one system prompt and one user message; see ``Claude.ask``."""
+        try:
+            return self.claude.ask(role, model, system, prompt, max_tokens)
+        except ApiError as error:
+            raise UnusableAnswer(error.message, remedy=error.remedy, service="claude") from None
+
+    def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
+        """Pass a request on; see ``Claude.forward``."""
+        return self.claude.forward(role, body)
+
+
+def located(error: ApiError, tape: record_replay.Player | record_replay.Recording) -> ApiError:
+    """Return an error with the exchange of its service's last answer in its message."""
+    where = tape.last_asked(error.service) if error.service else ""
+    return UnusableAnswer(f"{where}: {error.message}", remedy=error.remedy) if where else error
 
 
 def record_live(state: TrialState) -> tuple[Record, Transcript]:
-    """Hold the conversation with real services, and save what was exchanged.
+    """Hold the conversation with real services, and save what was exchanged if it replays.
 
     Raises:
-        HarnessError: A service could not be used; nothing is saved.
+        HarnessError: A service could not be used, or the recording would not replay; nothing is saved.
     """
     trial, pair, setup = state.trial, state.trial.pair, state.setup
+    setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
     connection = state.connect(where, transport)
     letta_version = connection.letta_version()
@@ -226,10 +305,13 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     began = time.monotonic()
     with record_replay.recording(where.services) as recording:
         claude = connection.claude(recording)
-        if pair.tools == "client":
-            transcript = converse(state, connection, claude)
-        else:
-            transcript = _converse_in_letta(state, connection, claude, recording)
+        try:
+            if pair.tools == "client":
+                transcript = converse(state, connection, claude)
+            else:
+                transcript = _converse_in_letta(state, connection, claude, recording)
+        except UnusableAnswer as error:
+            raise located(error, recording) from None
     facts: dict[str, Any] = {
         "at": setup.now().date().isoformat(),
         "wall_s": round(time.monotonic() - began, 1),
@@ -254,9 +336,46 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         recorded={**facts, "outcome": row.outcome},
         exchanges=recording.exchanges,
     )
+    rehearse(state, cassette, transcript)
     write = save_or_keep if setup.keeps_unsaved else save
     write(cassette, setup.path(trial), trial.cassette_path)
     return row, transcript
+
+
+def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> None:
+    """Replay a trial from its recording, as its file will be read; no model answers and no test is run.
+
+    Raises:
+        UnplayableRecording: It does not replay, or not as the trial went. It is kept, but not as a cassette.
+    """
+    trial = state.trial
+    again = Rehearsal(state)
+    try:
+        text = dumps(cassette)
+    except ValueError:
+        return  # ``save`` says why
+    try:
+        played = play(again, parse(text))
+        difference = first_difference(_comparable(state, transcript), _comparable(again, played))
+    except HarnessError as error:
+        why = error.message.removeprefix(f"{trial.cassette_path}: ")
+    else:
+        if difference is None:
+            return
+        why = f"a replay differs at {difference.path}: {difference.old} live, {difference.new} replayed"
+    target, at = state.setup.path(trial), cassette.recorded["at"]
+    path = unsaved.keep(target, text, "replay", at, [why]) if state.setup.keeps_unsaved else None
+    where = f"; what was recorded waits in {path}" if path else ""
+    raise UnplayableRecording(
+        f"{trial.cassette_path}: not written, it would not replay: {why}",
+        remedy=f"find out what the endpoint does otherwise{where}",
+    )
+
+
+def _comparable(state: TrialState, transcript: Transcript) -> bytes:
+    """Return what happened in a trial as JSON, without the ids that a cassette replaces."""
+    happened = {"stop": transcript.stop, "events": to_json(transcript.events)}
+    return without_ids(json.dumps(happened | {"files": state.workspace.snapshot()}))
 
 
 def converse(

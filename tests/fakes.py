@@ -51,11 +51,17 @@ class Handler(BaseHTTPRequestHandler):
             self._send(*answer)
 
     def _send(self, status: int, answer: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        data = json.dumps(answer).encode()
+        fake = self.server.fake
+        data = fake.encode(json.dumps(answer).encode())
         self.send_response(status)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        for name, value in headers.items():
+        if fake.chunked:
+            self.send_header("transfer-encoding", "chunked")
+            parts = [data[:7], data[7:], b""]
+            data = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+        else:
+            self.send_header("content-length", str(len(data)))
+        for name, value in {**fake.label, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
@@ -105,7 +111,8 @@ class Fake(abc.ABC):
     """A loopback server. ``faults`` answers the next requests in place of the real thing.
 
     A fault is a pair: how the path ends, and an answer, or a function that does worse to the connection, or
-    None for one right answer in between.
+    None for one right answer in between. ``encode`` and ``label``: how bodies are compressed, and the headers
+    that say so.
     """
 
     def __init__(self) -> None:
@@ -113,6 +120,9 @@ class Fake(abc.ABC):
         self.headers: list[dict[str, str]] = []
         self.faults: list[tuple[str, Any]] = []
         self.url = ""
+        self.encode: Callable[[bytes], bytes] = bytes
+        self.label: Mapping[str, str] = {}
+        self.chunked = False
 
     def respond(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         """What to answer, after the request was noted."""

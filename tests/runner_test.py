@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
-from fakes import CODE, CODER_THEN_TESTER, FakeClaude, FakeLetta, call, claude_error, say
+import zstandard
+from fakes import CODE, CODER_THEN_TESTER, Fake, FakeClaude, FakeLetta, call, claude_error, half_a_body, say
 
+from harness import runner
 from harness.agents import prompts
 from harness.agents.messages import Answer
 from harness.agents.transcript import Said, Tested, Usage
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.retries import Transport
+from harness.cassette import record_replay, staleness
 from harness.cassette.file import load, save
-from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette
+from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette, UnplayableRecording
 from harness.runner import Setup, run_trial
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
@@ -547,3 +553,193 @@ def test_settings_are_part_of_requests_record_and_digest(trial, recording, repla
     error = str(run_trial(low, replaying).error)
     assert "the pair changed since (its settings)" in error
     assert "$.output_config.effort" in error
+
+
+# --- answers as endpoints really send them ----------------------------------------------------------
+
+
+ENCODERS = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+}
+
+
+@pytest.fixture(params=["letta", "anthropic"])
+def service(request, letta, claude) -> tuple[str, Fake]:
+    """One of the services, as a cassette names it, and its stand-in."""
+    return request.param, {"letta": letta, "anthropic": claude}[request.param]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_compressed_answer_is_recorded_as_text_and_replayed(
+    name, service, trial, recording, replaying
+) -> None:
+    """Each encoding, of each service; also in chunks."""
+    _, fake = service
+    fake.encode, fake.label, fake.chunked = ENCODERS[name], {"content-encoding": name}, name == "gzip"
+    live = run_trial(trial, recording)
+    assert (live.error, live.record.outcome) == (None, "solved")
+    assert '"base64"' not in cassette_of(recording, trial).read_text()
+    replay = run_trial(trial, replaying)
+    assert replay.error is None
+    assert replay.transcript == live.transcript
+
+
+def test_a_key_in_a_compressed_answer_is_never_written(trial, recording, claude, monkeypatch) -> None:
+    """The scan looks at what the client reads."""
+    monkeypatch.setenv("SOME_API_KEY", "hunter2-hunter2-hunter2")
+    claude.code = CODE + "# hunter2-hunter2-hunter2\n"
+    claude.encode, claude.label = gzip.compress, {"content-encoding": "gzip"}
+    assert run_trial(trial, recording).record.outcome == "unsafe_cassette"
+
+
+MISLABELLED = {
+    "plain as gzip": (bytes, "gzip", "its content-encoding is gzip, and its body is not"),
+    "deflate as gzip": (zlib.compress, "gzip", "its content-encoding is gzip, and its body is not"),
+    "gzip as nothing": (gzip.compress, "identity", "it is labelled as JSON, and is none: "),
+    "unknown": (bytes, "compress", "its content-encoding is 'compress', which nobody asked for"),
+    "half": (lambda data: gzip.compress(data)[:-12], "gzip", "its gzip body ends early"),
+}
+
+
+@pytest.mark.parametrize("kind", MISLABELLED)
+def test_an_answer_that_nobody_can_decode_is_named_as_that(kind, service, trial, recording) -> None:
+    """With its exchange and the reason, at once: no retry, which would cost as much, and no "not reached"."""
+    encode, label, said = MISLABELLED[kind]
+    name, fake = service
+
+    def send(handler: Any) -> None:
+        fake.encode, fake.label = encode, {"content-encoding": label}
+        handler._send(200, {"id": "x"})
+
+    fake.faults = [("/messages", send)]
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "api_error"
+    assert said in str(result.error)
+    assert "(exchange " in str(result.error)
+    assert f"http://{name}/v1/" in str(result.error)
+    assert "reached" not in str(result.error)
+    assert sum(path.endswith("/messages") for _, path, _ in fake.requests) == 1
+    assert not cassette_of(recording, trial).exists()
+
+
+def test_a_compressed_answer_that_is_cut_off_is_asked_for_again(trial, recording, replaying, claude) -> None:
+    """Fewer bytes than promised are a lost connection, as without compression."""
+    claude.faults = [("/messages", half_a_body)]
+    claude.encode, claude.label = gzip.compress, {"content-encoding": "gzip"}
+    assert run_trial(trial, recording).record.transport_retries == 1
+    assert run_trial(trial, replaying).error is None
+
+
+# --- a recording that would not replay --------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch) -> Path:
+    """The user's cache folder."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HARNESS_HOME", str(home))
+    return home
+
+
+def test_a_recording_that_would_not_replay_is_not_called_recorded(
+    trial, recording, cache, monkeypatch
+) -> None:
+    """What differs is the error; what was paid for waits in the user's cache folder, for its owner alone."""
+    numbers = iter(range(100))
+    ask = MessagesApi.ask
+
+    def numbered(self, role, model, system, *rest):
+        return ask(self, role, model, f"{system} {next(numbers)}", *rest)
+
+    monkeypatch.setattr(MessagesApi, "ask", numbered)
+    result = run_trial(trial, recording)
+    assert isinstance(result.error, UnplayableRecording)
+    assert (result.record.kind, result.record.outcome) == ("infra", "unplayable_recording")
+    assert "not written, it would not replay: POST http://anthropic/v1/messages" in str(result.error)
+    assert "$.system: recorded" in str(result.error)
+    assert not cassette_of(recording, trial).exists()
+    (kept,) = (cache / "unsaved").iterdir()
+    assert str(kept) in str(result.error)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert '"exchanges"' in json.loads(kept.read_text())["text"]
+
+
+def test_a_recording_that_replays_to_something_else_is_no_recording(
+    trial, recording, cache, monkeypatch
+) -> None:
+    """An answer that is not kept as it came: the place where the conversation differs is the error."""
+    scrub = record_replay._scrub
+
+    def losing(raw: bytes) -> Any:
+        return scrub(raw.replace(b"Both files are written.", b"Both files are lost."))
+
+    monkeypatch.setattr(record_replay, "_scrub", losing)
+    said = str(run_trial(trial, recording).error)
+    assert "a replay differs at $.events[" in said
+    assert "lost" in said
+
+
+def test_the_rehearsal_runs_no_test_and_asks_nobody(trial, recording, letta, claude, monkeypatch) -> None:
+    """A recorded trial costs what it cost before."""
+    runs = []
+    run = type(recording.sandbox).run
+
+    def counted(self, files, *rest, **options):
+        runs.append(files)
+        return run(self, files, *rest, **options)
+
+    monkeypatch.setattr(type(recording.sandbox), "run", counted)
+    run_trial(trial, recording)
+    with_rehearsal = len(runs), len(letta.requests), len(claude.requests)
+    monkeypatch.setattr(runner, "rehearse", lambda *_: None)
+    runs.clear()
+    letta.requests.clear()
+    claude.requests.clear()
+    run_trial(trial, replace(recording, graders={}))
+    assert with_rehearsal == (len(runs), len(letta.requests), len(claude.requests))
+
+
+# --- what is refused on writing, or by `harness cassettes check`, is refused on reading -------------
+
+
+@pytest.mark.parametrize("what", ["trial", "task", "prompts", "pair"])
+def test_a_cassette_of_something_else_is_refused_though_it_plays(what, trial, recording, replaying) -> None:
+    """In the words of ``harness cassettes check``."""
+    run_trial(trial, recording)
+    path = cassette_of(recording, trial)
+    kept = load(path, "it")
+    changed = {"recorded": {**kept.recorded, "pair": "another"}} if what == "pair" else {what: "p/t/9"}
+    save(replace(kept, **changed), path, "it")
+    error = run_trial(trial, replaying).error
+    assert isinstance(error, StaleCassette)
+    (change,) = staleness.changes(load(path, "it"), trial)
+    assert error.message == f"{trial.cassette_path}: {change.text}"
+
+
+def test_a_key_in_a_cassette_is_refused(trial, recording, replaying, monkeypatch) -> None:
+    """A key that came in by another way than a recording."""
+    run_trial(trial, recording)
+    monkeypatch.setenv("SOME_API_KEY", "Both files are written.")
+    result = run_trial(trial, replaying)
+    assert result.record.outcome == "unsafe_cassette"
+    assert "it holds $.exchanges[5].response.messages[0].content: the value of SOME_API_KEY" in str(
+        result.error
+    )
+
+
+@pytest.mark.parametrize("part", ["1.json", "add", "gpt+haiku"])
+def test_a_link_is_no_cassette(part, trial, recording, replaying, letta) -> None:
+    """Neither read nor written through, wherever it stands below the folder of cassettes."""
+    run_trial(trial, recording)
+    path = cassette_of(recording, trial)
+    place = next(each for each in (path, *path.parents) if each.name == part)
+    place.rename(recording.root / "elsewhere")
+    place.symlink_to(recording.root / "elsewhere")
+    asked = len(letta.requests)
+    for setup in (replaying, recording):
+        error = run_trial(trial, setup).error
+        assert "a link; cassettes are files of their own" in str(error)
+    assert len(letta.requests) == asked

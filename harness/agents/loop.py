@@ -150,7 +150,11 @@ class Loop:
                 self.note(Said(attempt, "orchestrator", text, thinking))
         known = turn.calls or turn.stop in LIMITS or turn.stop in MODEL_FAULTS
         if not known and turn.stop not in ("end_turn", "tool_rule"):
-            error = ApiError(f"Letta ended the turn with {turn.stop!r}", remedy="see the Letta server's log")
+            error = ApiError(
+                f"Letta ended the turn with {turn.stop!r}",
+                remedy="see the Letta server's log",
+                service="letta",
+            )
             self.note(Fault(attempt, str(error)))
             raise error
         return turn

@@ -17,7 +17,7 @@ from harness.agents.messages import Claude, Refused, ToolCall
 from harness.agents.tool_call import Author, ToolContext, ToolError, execute
 from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Wrote
 from harness.agents.workspace import Workspace, WorkspaceError
-from harness.errors import ApiError
+from harness.errors import ApiError, UnusableAnswer
 from harness.tasks.pair import AUTHORS, Pair
 from harness.tasks.task import Task
 from harness.text import shorten
@@ -75,6 +75,8 @@ class Tools:
         except ApiError as error:
             # The orchestrator may go on, but the trial can no longer tell anything about the models.
             self.note(Fault(attempt, str(error)))
+            if isinstance(error, UnusableAnswer):
+                raise
             ok, text = False, "Error: Claude could not be reached."
         returned = Returned(attempt, call.call_id, ok, text)
         self.note(returned)

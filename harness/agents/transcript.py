@@ -12,6 +12,7 @@ from harness.agents.prompts import CODER_TOOL
 
 Role = Literal["orchestrator", "coder", "tester"]
 ROLES: tuple[Role, ...] = ("orchestrator", "coder", "tester")
+MAX_COUNT = 100_000_000  # tokens or steps of one answer
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Usage:
     cache_write_1h: int = 0
 
     def __post_init__(self) -> None:
-        if not all(type(tokens) is int for tokens in astuple(self)):
-            raise TypeError("expected whole numbers of tokens")
+        if not all(type(tokens) is int and tokens >= 0 for tokens in astuple(self)):
+            raise TypeError("expected whole numbers of tokens, not below 0")
 
     @classmethod
     def from_messages(cls, usage: Mapping[str, Any]) -> Usage:
@@ -37,15 +38,18 @@ class Usage:
 
         Raises:
             KeyError: A count is missing; those of the cache may be.
-            TypeError: A count is no whole number.
+            TypeError: A count is none.
         """
+        given, made = usage["input_tokens"], usage["output_tokens"]
+        if given is None or made is None:
+            raise TypeError("expected numbers of tokens")
         written, parts = count(usage.get("cache_creation_input_tokens")), usage.get("cache_creation") or {}
         parts = parts if isinstance(parts, Mapping) else vars(parts)  # the SDK's own type
         return cls(
-            input=usage["input_tokens"],
+            input=count(given),
             cache_write=written,
             cache_read=count(usage.get("cache_read_input_tokens")),
-            output=usage["output_tokens"],
+            output=count(made),
             cache_write_1h=min(written, count(parts.get("ephemeral_1h_input_tokens"))),
         )
 
@@ -54,7 +58,7 @@ class Usage:
         """Return the tokens of an answer of Letta, whose ``prompt_tokens`` include those of caches.
 
         Raises:
-            TypeError: A count is no whole number.
+            TypeError: A count is none.
         """
         read, written = count(usage.get("cached_input_tokens")), count(usage.get("cache_write_tokens"))
         return cls(
@@ -69,14 +73,16 @@ class Usage:
 
 
 def count(value: object) -> int:
-    """Return a count that a service reports; 0 for None.
+    """Return a count that a service reports in one answer; 0 for None.
 
     Raises:
-        TypeError: It is no whole number.
+        TypeError: It is no whole number from 0 to ``MAX_COUNT``.
     """
-    if value is not None and type(value) is not int:
-        raise TypeError("expected a whole number")
-    return value or 0
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise TypeError(f"expected a whole number from 0 to {MAX_COUNT}, got {repr(value)[:24]}")
+    return value
 
 
 @dataclass(frozen=True)

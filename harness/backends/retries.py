@@ -7,7 +7,7 @@ retry loop itself is stamina's (backoff with jitter, a hook that can ask for a g
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from harness.agents.transcript import Role
 from harness.cassette.content_encoding import Undecodable
@@ -73,6 +73,22 @@ def decoded(request: Callable[[], T]) -> T:
         return request()
     except Undecodable as error:
         raise UnusableAnswer(f"an answer cannot be used: {error}", remedy=ENDPOINT) from None
+
+
+def unusable(service: Literal["letta", "claude"], what: str, why: object, remedy: str) -> UnusableAnswer:
+    """Return the error for an answer of another form than the service's; ``why`` may be what it raised."""
+    match why:
+        case KeyError():
+            reason = f"it has no {why.args[0]!r}"
+        case AttributeError() if isinstance(why.obj, str):
+            reason = "it is not labelled as JSON"
+        case AttributeError():
+            reason = f"it has no {why.name!r}"
+        case ValueError():
+            reason = f"it is labelled as JSON, and is none: {why}"
+        case _:
+            reason = str(why)
+    return UnusableAnswer(f"{what}: {' '.join(reason.split())[:200]}", remedy=remedy, service=service)
 
 
 def status_of(error: BaseException) -> int | None:

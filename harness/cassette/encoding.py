@@ -15,17 +15,20 @@ from __future__ import annotations
 import base64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import takewhile
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.cassette.exchange import Exchange, compact, parse_body
+from harness.cassette.exchange import Exchange, compact, is_recordable, parse_body
+from harness.redact import REQUEST_HEADERS, RESPONSE_HEADERS
 
 WORTH_SHARING = 60
 LOOK_BACK = 8
-MAX_DECODED = 128_000_000  # bytes of all bodies of one cassette: a 60-turn loop has 7 million
+MAX_DECODED = 32_000_000  # bytes of all bodies of one cassette: a 60-turn loop has 7 million
+MAX_EXCHANGES = 10_000
 
 
 def _sendable(text: str) -> str:
@@ -35,8 +38,23 @@ def _sendable(text: str) -> str:
     return text
 
 
+def _only(allowed: frozenset[str], headers: dict[str, str]) -> dict[str, str]:
+    odd = sorted(headers.keys() - allowed)
+    if odd:
+        names = " and ".join(sorted(allowed))
+        raise ValueError(f"expected no header but {names}, which alone are recorded; got {odd[0][:40]!r}")
+    return headers
+
+
+def _recordable(status: int) -> int:
+    if not is_recordable(status):
+        raise ValueError(f"expected a status that is recorded (200 to 399, 400, 413 or 422), got {status}")
+    return status
+
+
 Url = Annotated[str, AfterValidator(_sendable)]
-Ascii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # what can be sent as a method or header
+Ascii = Annotated[str, Field(pattern=r"^[ -~]*$", max_length=1000)]  # what can be sent as a header
+Method = Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")]
 
 
 class Strict(BaseModel):
@@ -46,9 +64,8 @@ class Strict(BaseModel):
 
 
 class Message(Strict):
-    """Headers and at most one body, in one of three notations."""
+    """At most one body, in one of three notations."""
 
-    headers: dict[Ascii, Ascii] = {}
     value: Any = Field(default=None, alias="json")
     text: list[str] = []
     base64: str = ""
@@ -69,14 +86,16 @@ class Message(Strict):
 class Request(Message):
     """A request; in a JSON object, each top-level value may be a reference to an earlier one."""
 
-    method: Ascii
+    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, REQUEST_HEADERS))] = {}
+    method: Method
     url: Url
 
 
 class Response(Message):
     """An answer."""
 
-    status: int = Field(ge=100, le=599)
+    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, RESPONSE_HEADERS))] = {}
+    status: Annotated[int, AfterValidator(_recordable)]
 
 
 class Row(Strict):
@@ -155,6 +174,26 @@ def _decode_request(request: Request, earlier: Earlier) -> bytes:
     sent = {key: _resolve(key, value, earlier) for key, value in fields}
     earlier.append(sent)
     return compact(sent)
+
+
+def readable(message: dict[str, Any]) -> Any:
+    """Return the body of a request or answer of a row as people read it; references stay references."""
+    if "json" in message:
+        return _joined(message["json"])
+    if "base64" in message:
+        return base64.b64decode(message["base64"]).decode("utf-8", "replace")
+    return "\n".join(message.get("text", ()))
+
+
+def _joined(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_joined(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    lines = value.get("$lines")
+    if isinstance(lines, list):
+        return "\n".join(lines)
+    return {key[key.startswith("$$") :]: _joined(item) for key, item in value.items()}
 
 
 def bounded(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:

@@ -41,6 +41,11 @@ class Exchange:
     response_body: bytes
 
 
+def is_recordable(status: int) -> bool:
+    """Return False for failures that are tried again, or end the trial as an ``api_error``."""
+    return 200 <= status < 400 or status in (400, 413, 422)
+
+
 def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:
     """Tell whether a body is a JSON object or list of reasonable depth, and return its value.
 
@@ -129,6 +134,11 @@ def _rewrite_json(value: Any, field: Callable[[str, str], str], key: str = "") -
     if isinstance(value, list):
         return [_rewrite_json(item, field, key) for item in value]
     return {k: _rewrite_json(v, field, k) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def without_ids(text: str) -> bytes:
+    """Return a text with one id in place of all that ``normalise`` replaces."""
+    return BARE_ID.sub("0", text).encode("utf-8", "surrogatepass")
 
 
 def normalise(exchanges: Iterable[Exchange]) -> list[Exchange]:

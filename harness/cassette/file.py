@@ -16,25 +16,36 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from datetime import date
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import redact
-from harness.cassette.encoding import Row, Strict, bounded, decode, encode, explain
-from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, parse_body, strict_json
+from harness.cassette.encoding import MAX_EXCHANGES, Row, Strict, bounded, decode, encode, explain, readable
+from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, strict_json
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
 from harness.redact import allowed
+from harness.terminal import one_line
 
 FORMAT = 1
 MAX_BYTES = 16_000_000  # a 60-turn loop takes 0.4 million
 LEVELS_AROUND_A_BODY = 12
+MAX_VALUES = 1_000_000  # commas, braces and brackets of the text: a small value takes much memory
 MAX_LEAKS = 100
+LINK = "a link; cassettes are files of their own"
+PARTS = ("request", "response")
+NO_BODY = {"json": None, "text": None, "base64": None}
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+MAX_WALL_S = 10_000_000  # four months
+MAX_COST_USD = 1_000_000
+MAX_RETRIES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Cassette:
         recorded: Facts that a replay cannot measure: date, wall time, versions, the pair's digest.
         exchanges: In the order in which they ended.
         has_digest: False for a file from before there were digests: an edit of it cannot be noticed.
+        rows: The exchanges as they stand in the file that this was read from.
     """
 
     trial: str
@@ -55,23 +67,39 @@ class Cassette:
     recorded: dict[str, Any] = field(default_factory=dict)
     exchanges: tuple[Exchange, ...] = ()
     has_digest: bool = field(default=True, compare=False)
+    rows: tuple[dict[str, Any], ...] = field(default=(), compare=False, repr=False)
+
+
+def _day(text: str) -> str:
+    try:
+        known = DAY.fullmatch(text) and 2000 <= date.fromisoformat(text).year < 2200
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"expected a day such as 2026-11-22, got {text[:40]!r}")
+    return text
+
+
+Day = Annotated[str, AfterValidator(_day)]
 
 
 class Facts(BaseModel):
-    """Types that tables rely on, of facts that a replay cannot measure; further facts are allowed."""
+    """Values that tables rely on, of facts that a replay cannot measure; further facts are allowed."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    at: str = ""
+    at: Day
     pair: str = ""
     orchestrator: str = ""
     coder: str = ""
     tester: str = ""
     backend: str = ""
     outcome: str = ""
-    wall_s: float = 0.0
+    login: str = ""
+    wall_s: Annotated[float, Field(ge=0, le=MAX_WALL_S)] = 0.0
+    notional_cost_usd: Annotated[float | None, Field(ge=0, le=MAX_COST_USD)] = None
     versions: dict[str, str] = {}
-    transport_retries: dict[str, int] = {}
+    transport_retries: dict[str, Annotated[int, Field(ge=0, le=MAX_RETRIES)]] = {}
 
 
 def _typed(facts: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +116,7 @@ class Content(Strict):
     prompts: str
     digest: str = ""
     recorded: Annotated[dict[str, Any], AfterValidator(_typed)]
-    exchanges: list[Row]
+    exchanges: list[Row] = Field(max_length=MAX_EXCHANGES)
 
 
 def load(path: Path, display: str, *, record_with: str = "", again_with: str = "") -> Cassette:
@@ -139,6 +167,7 @@ def read(path: Path) -> bytes:
 
 def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
     """Return the content of a file and the digest in it."""
+    _require_few_values(raw)
     data = strict_json(raw.decode("utf-8", "surrogatepass"))
     if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
         raise RecursionError
@@ -155,8 +184,14 @@ def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
         content.recorded,
         exchanges=tuple(bounded(decode(content.exchanges))),
         has_digest="digest" in content.model_fields_set,
+        rows=tuple(data["exchanges"]),
     )
     return cassette, content.digest
+
+
+def parse(text: str) -> Cassette:
+    """Return the cassette that stands in a text of ``dumps``; raise ValueError if there is none."""
+    return _parse(text.encode("utf-8", "surrogatepass"), "", "")[0]
 
 
 def digest_of(cassette: Cassette) -> str:
@@ -182,7 +217,7 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
         UnsafeCassette: It holds what looks like a secret; names the place and the kind, not the value.
         CassetteError: It could not be read back: it is larger than what is read, or has odd values.
     """
-    found = leaks(cassette, path)
+    found = leaks(replace(cassette, rows=()), path)
     if found:
         remedy = "keep secrets out of prompts and answers, or rename the variable if it is none"
         raise UnsafeCassette(f"{display}: not written, it would hold {first_of(found)}", remedy=remedy)
@@ -211,8 +246,10 @@ def dumps(cassette: Cassette) -> str:
     }
     Content.model_validate(data)
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    raw = text.encode("utf-8", "surrogatepass")
+    if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
+    _require_few_values(raw)
     return text
 
 
@@ -226,6 +263,26 @@ def allow_folder(path: Path) -> Path:
     return path.absolute().parents[2]
 
 
+def _require_few_values(raw: bytes) -> None:
+    if sum(map(raw.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise ValueError(f"it holds more than {MAX_VALUES} values")
+
+
+def unsafe(found: list[str], display: str, again_with: str = "") -> UnsafeCassette:
+    """Return the error of a cassette in which these leaks were found; ``again_with`` records it again."""
+    again = f"record it again: {again_with}" if again_with else "record its trial again"
+    remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
+    places = first_of([one_line(leak)[-200:] for leak in found])
+    return UnsafeCassette(f"{display}: it holds {places}", remedy=remedy)
+
+
+def require_no_link(path: Path, folder: Path, display: str) -> None:
+    """Raise CassetteError if a cassette, or a folder between it and the folder of all, is a link."""
+    places = [path, *path.parents]
+    if any(place.is_symlink() for place in places[: places.index(folder)]):
+        raise CassetteError(f"{display}: {LINK}", remedy="put the file itself in its place")
+
+
 def first_of(found: list[str]) -> str:
     """Name the first three things that were found, and how many more."""
     return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
@@ -234,20 +291,23 @@ def first_of(found: list[str]) -> str:
 def leaks(cassette: Cassette, path: Path) -> list[str]:
     """List what looks like a secret: JSON path and kind, never the value. At most ``MAX_LEAKS``.
 
+    What a request repeats of earlier ones is looked at once, so this takes as long as the file is large.
+
     ``path``: where the cassette stands; what the allow-list of its folder names is none.
 
     Raises:
         UsageError: That list is wrong.
     """
-
-    def readable(raw: bytes) -> Any:
-        known, value = parse_body(raw)
-        return value if known else raw.decode("utf-8", "replace")
-
-    exchanges = [
-        {**vars(each), "request": readable(each.request_body), "response": readable(each.response_body)}
-        for each in cassette.exchanges
-    ]
-    content = {**vars(cassette), "exchanges": exchanges}
+    rows = cassette.rows or encode(cassette.exchanges)
+    heads = [[{**row[part], **NO_BODY} for part in PARTS] for row in rows]
+    exchanges = [{part: readable(row[part]) for part in PARTS} for row in rows]
+    content = {**vars(cassette), "rows": heads, "exchanges": exchanges}
+    unscrubbed = (
+        f"$.exchanges[{number}].{part}: a value under a key that says it is a secret"
+        for number, each in enumerate(exchanges)
+        for part, value in each.items()
+        if redact.body(value) != value
+    )
     known = allowed.load(allow_folder(path))
-    return sorted(set(islice(redact.leaks(content, os.environ, known), MAX_LEAKS)))
+    found = chain(redact.leaks(content, os.environ, known), unscrubbed)
+    return sorted(set(islice(found, MAX_LEAKS)))

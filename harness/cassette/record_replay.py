@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from vcr.request import Request
 
 from harness import redact
 from harness.cassette.content_encoding import Undecodable, as_utf8, decode
-from harness.cassette.exchange import Exchange, compact, parse_body
+from harness.cassette.exchange import Exchange, compact, is_recordable, parse_body
 from harness.cassette.json_diff import difference
 
 
@@ -37,6 +37,16 @@ class ReplayMiss(BaseException):
         self.again = again
 
 
+def last_asked(asked: Iterable[tuple[int, Request]], service: str) -> str:
+    """Name the last question among these to Letta, or (``claude``) to who stands behind the tools."""
+    posts = [
+        f"{request.method} {request.uri} (exchange {number + 1})"
+        for number, request in asked
+        if request.method == "POST" and (urlsplit(request.uri).netloc == "letta") == (service == "letta")
+    ]
+    return posts[-1] if posts else ""
+
+
 class Player(VcrCassette):  # type: ignore[misc]
     """A cassette in strict replay: each exchange answers once, and a miss explains itself.
 
@@ -46,6 +56,7 @@ class Player(VcrCassette):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.misses: list[ReplayMiss] = []
+        self.played: list[int] = []
 
     def can_play_response_for(self, request: Request) -> bool:  # noqa: ARG002
         """Return True: what is not recorded is refused by ``play_response``, and never sent."""
@@ -58,6 +69,7 @@ class Player(VcrCassette):  # type: ignore[misc]
             recorded, response = self.data[i]
             if recorded.harness_key == request.harness_key:
                 self.play_counts[i] += 1
+                self.played.append(i)
                 return response  # type: ignore[no-any-return]
         miss = self._explain(request)
         self.misses.append(miss)
@@ -73,6 +85,10 @@ class Player(VcrCassette):  # type: ignore[misc]
         """Recorded requests that were not asked for, each with its number."""
         requests = [(i, self.data[i][0]) for i in self.unplayed_indexes]
         return [f"{r.method} {r.uri} (exchange {i + 1} of {len(self.data)})" for i, r in requests]
+
+    def last_asked(self, service: str) -> str:
+        """Name the exchange that was played last; see ``last_asked``."""
+        return last_asked([(i, self.data[i][0]) for i in self.played], service)
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:  # noqa: ARG002
         """Return the recorded answer to a question that is no HTTP, or raise ReplayMiss.
@@ -132,6 +148,10 @@ class Recording(VcrCassette):  # type: ignore[misc]
             )
             for request, response in self.data
         )
+
+    def last_asked(self, service: str) -> str:
+        """Name the exchange that was recorded last; see ``last_asked``."""
+        return last_asked(enumerate(request for request, _ in self.data), service)
 
     def exchange(self, url: str, asked: Any, live: Callable[[], Any]) -> Any:
         """Ask what does not speak HTTP, and record question and answer (both JSON) as if it did.
@@ -243,9 +263,7 @@ def _scrub(raw: bytes) -> tuple[bytes, Any]:
 
 
 def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
-    """Drop failures that are tried again, or end the trial as an ``api_error``."""
-    status = response["status"]["code"]
-    return response if status < 400 or status in (400, 413, 422) else None
+    return response if is_recordable(response["status"]["code"]) else None
 
 
 def _vcr_response(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:

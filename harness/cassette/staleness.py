@@ -76,6 +76,14 @@ def stale(way: Way, cassette: Cassette, trial: Trial, display: str, what: str) -
     return StaleCassette(f"{display}{because}: {what}", remedy=remedy)
 
 
+def require_unchanged(cassette: Cassette, trial: Trial, display: str) -> None:
+    """Raise StaleCassette if a cassette was recorded for another trial, or anything has changed since."""
+    found = changes(cassette, trial)
+    if found:
+        text = "; ".join(each.text for each in found)
+        raise StaleCassette(f"{display}: {text}", remedy=found[0].remedy)
+
+
 def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
     """Return the command that records just this trial, quoted for a shell."""
     pair = trial.pair

@@ -24,6 +24,7 @@ InfraOutcome = Literal[
     "missing_cassette",
     "stale_cassette",
     "unsafe_cassette",
+    "unplayable_recording",
     "api_error",
     "sandbox_error",
     "spec_error",

@@ -21,11 +21,13 @@ from harness.agents.code_blocks import fenced
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Role, Usage, count
 from harness.backends.claude.messages_api import CONTENT
+from harness.backends.retries import unusable
 from harness.errors import ApiError
 from harness.text import is_safe_path, well_formed
 
 ADDRESS = "http://claude-code/ask"
 FENCES, ESCAPED = re.compile(r"`{3,}|~{3,}"), r"\\\g<0>"
+MAX_COST_USD = 1_000_000
 LIMITS = ("error_max_turns", "error_max_budget_usd")
 
 
@@ -52,7 +54,8 @@ class ClaudeCode:
         try:
             return _answer(report, model)
         except (AttributeError, KeyError, TypeError) as error:
-            raise ApiError(f"the Claude CLI reported something else than expected: {error!r}") from None
+            what = "the Claude CLI reported something else than expected"
+            raise unusable("claude", what, error, "update the harness and claude-agent-sdk") from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
         """Refuse: the CLI is no endpoint. A pair with it has client tools."""
@@ -61,6 +64,9 @@ class ClaudeCode:
 
 def _answer(report: Mapping[str, Any], model: str) -> Answer:
     result = report["result"]
+    cost = result.get("notional_cost_usd")
+    if cost is not None and not (type(cost) in (int, float) and 0 <= cost <= MAX_COST_USD):
+        raise TypeError(f"expected a cost in US dollars, got {str(cost)[:40]!r}")
     status, text = result["api_error_status"], well_formed(str(result["text"] or ""))
     if result["is_error"] and result["subtype"] not in LIMITS:
         if status in (400, 413, 422) and CONTENT.search(text):

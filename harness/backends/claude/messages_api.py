@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Role, Usage
 from harness.backends.claude.api_errors import Diagnosis, diagnose
-from harness.backends.retries import SPEND_CAP, Transport, status_of
+from harness.backends.retries import SPEND_CAP, Transport, status_of, unusable
 from harness.errors import ApiError
 from harness.redact import without_password
 from harness.text import well_formed
@@ -55,8 +55,8 @@ class MessagesApi:
         )
         try:
             return _answer(message, model)
-        except (AttributeError, KeyError, TypeError):
-            raise _no_api(self._display_url) from None
+        except (AttributeError, KeyError, TypeError) as error:
+            raise _no_api(self._display_url, error) from None
 
     def forward(self, role: Role, body: Mapping[str, Any]) -> bytes:
         """Pass a request on as it is; see ``Claude.forward``."""
@@ -77,13 +77,14 @@ class MessagesApi:
             raise ApiError(
                 f"Claude ({model} at {self._display_url}): {_reason(error)}",
                 remedy=diagnose(status, str(error)).remedy,
+                service="claude" if status else "",
             ) from None
-        except ValueError:  # labelled as JSON, and is none
-            raise _no_api(self._display_url) from None
+        except (ValueError, RecursionError) as error:
+            raise _no_api(self._display_url, error) from None
 
 
-def _no_api(url: str, what: str = "is no Messages API") -> ApiError:
-    return ApiError(f"what answers at {url} {what}", remedy="correct ANTHROPIC_BASE_URL")
+def _no_api(url: str, why: Exception, what: str = "is no Messages API") -> ApiError:
+    return unusable("claude", f"what answers at {url} {what}", why, "correct ANTHROPIC_BASE_URL")
 
 
 def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | None:
@@ -128,8 +129,8 @@ def offered(base_url: str, api_key: str) -> dict[str, date | None]:
             f"Claude's models at {without_password(base_url)}: {_reason(error)}",
             remedy=diagnose(status_of(error), str(error), key=api_key).remedy,
         ) from None
-    except (ValueError, AttributeError, TypeError):
-        raise _no_api(without_password(base_url), "lists no models") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _no_api(without_password(base_url), error, "lists no models") from None
     return {name: ends.date() if isinstance(ends, datetime) else None for name, ends in listed.items()}
 
 

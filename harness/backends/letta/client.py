@@ -17,7 +17,7 @@ from harness.agents.messages import Turn
 from harness.agents.tools import ROLES
 from harness.agents.transcript import Returned
 from harness.backends.letta.turns import turn_of
-from harness.backends.retries import Transport, decoded, status_of
+from harness.backends.retries import Transport, decoded, status_of, unusable
 from harness.errors import ApiError
 from harness.redact import without_password
 from harness.tasks.pair import NOT_IN_NAMES, LettaServer, Orchestrator
@@ -51,7 +51,7 @@ class Server:
         """Return the server's version, from one request: a server that is not there is reported at once."""
         found = self._send(lambda: getattr(self._client.health(), "version", None), once=True)
         if not isinstance(found, str):
-            raise _no_letta(self.base_url)
+            raise _no_letta(self.base_url, "it tells no version")
         return found
 
     def models(self) -> list[str]:
@@ -62,8 +62,8 @@ class Server:
         """Use the client for what is no trial: listing what is there, tidying up."""
         try:
             answer: T = self._send(lambda: request(self._client))
-        except (AttributeError, TypeError):  # answered with something else
-            raise _no_letta(self.base_url) from None
+        except (AttributeError, TypeError) as error:  # answered with something else
+            raise _no_letta(self.base_url, error) from None
         return answer
 
     def remove(self, kind: Kind, thing_id: str) -> None:
@@ -125,7 +125,7 @@ class Server:
         """Send a request that creates something; return its id."""
         created = getattr(self._send(request, about=about), "id", None)
         if not isinstance(created, str):
-            raise _no_letta(self.base_url)
+            raise _no_letta(self.base_url, "it tells no id of what was created")
         return created
 
     def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True, once: bool = False) -> Any:
@@ -137,8 +137,8 @@ class Server:
             return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
-        except ValueError:  # labelled as JSON, and is none
-            raise _no_letta(self.base_url) from None
+        except (ValueError, RecursionError) as error:
+            raise _no_letta(self.base_url, error) from None
 
 
 class Agent:
@@ -177,8 +177,8 @@ class Agent:
         response = self._send(request, safe_to_repeat=False, once=once)
         try:
             return turn_of(response)
-        except (AttributeError, TypeError):
-            raise _no_letta("the address") from None
+        except (AttributeError, TypeError) as error:
+            raise _no_letta("the address", error) from None
 
 
 def require_server(orchestrator: Orchestrator, version: str, base_url: str) -> None:
@@ -214,8 +214,8 @@ def _options(orchestrator: Orchestrator, secrets: Mapping[str, str] | None) -> d
     return options
 
 
-def _no_letta(where: str) -> ApiError:
-    return ApiError(f"what answers at {where} is no Letta server", remedy="correct LETTA_BASE_URL")
+def _no_letta(where: str, why: object) -> ApiError:
+    return unusable("letta", f"what answers at {where} is no Letta server", why, "correct LETTA_BASE_URL")
 
 
 def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
@@ -238,7 +238,8 @@ def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
     else:
         remedy = "see the server's log"
     where = f" ({about})" if about else ""
-    return ApiError(f"Letta at {base_url}{where}: {status} {_message(body) or error}", remedy=remedy)
+    said = f"Letta at {base_url}{where}: {status} {_message(body) or error}"
+    return ApiError(said, remedy=remedy, service="letta")
 
 
 def _message(body: Any) -> str:

@@ -43,7 +43,7 @@ class Gateway:
             self.faults.append(error)
         except Exception as error:  # noqa: BLE001  (a bug must not look like a model's failure)
             self.faults.append(ApiError(f"the gateway failed: {type(error).__name__}: {error}"))
-        return error_response(503, "api_error", "Claude could not be reached")
+        return error_response(503, "api_error", "Claude could not answer")
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

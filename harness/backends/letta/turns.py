@@ -22,10 +22,12 @@ def turn_of(response: LettaResponse) -> Turn:
     calls: list[ToolCall] = []
     executed: dict[str, tuple[ToolCall, int]] = {}
     returns: dict[str, tuple[bool, str]] = {}
+    if not isinstance(response.messages, list):
+        raise TypeError("its messages are no list")
     for message in response.messages:
         match message.message_type:
             case "reasoning_message":
-                texts.append((True, message.reasoning))
+                texts.append((True, _optional(message.reasoning)))
             case "assistant_message":
                 texts.append((False, _text(message.content)))
             case "approval_request_message":
@@ -53,7 +55,9 @@ def _calls(message: Any) -> list[ToolCall]:
     # Letta 0.16.8 sends parallel calls in the plural, and the first of them in the singular, too.
     calls = message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_call]
     return [
-        ToolCall(c.tool_call_id or "", well_formed(c.name or ""), well_formed(c.arguments or ""))
+        ToolCall(
+            _optional(c.tool_call_id), well_formed(_optional(c.name)), well_formed(_optional(c.arguments))
+        )
         for c in calls
     ]
 
@@ -66,4 +70,10 @@ def _returns(message: Any) -> dict[str, tuple[bool, str]]:
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "".join(getattr(part, "text", "") or "" for part in content)
+    return "".join(_optional(getattr(part, "text", "")) for part in content)
+
+
+def _optional(text: object) -> str:
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"expected a text, got {type(text).__name__}")
+    return text or ""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cassette.file import LINK
 from harness.errors import CassetteError, UsageError
 from harness.redact import allowed
 from harness.terminal import one_line
@@ -74,7 +75,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _classify(path: Path, found: os.stat_result, folder: Path) -> FolderFile:
     slug = path.relative_to(folder).as_posix().removesuffix(".json")
     if stat.S_ISLNK(found.st_mode):
-        return FolderFile(path, why="a link; cassettes are files of their own")
+        return FolderFile(path, why=LINK)
     if not stat.S_ISREG(found.st_mode):
         return FolderFile(path, why="a pipe, socket or device")
     if path.suffix == ".json" and SLUG.fullmatch(slug):

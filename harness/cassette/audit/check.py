@@ -16,7 +16,7 @@ from harness import redact
 from harness.cassette import staleness
 from harness.cassette.audit.cassette_files import FolderFile, display_path, list_files
 from harness.cassette.audit.expected import Catalogue
-from harness.cassette.file import FORMAT, MAX_LEAKS, first_of, leaks, load, read
+from harness.cassette.file import FORMAT, MAX_LEAKS, leaks, load, read, unsafe
 from harness.errors import CassetteError, EditedCassette, SpecError, StaleCassette, UsageError
 from harness.terminal import one_line
 
@@ -124,10 +124,8 @@ def _orphan(file: FolderFile, suite: Catalogue) -> Problem:
 def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]:
     if not found:
         return []
-    places = first_of([one_line(leak)[-200:] for leak in found])
-    again = f"record it again: {record_again}" if record_again else "record its trial again"
-    remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
-    return [Problem("secret", f"{display}: it holds {places}", remedy)]
+    error = unsafe(found, display, record_again)
+    return [Problem("secret", error.message, error.remedy)]
 
 
 @dataclass(frozen=True)

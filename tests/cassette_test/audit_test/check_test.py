@@ -136,8 +136,16 @@ CHANGED = {
         "the harness's prompts changed since",
         AGAIN + " (every cassette of that time is concerned: pytest benchmarks --record=all)",
     ),
-    "pair": ({"recorded": {"coder": "opus"}}, "coder was 'opus'", "restore the pair gpt+haiku, or " + AGAIN),
-    "pair settings": ({"recorded": {}}, "(its settings)", "restore the pair gpt+haiku, or " + AGAIN),
+    "pair": (
+        {"recorded": {"at": "2026-11-22", "coder": "opus"}},
+        "coder was 'opus'",
+        "restore the pair gpt+haiku, or " + AGAIN,
+    ),
+    "pair settings": (
+        {"recorded": {"at": "2026-11-22"}},
+        "(its settings)",
+        "restore the pair gpt+haiku, or " + AGAIN,
+    ),
 }
 
 
