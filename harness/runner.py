@@ -270,10 +270,10 @@ class RecordedClaude:
 
     claude: Claude
 
-    def ask(self, role: Role, model: str, system: str, prompt: str, max_tokens: int) -> Answer:
+    def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
         """Send one system prompt and one user message; see ``Claude.ask``."""
         try:
-            return self.claude.ask(role, model, system, prompt, max_tokens)
+            return self.claude.ask(role, model, system, prompt, options)
         except ApiError as error:
             raise UnusableAnswer(error.message, remedy=error.remedy, service="claude") from None
 

@@ -189,11 +189,6 @@ def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
     return cassette, content.digest
 
 
-def parse(text: str) -> Cassette:
-    """Return the cassette that stands in a text of ``dumps``; raise ValueError if there is none."""
-    return _parse(text.encode("utf-8", "surrogatepass"), "", "")[0]
-
-
 def digest_of(cassette: Cassette) -> str:
     """Hash the values of a cassette, so that another layout of the file is no edit."""
     hashed = hashlib.sha256()
