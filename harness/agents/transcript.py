@@ -6,7 +6,8 @@ import json
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from functools import cache
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from harness.agents.prompts import CODER_TOOL
 
@@ -245,6 +246,11 @@ def _canonical(arguments: str) -> str:
         return arguments
 
 
+@cache
+def _types(kind: str) -> dict[str, Any]:
+    return get_type_hints(EVENTS[kind])
+
+
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Return events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
     rows = [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
@@ -258,11 +264,17 @@ def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
     """Parse the rows that ``to_json`` wrote.
 
     Raises:
-        KeyError, TypeError: A row is not one that ``to_json`` wrote.
+        KeyError, TypeError, ValueError: A row is not one that ``to_json`` wrote.
     """
 
     def event(kind: str, **fields: Any) -> Event:
-        usage = {"usage": Usage(**fields["usage"])} if EVENTS[kind] is Spent else {}
-        return EVENTS[kind](**fields | usage)
+        if EVENTS[kind] is Spent:
+            fields["usage"] = Usage(**fields["usage"])
+        made = EVENTS[kind](**fields)
+        for name, hint in _types(kind).items():
+            value = getattr(made, name)
+            if not (value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint):
+                raise TypeError(f"{kind}.{name}: unexpected {repr(value)[:60]}")
+        return made
 
     return tuple(event(**row) for row in rows)

@@ -49,22 +49,28 @@ def report(run: str, by: str | None, output_format: str, day: datetime | None, *
     prices of the day of recording.
     """
     from harness.results import render
+    from harness.results.record import not_records
     from harness.results.report import PAGE
     from harness.results.run_folder import find_run
 
     path = find_run(run, folders["reports"])
-    _, tables = _trials_and_tables(path, folders["benchmarks"], day)
+    broken: list[str] = []
+    trials, tables = _trials_and_tables(path, folders["benchmarks"], day, broken)
+    if broken and trials.empty:
+        raise not_records(broken)
     if output_format != "terminal":
         click.echo(_as_text(tables, by, output_format), nl=False)
-        return
-    console = render.stdout_console()
-    if by is None:
-        render.print_tables(tables, console)
     else:
-        render.print_table(console, render.results(by), tables.by[by])
-    page = path.parent / PAGE
-    if page.is_file():
-        say(f"report: {page}")
+        console = render.stdout_console()
+        if by is None:
+            render.print_tables(tables, console)
+        else:
+            render.print_table(console, render.results(by), tables.by[by])
+        page = path.parent / PAGE
+        if page.is_file():
+            say(f"report: {page}")
+    if broken:
+        raise not_records(broken)
 
 
 def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
@@ -209,17 +215,21 @@ def _serve(page: Path, port: int) -> None:
         server.server_close()
 
 
-def _priced(path: Path, benchmarks: Path, on: date | None = None) -> Table:
+def _priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[str] | None = None) -> Table:
     from harness.results import aggregate
     from harness.results.dataframe import read
     from harness.results.report import load_prices
 
-    return aggregate.add_costs(read(path), load_prices(benchmarks, str(benchmarks / "prices.yaml")), on)
+    return aggregate.add_costs(
+        read(path, broken), load_prices(benchmarks, str(benchmarks / "prices.yaml")), on
+    )
 
 
-def _trials_and_tables(path: Path, benchmarks: Path, day: datetime | None) -> tuple[Table, Tables]:
+def _trials_and_tables(
+    path: Path, benchmarks: Path, day: datetime | None, broken: list[str] | None = None
+) -> tuple[Table, Tables]:
     from harness.results.tables import tables_of
 
     on = day.date() if day else None
-    trials = _priced(path, benchmarks, on)
+    trials = _priced(path, benchmarks, on, broken)
     return trials, tables_of(trials, f" Prices of {on}." if on else "")

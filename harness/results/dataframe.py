@@ -71,14 +71,14 @@ def load(run: str | Path = "latest", reports: str | Path = "reports") -> pd.Data
     return read(find_run(run, reports))
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Return the records of a ``trials.jsonl`` as a table.
+def read(path: Path, broken: list[str] | None = None) -> pd.DataFrame:
+    """Return the records of a ``trials.jsonl`` as a table; ``broken`` is that of ``record.read_rows``.
 
     Raises:
         UsageError: It cannot be read, or a line of it is no record.
     """
     try:
-        return frame(read_rows(path))
+        return frame(read_rows(path, broken))
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: not a file of records: {error}") from None
 

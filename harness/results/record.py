@@ -7,14 +7,19 @@ measured when the trial was recorded and cannot be measured by a replay says so 
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, TypeAdapter
+from typing_extensions import TypedDict
 
 from harness.agents.transcript import ROLES, Spent, Transcript, Usage, to_json
+from harness.cassette.encoding import explain
+from harness.cassette.file import MAX_COST_USD, MAX_WALL_S, Day
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import Outcome, Verdict
 from harness.results.columns import GRADES, KINDS, SETTINGS, TOKENS
@@ -26,7 +31,10 @@ SCHEMA = 4
 READABLE = (3, SCHEMA)  # records of schema 3 have no ``requests``
 REQUESTS = r"(?:(?:orchestrator|coder|tester):[1-9]\d{0,5}:\d{1,15}(?:,\d{1,15}){4} )*"
 ANSWER_CHARS = 200
-Count = Annotated[int | None, Field(ge=0)]
+MAX_TOTAL = 1_000_000_000_000  # the largest count of a trial: sums of millions of trials stay exact
+MAX_LINE = 10_000_000  # bytes
+MAX_PROBLEMS = 10
+Count = Annotated[int | None, Field(ge=0, le=MAX_TOTAL)]
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,7 @@ def row_schema() -> dict[str, Any]:
     schema = TypeAdapter(Record).json_schema(mode="serialization")
     columns = schema["properties"]
     del columns["tokens"], columns["recorded"]
-    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
+    count = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_TOTAL}, {"type": "null"}]}
     columns |= {name: {**count, "description": "Tokens."} for name in TOKENS}
     text, number = ({"anyOf": [{"type": kind}, {"type": "null"}]} for kind in ("string", "number"))
     columns["recorded_at"] = {**text, "description": "Day of the recording."}
@@ -217,29 +225,84 @@ def row_schema() -> dict[str, Any]:
     return {**schema, "title": "Record", "description": "One trial: a line of trials.jsonl."}
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: Path, broken: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a ``trials.jsonl``, but for a last line that is still being written.
 
+    Args:
+        path: The file.
+        broken: Takes a message for each line that is no record, in place of an error.
+
     Raises:
-        UsageError: There is no such file, or a line of it is no record.
+        UsageError: There is no such file, or lines of it are no records; after the last line, naming them.
     """
+    problems: list[str] = [] if broken is None else broken
     try:
-        with path.open(encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
-                if line.endswith("\n"):
-                    yield _row(line, f"{path}:{number}")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path}: cannot be read: it is no regular file")
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), start=1):
+                if not line.endswith(b"\n") and len(line) < MAX_LINE:
+                    break
+                row = _row(line, f"{path}:{number}", problems)
+                if row is not None:
+                    yield row
+                elif len(line) == MAX_LINE:
+                    break
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a file of records: it is no UTF-8 text") from None
+    if problems and broken is None:
+        raise not_records(problems)
 
 
-def _row(line: str, place: str) -> dict[str, Any]:
+def not_records(problems: list[str]) -> UsageError:
+    """Return the error for a file with lines that are no records."""
+    more = f"\nand {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+    return UsageError("\n".join(problems[:MAX_PROBLEMS]) + more, remedy="replay its trials again")
+
+
+def _row(line: bytes, place: str, problems: list[str]) -> dict[str, Any] | None:
     try:
-        row: dict[str, Any] = json.loads(line)
-        if row["schema"] in READABLE and row["outcome"] and row["trial"]:
-            return row
-        remedy = "replay its trials again" if type(row["schema"]) is int else ""
-    except (ValueError, KeyError, TypeError, RecursionError):
-        remedy = ""
-    raise UsageError(f"{place}: not a record of schema {SCHEMA}", remedy=remedy)
+        if len(line) == MAX_LINE:
+            raise ValueError(f"the line is longer than {MAX_LINE} bytes")
+        row = json.loads(line.decode("utf-8", "surrogatepass"))
+        if isinstance(row, dict) and type(row.get("schema")) is int and row["schema"] not in READABLE:
+            problems.append(f"{place}: not a record of schema {SCHEMA}")
+            return None
+        checked: dict[str, Any] = _validator().validate_python(row)
+    except (ValueError, RecursionError) as error:
+        problems.append(f"{place}: not a record of schema {SCHEMA} ({explain(error)})")
+        return None
+    return checked
+
+
+@cache
+def _validator() -> Any:
+    """Return what checks a row: every column has its type and bounds; newer columns may be missing."""
+    columns = get_type_hints(Record, include_extras=True)
+    for name in ("tokens", "recorded"):
+        del columns[name]
+    columns |= dict.fromkeys(TOKENS, Count)
+    columns |= {
+        "schema": Literal[READABLE],
+        "trial": Annotated[str, AfterValidator(_slug)],
+        "epoch": Annotated[int, Field(ge=1, le=MAX_TOTAL)],
+        "outcome": Annotated[str, Field(min_length=1)],
+        "recorded_at": Day | None,
+        "recorded_wall_s": Annotated[float | None, Field(ge=0, le=MAX_WALL_S)],
+        "notional_cost_usd": Annotated[float | None, Field(ge=0, le=MAX_COST_USD)],
+        "letta_version": InstanceOf[str] | None,
+    }
+    # Texts may hold halves of surrogate pairs, which pydantic's own type refuses.
+    texts = {name: InstanceOf[str] for name, hint in columns.items() if hint is str}
+    needed = {"schema", "trial", "task", "pair", "epoch", "kind", "outcome"}
+    hints = {**columns, **texts}
+    row = TypedDict("row", {n: h if n in needed else NotRequired[h] for n, h in hints.items()})  # type: ignore[misc]
+    row.__pydantic_config__ = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)  # type: ignore[attr-defined]
+    return TypeAdapter(row).validator
+
+
+def _slug(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) != 3 or not text.isprintable() or any(part.strip(".") == "" for part in parts):
+        raise ValueError("expected pair/task/epoch")
+    return text

@@ -11,13 +11,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.agents.transcript import Transcript, from_json, to_json
+from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import TypedDict
+
+from harness.agents.transcript import Stop, Transcript, from_json, to_json
+from harness.cassette.encoding import explain
 from harness.errors import UsageError
 from harness.files import write_whole
 from harness.redact import redact_json
 from harness.results.record import read_rows
 
 TRIALS = "trials.jsonl"
+
+
+class Kept(TypedDict):
+    """What a transcript file holds."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
+
+    stop: Stop
+    events: list[dict[str, Any]]
+    files: dict[str, str]
+
+
+KEPT = TypeAdapter(Kept)
 
 
 def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
@@ -112,10 +129,12 @@ def load_conversation(folder: Path, row: dict[str, Any]) -> Conversation:
     """
     path = folder / "transcripts" / f"{row['trial']}.json"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = KEPT.validate_python(json.loads(path.read_text(encoding="utf-8")))
         return Conversation(row, Transcript(from_json(kept["events"]), kept["stop"]), kept["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not a transcript ({type(error).__name__}: {error})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path}: not a transcript ({explain(error)})") from None
 
 
 def _point_latest_at(run: Path) -> None:

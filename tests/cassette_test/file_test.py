@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -791,3 +792,77 @@ def test_a_text_that_cannot_be_written_leaves_nothing_behind(tmp_path):
         write_whole(path, b"bytes are no text")
     assert os.listdir(tmp_path) == ["c.json"]
     assert path.read_text(encoding="utf-8") == "old"
+
+
+# --- one rule for writing and reading ---------------------------------------------------------------
+
+FACTS = {
+    "at": [None, "", "today", "2026-02-30", "20261122", "0001-01-01", 20261122, "2026-11-22T10:00:00"],
+    "wall_s": [1e308, -1, "5", True, 10**400],
+    "notional_cost_usd": ["0.1", -1, 1e300],
+    "transport_retries": [{"coder": -1}, {"coder": 10**19}, {"coder": 1.5}, 5],
+    "versions": [{"letta": 5}, "0.16"],
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_the_facts_of_a_recording_are_checked(tmp_path, name):
+    """Values that a table cannot use are one error of this cassette, with the place; on writing, too."""
+    for value in FACTS[name]:
+        facts = {"at": "2026-11-22", name: value}
+        said = refused(tmp_path, a_file(a_row(), recorded=facts)).message
+        assert f"($.recorded.{name}" in said
+        with pytest.raises(CassetteError, match=rf"not written: \$\.recorded\.{name}"):
+            save(a_cassette(an_exchange(), recorded=facts), tmp_path / "d.json", "d.json")
+
+
+def test_a_recording_without_a_day_is_refused(tmp_path):
+    """Its trial could not be priced."""
+    assert "($.recorded.at: Field required)" in refused(tmp_path, a_file(recorded={})).message
+
+
+MESSAGES = {
+    "response.headers": {"headers": {"content-encoding": "gzip"}},
+    "response.status": {"status": 529},
+    "request.headers": {"headers": {"authorization": "x"}},
+    "request.method": {"method": "GET / HTTP/1.1"},
+}
+
+
+@pytest.mark.parametrize("place", MESSAGES)
+def test_what_no_recording_holds_is_refused(tmp_path, place):
+    """A header that would unfold a small body into a large one, a status that a replay would wait for."""
+    part = place.partition(".")[0]
+    data = a_file(a_row())
+    data["exchanges"][0][part] |= MESSAGES[place]
+    assert f"($.exchanges[0].{place}" in refused(tmp_path, data).message
+
+
+def test_too_many_exchanges_or_values_are_refused(tmp_path):
+    """A small text can be many exchanges, and many values in memory."""
+    assert "at most 10000 items" in refused(tmp_path, a_file(*[a_row()] * 10_001)).message
+    said = refused(tmp_path, a_file(a_row({"json": {"a": [{}] * 600_000}}))).message
+    assert "it holds more than 1000000 values" in said
+
+
+def test_a_request_that_refers_back_is_searched_once(tmp_path):
+    """A list that each of a hundred requests repeats takes no longer to search for secrets than one."""
+    first = a_row({"json": {"a": ["x" * 80, *({} for _ in range(100_000))]}})
+    again = a_row({"json": {"a": {"$prefix": 100_001, "back": 1, "then": []}}})
+    path = tmp_path / "c.json"
+
+    def seconds(*rows):
+        path.write_text(json.dumps(a_file(*rows)), encoding="utf-8")
+        loaded = load(path, "c")
+        began = time.process_time()
+        assert file.leaks(loaded) == []
+        return time.process_time() - began
+
+    assert seconds(first, *[again] * 90) < 3 * seconds(first) + 0.2
+
+
+def test_what_stands_under_a_secret_key_is_found(tmp_path):
+    """A recording would have scrubbed it, so somebody else wrote it there."""
+    kept = a_cassette(an_exchange(sent({"a": {"api_key": "short"}}), sent({"token": "<secret>"})))
+    (found,) = file.leaks(kept)
+    assert found == "$.exchanges[0].request: a value under a key that says it is a secret"

@@ -68,7 +68,7 @@ def test_no_such_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"attempts": "many"}, "not a file of records"),
+        ({"attempts": "many"}, r"jsonl:1: .*\$\.attempts: Input should be"),
         ({"requests": "coder:x"}, "requests: expected"),
         ({"schema": 1}, "schema 4 -> replay"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -294,3 +295,48 @@ def test_a_record_of_the_schema_before_is_read(tmp_path):
     """Runs of before are still there; their records lack the requests alone."""
     old = {key: value for key, value in a_row(schema=3).items() if key != "requests"}
     assert list(record.read_rows(written(tmp_path, old))) == [old]
+
+
+VALUES = {
+    "orchestrator_input": [-1, 10**400, 10**19, 1.5, True, "7", float("nan")],
+    "attempts": [-1, 10**19],
+    "recorded_wall_s": [1e308, -1, float("inf"), float("nan"), "5", 10**400],
+    "notional_cost_usd": ["0.1", -0.5, float("inf"), 1e300],
+    "recorded_at": ["", "yesterday", "2026-13-45", "20261122", "2026-W01-1", "0001-01-01", 20261122],
+    "epoch": [0, -1, None, 10**19],
+    "acceptance_fraction": [1.5, -0.1, float("nan")],
+    "trial": ["", "../../etc/passwd", "a/../b", "p/t", "p/t/1\x1b[2J", None],
+    "kind": ["other", None],
+    "outcome": ["", None],
+    "pair": [None, 5],
+}
+
+
+@pytest.mark.parametrize("column", VALUES)
+def test_values_are_checked_and_not_only_types(tmp_path, column):
+    """A bad value is one error with file, line and column; the other rows are read all the same."""
+    bad = [a_row(**{column: value}) for value in VALUES[column]]
+    path = written(tmp_path, a_row(), *bad, a_row(epoch=3))
+    broken = []
+    assert [row["epoch"] for row in record.read_rows(path, broken)] == [a_row()["epoch"], 3]
+    assert [each.partition(": ")[0] for each in broken] == [f"{path}:{n + 2}" for n in range(len(bad))]
+    assert all(f"($.{column}" in each for each in broken)
+
+
+def test_all_broken_lines_are_told_in_one_error(tmp_path):
+    """The first ten of them, and how many more."""
+    path = written(tmp_path, *[a_row(attempts=-1)] * 12)
+    with pytest.raises(UsageError, match=r"(?s)jsonl:1: .*jsonl:10: .*\nand 2 more") as caught:
+        list(record.read_rows(path))
+    assert "jsonl:11" not in str(caught.value)
+
+
+def test_a_file_without_lines_ends_soon(tmp_path, monkeypatch):
+    """A large file that is no text, a device or a pipe costs neither memory nor time."""
+    monkeypatch.setattr(record, "MAX_LINE", 1000)
+    path = tmp_path / "trials.jsonl"
+    path.write_bytes(b"x" * 100_000)
+    with pytest.raises(UsageError, match="jsonl:1: not a record .*longer than 1000 bytes"):
+        list(record.read_rows(path))
+    with pytest.raises(UsageError, match="no regular file"):
+        list(record.read_rows(Path("/dev/zero")))
