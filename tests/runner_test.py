@@ -719,15 +719,15 @@ def test_a_cassette_of_something_else_is_refused_though_it_plays(what, trial, re
     assert error.message == f"{trial.cassette_path}: {change.text}"
 
 
-def test_a_key_in_a_cassette_is_refused(trial, recording, replaying, monkeypatch) -> None:
+def test_a_key_in_a_cassette_is_refused(trial, recording, replaying, claude, monkeypatch) -> None:
     """A key that came in by another way than a recording."""
+    claude.code = CODE + "# hunter2-hunter2-hunter2\n"
     run_trial(trial, recording)
-    monkeypatch.setenv("SOME_API_KEY", "Both files are written.")
+    monkeypatch.setenv("SOME_API_KEY", "hunter2-hunter2-hunter2")
     result = run_trial(trial, replaying)
     assert result.record.outcome == "unsafe_cassette"
-    assert "it holds $.exchanges[5].response.messages[0].content: the value of SOME_API_KEY" in str(
-        result.error
-    )
+    said = "it holds $.exchanges[2].response.content[0].text: the value of SOME_API_KEY"
+    assert said in str(result.error)
 
 
 @pytest.mark.parametrize("part", ["1.json", "add", "gpt+haiku"])

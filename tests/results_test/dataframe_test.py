@@ -69,7 +69,7 @@ def test_no_such_run(tmp_path):
     ("change", "said"),
     [
         ({"attempts": "many"}, r"jsonl:1: .*\$\.attempts: Input should be"),
-        ({"requests": "coder:x"}, "requests: expected"),
+        ({"requests": "coder:x"}, r"\$\.requests: "),
         ({"schema": 1}, "schema 4 -> replay"),
     ],
 )
