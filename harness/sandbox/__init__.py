@@ -11,7 +11,8 @@ machine gives):
 - *own processes*: a process tree that sees nothing else of this machine and cannot outlive the run;
 - *hidden files*: the disk holds Python, pytest and the system's libraries, and neither the repository nor
   the home folder, other packages, cassettes or other tasks;
-- *read-only disk*: but for 64 MB in memory, new for each run;
+- *read-only disk*: but for 64 MB in memory, new for each run, which `/tmp` is part of (with bubblewrap only
+  where no Python lives below `/tmp`);
 - *no privileges*: no capability, and no way to gain one; as root, another user;
 - *process limit*: 64 at once;
 - *system calls*: none whose effect outlives a run (shared memory of System V, message queues, keys) or that

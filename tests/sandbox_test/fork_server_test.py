@@ -14,7 +14,8 @@ from threading import Thread
 import pytest
 
 from harness.errors import SandboxError
-from harness.sandbox import TestRun, filesystem_view, process
+from harness.sandbox import TestRun, Visible, filesystem_view, process
+from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, protections
 from harness.tasks.task import Limits
 
@@ -741,3 +742,58 @@ def test_files_larger_than_the_disk_of_a_run_are_no_fault_of_the_machine():
     files = {f"big{number}.py": "#" * (10 << 20) for number in range(5)}
     result = server().run({"test_x.py": OK, **files}, "test_x.py", Limits())
     assert (result.status, result.detail) == ("crashed", "the files are larger than the sandbox's disk")
+
+
+# --- the same verdict everywhere ----------------------------------------------------------------------
+
+IN_TMP = """
+import os, pathlib, pytest, tempfile
+
+def test_tmp_is_free():
+    pathlib.Path("/tmp/x").write_text("x")
+    assert pathlib.Path("/tmp/x").read_text() == "x"
+    with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+        assert os.path.dirname(file.name) == "/tmp"
+
+def test_another_run_left_nothing():
+    assert not os.path.exists("/tmp/left")
+    pathlib.Path("/tmp/left").touch()
+
+def test_what_python_needs_stays_and_cannot_be_written():
+    import ours
+    where = pathlib.Path(ours.__file__)
+    top = where.parents[-3]
+    for change in (where.unlink, lambda: where.write_text(""), lambda: top.rename("/tmp/y")):
+        with pytest.raises(OSError):
+            change()
+"""
+
+
+def test_tmp_can_be_written_though_packages_live_below_it(tmp_path) -> None:
+    """The verdict does not depend on where the environment stands: /tmp is free, and new for each run."""
+    if not protections()["read-only disk"]:
+        pytest.skip("this machine has no disk of its own for a run")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/ours.py").write_text("x = 1")
+    sight = Sight(root=tmp_path, visible=Visible(paths=("lib",)))
+    with ForkServer(sight=sight, isolation=("namespaces",)) as server:
+        for _ in range(2):
+            ran = server.run({"test_a.py": IN_TMP}, "test_a.py", Limits())
+            assert [
+                (test.name, test.outcome, test.text) for test in ran.tests if test.outcome != "passed"
+            ] == []
+            assert ran.passed
+
+
+def test_the_fixtures_of_pytest(sandbox) -> None:
+    """All that a test may ask pytest for is there."""
+    names = (
+        "cache, caplog, capsys, doctest_namespace, monkeypatch, pytestconfig, "
+        "record_property, record_testsuite_property, recwarn, request, tmp_path, tmp_path_factory, tmpdir"
+    )
+    code = (
+        f"def test_a({names}):\n    cache.set('a/b', 1)\n    assert cache.get('a/b', 0) == 1\n"
+        "    record_property('a', 1)\n    record_testsuite_property('b', 2)\n"
+    )
+    assert sandbox.run({"test_a.py": code}, "test_a.py", Limits()).tests[0].text == ""
+    assert sandbox.run({"test_a.py": code}, "test_a.py", Limits()).passed

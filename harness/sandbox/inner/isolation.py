@@ -198,10 +198,29 @@ def fresh_box(*, other_user: bool) -> None:
         os.mkdir(f"{BOX}/{name}")
         if other_user:
             os.chown(f"{BOX}/{name}", INSIDE, INSIDE)
+    if not os.path.islink("/tmp"):  # noqa: S108
+        open_tmp()
+
+
+def open_tmp() -> None:
+    """Let a run write to /tmp where Python or its packages live below it: they are mounted there again.
+
+    What is mounted can be neither replaced nor removed, so that the server imports nothing else meanwhile.
+    """
+    for entry in os.scandir("/tmp"):  # noqa: S108
+        place = f"{TMP}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            os.mkdir(place)
+        else:
+            os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
+        call("mount", entry.path, place, None, MS_BIND | MS_REC, None)
+    call("mount", TMP, "/tmp", None, MS_BIND | MS_REC, None)  # noqa: S108
 
 
 def remove_box() -> None:
     """Forget the run's file system, whatever is in it."""
+    if not os.path.islink("/tmp"):  # noqa: S108
+        call("umount2", "/tmp", MNT_DETACH)  # noqa: S108
     call("umount2", BOX, MNT_DETACH)
 
 

@@ -31,15 +31,9 @@ if TYPE_CHECKING:
 PROCESSES = 64
 FILE_BYTES = 16 << 20
 OPEN_FILES = 128
-WITHOUT = (
-    "cacheprovider",
-    "doctest",
-    "faulthandler",
-    "junitxml",
-    "pastebin",
-    "stepwise",
-    "unraisableexception",
-)
+# Plugins whose fixtures tests may use (cache, record_property, doctest_namespace) stay.
+WITHOUT = ("faulthandler", "pastebin", "stepwise", "unraisableexception")
+OF_NO_USE = ("lfplugin", "nfplugin", "terminalreporter")  # they have their part in each run
 OFTEN_USED = (
     *("bisect", "calendar", "collections", "contextlib", "csv", "dataclasses", "datetime", "decimal", "enum"),
     *("fractions", "functools", "hashlib", "heapq", "inspect", "itertools", "json", "math", "operator", "re"),
@@ -116,7 +110,8 @@ class Runner:
             session = Session.from_config(config)
             session.exitstatus = 0
             config.hook.pytest_sessionstart(session=session)
-            config.pluginmanager.unregister(name="terminalreporter")
+            for name in filter(config.pluginmanager.has_plugin, OF_NO_USE):
+                config.pluginmanager.unregister(name=name)
         except Exception:  # noqa: BLE001  (whatever a future pytest raises here, the slow way still works)
             return None
         return session
