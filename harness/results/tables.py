@@ -10,7 +10,7 @@ from harness.results import aggregate, compare
 from harness.results.columns import BY, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
-from harness.tasks.pair import ON_APP_SERVER
+from harness.tasks.pair import AUTHORS, ON_APP_SERVER
 
 Row = dict[str, Any]
 NAMES_A_SERVER = ("pair", "orchestrator")  # rows in which V1 and the App Server cannot meet
@@ -88,6 +88,12 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
             f"the epochs of {', '.join(repeated)} are the same conversations, so one of each counts in "
             "intervals and pass@k"
         )
+    parts += [
+        f"{marked(row['pair'], row['mark'])} asks its {role} with {row[f'{role}_settings']}"
+        for row in pairs
+        for role in AUTHORS
+        if row[f"{role}_settings"]
+    ]
     if any(row["backend"] == "local" for row in rows):
         parts.append("stand-in: a small local model in place of Claude")
     mocks = sum(row["backend"] == "mock" for row in rows)

@@ -5,6 +5,7 @@ All of it is checked when the task is loaded, so that what is missing is one lin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -80,8 +81,15 @@ def _problems(task: Task, repository: Repository) -> Iterator[tuple[Place, str]]
         elif any(_overlap(path.resolve(), each) for each in private):
             yield place, f"{given!r} would show tasks or recordings to the code; name a folder of code alone"
         else:
-            for own in sorted({each.stem for each in path.iterdir()} & set(modules.values())):
+            for own in sorted({each.partition(".")[0] for each in _names(path)} & set(modules.values())):
                 yield place, f"{given!r} has a module {own!r}, too: name the task's file otherwise"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []  # the code will not be able to import from it, either
 
 
 def _overlap(one: Path, other: Path) -> bool:
@@ -90,11 +98,11 @@ def _overlap(one: Path, other: Path) -> bool:
 
 def _text(path: Path, root: Path) -> str:
     """Return the text of a file; raise ValueError, the end of a sentence about it, if it cannot be taken."""
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise ValueError("leads out of the repository")
-    if not path.is_file():
-        raise ValueError("is no file beside the task's")
     try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise ValueError("leads out of the repository")
+        if not path.is_file():
+            raise ValueError("is no file beside the task's")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"has more than {MAX_FILE_BYTES} bytes")
         return path.read_bytes().decode("utf-8")
@@ -102,3 +110,5 @@ def _text(path: Path, root: Path) -> str:
         raise ValueError("is no UTF-8 text") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
+    except RuntimeError:  # what pathlib makes of links in a circle
+        raise ValueError("is no file beside the task's") from None

@@ -217,3 +217,11 @@ def test_coders_are_compared_where_they_are_asked_alike():
         del each["coder_settings"], each["tester_settings"]
     found = within_run(trials(*high[0], *high[1], *plain, *many("d", 5, coder="d", tester="t")), "coder")
     assert [(each.first, each.second) for each in found] == [("a", "b"), ("c", "d")]
+
+
+def test_the_note_names_the_settings_of_a_pair():
+    """Two pairs of one model are told apart by how it is asked."""
+    found = trials(*many("high", 5, coder_settings="effort=high"), *many("plain", 5))
+    note = tables_of(found).note
+    assert "high asks its coder with effort=high" in note
+    assert "plain asks" not in note

@@ -137,6 +137,8 @@ def test_the_digest_names_packages_and_paths(load):
             {"files_from": {"../a.csv": "data/rows.csv"}},
             "files_from: expected file names inside the workspace",
         ),
+        ({"files_from": {"a.csv": "x" * 300}}, "cannot be read: File name too long"),
+        ({"files_from": {"a.csv": "circle"}}, "files_from.a.csv: 'circle' is no file beside"),
         ({"files_from": {"a.csv": "data/picture"}}, "files_from.a.csv: 'data/picture' is no UTF-8 text"),
         (
             {"files": {"a.csv": ""}, "files_from": {"a.csv": "data/rows.csv"}},
@@ -148,6 +150,7 @@ def test_what_cannot_be_taken_is_one_line(repository, load, fields, shown):
     """It names file, line and field, and says what to do."""
     (repository / "away").symlink_to("/usr")
     (repository / "here").symlink_to(repository)
+    (repository / "benchmarks/circle").symlink_to("circle")
     (repository / "benchmarks/secret").symlink_to("/etc/passwd")
     (repository / "benchmarks/data/picture").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError) as caught:
