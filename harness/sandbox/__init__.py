@@ -20,7 +20,8 @@ machine gives):
 
 Covered everywhere: a fresh copy of the files; a session of its own, killed as a group; an environment
 without keys; no standard input, no output; limits on wall time, CPU time, memory of each process (Linux),
-file size and open files.
+file size and open files. Wall time in which a busy machine gave a run no core does not count, up to a
+backstop (``inner/server.py``; Linux), so that a verdict does not depend on the load.
 
 A result needs the runner's own report, complete, with every collected test in it. That the machine is at
 fault can only be said before any code of a model had its turn. A file of generated tests gets one test more

@@ -29,6 +29,7 @@ Isolation = Literal["namespaces", "bubblewrap", "none"]
 ISOLATION_KINDS: tuple[Isolation, ...] = ("namespaces", "bubblewrap", "none")
 NAMESPACE_PROTECTIONS = ("no network", "own processes", "hidden files", "no privileges")
 TRIES = 3
+BACKSTOP = 8  # times as long a run may take, where a busy machine gives it no core
 CLOSED = "the sandbox was closed during a run"
 MAX_FILES_BYTES = 48 << 20  # of the 64 MB that a run has: a full disk must be no fault of the machine
 
@@ -149,6 +150,7 @@ class ForkServer:
         order: dict[str, Any] = {
             "memory": limits.memory_mb << 20,
             "timeout_s": limits.timeout_s,
+            "backstop_s": limits.timeout_s * BACKSTOP,
             "cpu_s": int(limits.timeout_s) + 2,
         }
         body: dict[str, Any] = {

@@ -127,7 +127,7 @@ class Server:
             with writer, _anonymous_file(json.dumps(body).encode()) as file:
                 writer.shutdown(socket.SHUT_RD)
                 self._send(order, file.fileno(), writer.fileno())
-            report, answer = self._wait(reader, order["timeout_s"] + GRACE_S)
+            report, answer = self._wait(reader, order["backstop_s"] + GRACE_S)
         if answer is None:
             raise Died(self._last_words())
         # Without isolation the box has another name in each run, which would differ in every text.

@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from threading import Thread
 import pytest
 
 from harness.errors import SandboxError
-from harness.sandbox import TestRun, Visible, filesystem_view, process
+from harness.sandbox import TestRun, Visible, filesystem_view, fork_server, process
 from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer, protections
 from harness.tasks.task import Limits
@@ -582,6 +583,38 @@ def test_code_cannot_write_elsewhere(tmp_path):
     assert run(test).status == "passed"
     names = {path.name for path in tmp_path.iterdir()}
     assert ("here" in names, names & {"new", "d"}) == (True, set())
+
+
+@pytest.fixture
+def busy_server():
+    """A fork server that shares one core with five processes which never rest."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    burners = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(5)]
+    try:
+        with ForkServer() as busy:
+            yield busy
+    finally:
+        os.sched_setaffinity(0, cores)
+        for each in burners:
+            each.kill()
+            each.wait()
+
+
+WORKS = "import time\ndef test_a():\n    while time.process_time() < 0.8: pass\n"
+SLEEPS = "import time\ndef test_a(): time.sleep(100)\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin processes")
+def test_a_busy_machine_makes_no_timeout(busy_server):
+    """Time without a core does not count: work of 0.8 s ends within 1.5 s; who sleeps gains nothing."""
+    limits = Limits(timeout_s=1.5, memory_mb=512)
+    began = time.monotonic()
+    assert busy_server.run({"test_x.py": WORKS}, "test_x.py", limits).passed
+    assert time.monotonic() - began > 1.5, "the machine was not busy"
+    began = time.monotonic()
+    assert busy_server.run({"test_x.py": SLEEPS}, "test_x.py", limits).status == "timeout"
+    assert time.monotonic() - began < 1.5 * fork_server.BACKSTOP
 
 
 # --- the server -------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 
 from . import isolation, pytest_runner
 
+GLANCE_S = 0.2  # between two looks at how a run is served
+
 
 def main(fd: int) -> None:
     """Serve until the other side of the socket has gone."""
@@ -85,6 +87,14 @@ def receive_bytes(line: socket.socket, size: int) -> bytes:
     return data
 
 
+def listed(folder: str) -> list[str]:
+    """Return the names in a folder; none where it is gone."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 class Server:
     """Runs orders one after another, each in a fork of its own."""
 
@@ -129,7 +139,7 @@ class Server:
             self.be_the_run(order, body, report)
         os.close(body)
         os.close(report)
-        watch = Watch(self, child, began + order["timeout_s"])
+        watch = Watch(self, child, began, order)
         watch.until_its_end()
         self.kill(child, watch)
         if self.isolated:
@@ -184,14 +194,21 @@ class Server:
 
 
 class Watch:
-    """Wait for a run, until it ends or is late."""
+    """Wait for a run, until it ends or is late.
 
-    def __init__(self, server: Server, child: int, deadline: float) -> None:
+    Time in which processes of the run were ready to go on, and a busy machine gave them no core, does not
+    count, up to ``backstop_s``: what a run shows must not depend on what else the machine does.
+    """
+
+    def __init__(self, server: Server, child: int, began: float, order: dict[str, Any]) -> None:
         self.server = server
         self.child = child
-        self.deadline = deadline
+        self.began = began
+        self.limit = order["timeout_s"]
+        self.backstop = order["backstop_s"]
         self.code: int | None = None
         self.late = False
+        self.served: dict[str, tuple[int, int]] = {}  # thread -> ns on a core, ns ready without one
 
     def until_its_end(self) -> None:
         """Wait while the run may go on."""
@@ -200,16 +217,38 @@ class Watch:
         waiting.register(ended.fileno(), select.POLLIN)
         waiting.register(line.fileno(), select.POLLHUP | getattr(select, "POLLRDHUP", 0))
         while self.code is None:
-            left = self.deadline - time.monotonic()
+            elapsed = time.monotonic() - self.began
+            left = min(self.limit + self.without_core(elapsed), self.backstop) - elapsed
             if left <= 0:
                 self.late = True
                 return
-            for found, _ in waiting.poll(left * 1000):
+            for found, _ in waiting.poll(min(left, GLANCE_S) * 1000):
                 if found == line.fileno():
                     self.server.kill(self.child, self)  # nobody waits for an answer
                     os._exit(1)
                 ended.recv(4096)
                 self.look()
+
+    def without_core(self, elapsed: float) -> float:
+        """Return the seconds in which the run was ready to go on without a core.
+
+        At least what it did on cores counts, so that many processes at once gain nothing. What the last
+        moments of a process were like is not known.
+        """
+        own = str(os.getpid())
+        # Without a process namespace there are others' processes too: then the first one tells.
+        pids = filter(str.isdigit, listed("/proc")) if self.server.isolated else [str(self.child)]
+        for pid in pids if elapsed >= GLANCE_S else ():
+            for thread in listed(f"/proc/{pid}/task") if pid != own else ():
+                try:
+                    with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                        on, ready, _ = map(int, file.read().split())
+                except (OSError, ValueError):
+                    continue  # it has ended; or no Linux, and all time counts
+                self.served[thread] = (on, ready)
+        on_core_ns = sum(on for on, _ in self.served.values())
+        ready_ns = sum(ready for _, ready in self.served.values())
+        return max(0.0, min(ready_ns / 1e9, elapsed - on_core_ns / 1e9))
 
     def look(self) -> None:
         """Take note if the run has ended by itself; clear away what it left behind and has ended too."""
