@@ -41,9 +41,7 @@ def billed(pairs: Iterable[Pair]) -> bool:
 
 def variables(environment: Mapping[str, str], pairs: Iterable[Pair] = ()) -> Iterator[Finding]:
     """Check all keys and addresses, for these pairs if they are to run."""
-    # A local server asks for no key.
-    needed = billed(pairs) and not environment.get("ANTHROPIC_BASE_URL", "").strip()
-    yield anthropic_key(environment, needed=needed)
+    yield anthropic_key(environment, needed=billed(pairs))
     yield from _auth_token(environment)
     yield _cli_token(environment)
     for name, without in OTHER_KEYS.items():
@@ -61,6 +59,9 @@ def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
     name = "ANTHROPIC_API_KEY"
     warning, ok = partial(Finding, name, "warning"), partial(Finding, name, "ok")
     key = environment.get(name, "").strip()
+    elsewhere = environment.get("ANTHROPIC_BASE_URL", "").strip()
+    if not key and elsewhere:
+        return ok("not set; a local server, as at ANTHROPIC_BASE_URL, asks for none")
     if not key:
         remedy = (
             "set it to an API key (sk-ant-api...) to record with `backend: anthropic`; a replay needs none"
@@ -72,7 +73,7 @@ def anthropic_key(environment: Mapping[str, str], *, needed: bool) -> Finding:
     }
     if fault := _fault(environment, name, foreign):
         return fault
-    if environment.get("ANTHROPIC_BASE_URL", "").strip():
+    if elsewhere:
         return ok("set, for the endpoint of ANTHROPIC_BASE_URL")
     if not key.startswith(API_PREFIX):
         return warning(f"set, but does not begin with {API_PREFIX} as keys of the API do", "check it")

@@ -21,6 +21,7 @@ from harness.backends.letta.client import Server, require_server
 from harness.backends.retries import Transport
 from harness.errors import ApiError, HarnessError
 from harness.local.stack import app_server_install, letta_install
+from harness.local.stack.providers import list_models
 from harness.redact import unlogged, without_password
 from harness.tasks.loader import near
 from harness.tasks.pair import Orchestrator, Pair
@@ -115,6 +116,17 @@ def claude_models(where: Endpoints, wanted: Iterable[str], today: date) -> Itera
             yield Finding("claude", "ok", f"{model} is offered until {ends}")
 
 
+def stand_ins(where: Endpoints, models: Iterable[str]) -> Iterator[Finding]:
+    """Check that the embedded stack serves the models of coders and testers."""
+    served = [model["id"] for model in list_models(where.claude_url)]
+    for model in models:
+        if model in served:
+            yield Finding("stand-in", "ok", f"{model} is served by the embedded stack")
+        else:
+            seen = f"the embedded stack does not serve {model!r}{near(model, served)}"
+            yield Finding("stand-in", "error", seen, "fetch it with harness up --models, or correct the pair")
+
+
 def openai(environment: Mapping[str, str]) -> Finding:
     """Check that OpenAI accepts the key: listing models costs nothing, and does not show an empty account."""
     key = environment.get("OPENAI_API_KEY", "").strip()
@@ -162,6 +174,9 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
         models = list(dict.fromkeys(model for pair in group for model in pair.writers))
         yield from (claude_model(where, model, "ANTHROPIC_API_KEY") for model in models)
         yield from claude_models(where, models, datetime.now(UTC).date())
+    local = [(pair, where) for pair, where in places if pair.backend == "local"]
+    for where, group in _grouped(local, lambda where: (where.claude_url, where.claude_key)):
+        yield from stand_ins(where, dict.fromkeys(model for pair in group for model in pair.writers))
 
 
 def _grouped(

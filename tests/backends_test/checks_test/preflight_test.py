@@ -61,6 +61,7 @@ def test_an_empty_account(repo, letta, claude, workers) -> None:
 def test_a_missing_key(repo, monkeypatch, letta, claude) -> None:
     """Nobody is asked at all."""
     monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
     refused(run(repo, "--record=once"), "ANTHROPIC_API_KEY: not set -> set it")
     assert (letta.requests, claude.requests) == ([], [])
 
@@ -113,6 +114,7 @@ def test_a_replayed_trial_needs_nothing(repo, monkeypatch, letta, claude) -> Non
     letta.requests.clear()
     claude.requests.clear()
     monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
     assert run(repo, "--record=once").parseoutcomes() == {"solved": 2}
     assert (letta.requests, claude.requests) == ([], [])
     refused(run(repo, "--record=all", "-k", "1"), "1 trial to record, none was begun")

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from fakes import Fake, FakeClaude, FakeLetta, claude_error, say
 
+from harness.backends import endpoints
 from harness.backends.checks import services
 from harness.backends.checks.finding import Finding
 from harness.backends.endpoints import Endpoints
@@ -278,3 +279,14 @@ def test_an_unknown_turn_end() -> None:
     """An orchestrator whose turn ends in an error of its provider does not answer."""
     with FakeLetta((say("", stop="llm_api_error"),)).running() as letta:
         assert services.orchestrator(at(letta), "openai/gpt-5").level == "error"
+
+
+def test_a_stand_in_that_is_not_served(environment, letta, claude, monkeypatch) -> None:
+    """The nearest that is served is told, before any trial, and how to fetch one."""
+    monkeypatch.setattr(endpoints, "_embedded", lambda name: claude.url)
+    claude.retires = {"qwen2.5-coder-1.5b": ""}
+    pair = a_pair("local", "local/scripted", "qwen2.5-coder-1b", tester="qwen2.5-coder-1.5b", backend="local")
+    found = [each for each in services.of_pairs([pair], environment, ask=False) if each.check == "stand-in"]
+    assert [each.level for each in found] == ["error", "ok"]
+    assert "does not serve 'qwen2.5-coder-1b'; did you mean 'qwen2.5-coder-1.5b'?" in str(found[0])
+    assert "harness up --models" in str(found[0])
