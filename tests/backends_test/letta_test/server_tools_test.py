@@ -72,6 +72,7 @@ def test_both_modes_give_the_same(trial, served, recording, claude, tmp_path) ->
         "pair",
         "tools",
         "conversation",
+        "requests",  # the orchestrator's come as one answer for each turn, or for each call
         "recorded_wall_s",
     }
 
