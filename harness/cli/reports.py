@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from harness.cli.console import say
 from harness.errors import UsageError
-from harness.results.columns import BY
+from harness.results.columns import BY, counted
 
 if TYPE_CHECKING:
     from harness.results.compare import Comparison
@@ -28,28 +29,48 @@ PRICES = click.option(
     "--prices", "day", type=click.DateTime(["%Y-%m-%d"]), help="Price all trials as on this day."
 )
 
-
-@click.command()
-@click.argument("run", default="latest")
-@click.option("--by", type=click.Choice(BY), default=None, help="One table only, with a row for each.")
-@click.option(
+FORMAT = click.option(
     "--format",
     "output_format",
     type=click.Choice(["terminal", "csv", "md", "json"]),
     default="terminal",
     show_default=True,
 )
+WIDE = click.option("--wide", is_flag=True, help="All columns, though the screen be narrower.")
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--by", type=click.Choice(BY), default=None, help="One table only, with a row for each.")
+@click.option("--pair", "pairs", multiple=True, metavar="NAME", help="List this pair's trials; repeatable.")
+@click.option("--outcome", "outcomes", multiple=True, metavar="WORD", help="List these trials; repeatable.")
+@click.option("--failed", is_flag=True, help="List the trials that are not solved, and why.")
+@FORMAT
+@WIDE
 @PRICES
 @REPORTS
 @BENCHMARKS
-def report(run: str, by: str | None, output_format: str, day: datetime | None, **folders: Path) -> None:
+def report(  # noqa: PLR0913  (one for each option)
+    run: str,
+    *,
+    by: str | None,
+    pairs: tuple[str, ...],
+    outcomes: tuple[str, ...],
+    failed: bool,
+    output_format: str,
+    wide: bool,
+    day: datetime | None,
+    **folders: Path,
+) -> None:
     """Print the tables of RUN from its records. `harness view` writes its page anew.
 
     RUN is a folder in reports/, or a path. Costs are computed from the stored tokens: by default with the
-    prices of the day of recording.
+    prices of the day of recording. With --pair, --outcome or --failed its trials are listed instead.
     """
-    from harness.results import render
+    from harness.results import terminal_tables
+    from harness.results.listing import chosen, print_trials, trials_as_text
     from harness.results.record import not_records
+    from harness.results.render import results
     from harness.results.report import PAGE
     from harness.results.run_folder import find_run
 
@@ -58,14 +79,23 @@ def report(run: str, by: str | None, output_format: str, day: datetime | None, *
     trials, tables = _trials_and_tables(path, folders["benchmarks"], day, broken)
     if broken and trials.empty:
         raise not_records(broken)
-    if output_format != "terminal":
+    console = terminal_tables.stdout_console(wide=wide)
+    if pairs or outcomes or failed:
+        if by:
+            raise UsageError("--by is of tables, and --pair, --outcome and --failed list trials")
+        rows = chosen(trials, pairs, outcomes, failed=failed)
+        if output_format == "terminal":
+            print_trials(console, rows, str(path.parent), wide=wide)
+        else:
+            click.echo(trials_as_text(rows, output_format), nl=False)
+    elif output_format != "terminal":
         click.echo(_as_text(tables, by, output_format), nl=False)
     else:
-        console = render.stdout_console()
         if by is None:
-            render.print_tables(tables, console)
+            terminal_tables.print_tables(tables, console, wide=wide)
         else:
-            render.print_table(console, render.results(by), tables.by[by])
+            left_out = terminal_tables.print_table(console, results(by), tables.by[by], wide=wide)
+            terminal_tables.print_left_out(console, left_out)
         page = path.parent / PAGE
         if page.is_file():
             say(f"report: {page}")
@@ -117,52 +147,101 @@ def show(trial: str, run: str, folder: Path) -> None:
     help="What is compared, or what is the same in both runs.",
 )
 @click.option("--run", default="latest", show_default=True, help="The run in which A and B are compared.")
+@click.option("--details", is_flag=True, help="Also the tasks that differ, with their conversations.")
+@FORMAT
+@WIDE
 @REPORTS
 @BENCHMARKS
-def compare(names: tuple[str, ...], by: Any, run: str, reports: Path, benchmarks: Path) -> None:
+def compare(  # noqa: PLR0913  (one for each option)
+    names: tuple[str, ...],
+    *,
+    by: Any,
+    run: str,
+    details: bool,
+    output_format: str,
+    wide: bool,
+    reports: Path,
+    benchmarks: Path,
+) -> None:
     """Is a difference real? A and B are two runs, or two pairs (or orchestrators, or coders) of one run.
 
     With one run as A, or nothing, all of that run are compared with each other. Paired by task: difference
-    with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment.
+    with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment. The
+    verdict stands last.
     """
     from harness.results.compare import between_runs, rank, within_run
-    from harness.results.render import headline
+    from harness.results.gates import left_out
+    from harness.results.render import headline, verdict
     from harness.results.run_folder import find_run
     from harness.results.tables import rows_by
+    from harness.results.terminal_tables import print_comparisons, print_left_out, stdout_console
+    from harness.terminal import printable_line
 
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
     paths: list[Path] = []
     with suppress(UsageError):  # names of pairs, then
         paths += [find_run(name, reports) for name in names]
+    verdicts: list[str] = []
     if len(paths) == 2:
         first, second = (_priced(path, benchmarks) for path in paths)
         comparisons = between_runs(first, second, (names[0], names[1]), by)
-        _print_comparisons(comparisons, paths)
+    else:
+        only = (names[0], names[1]) if len(names) == 2 else None
+        paths = [find_run(names[0] if len(names) == 1 else run, reports)] * 2
+        trials = _priced(paths[0], benchmarks)
+        comparisons = within_run(trials, by, only)
+        verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
+    if output_format != "terminal":
+        click.echo(_comparisons_as_text(comparisons, output_format), nl=False)
         return
-    only = (names[0], names[1]) if len(names) == 2 else None
-    path = find_run(names[0] if len(names) == 1 else run, reports)
-    trials = _priced(path, benchmarks)
-    comparisons = within_run(trials, by, only)
-    _print_comparisons(comparisons, [path, path])
-    if only is None:
-        click.echo(headline(rank(comparisons, rows_by(trials, by), by)))
+    console = stdout_console(wide=wide)
+    print_left_out(console, print_comparisons(console, comparisons, wide=wide), "compare")
+    if details:
+        _print_flips(comparisons, paths)
+    elif flips := sum(len(each.flips) for each in comparisons):
+        say(f"{counted(flips, 'task')} solved more or less often: --details lists them")
+    for each in comparisons:
+        say(*left_out(each), *filter(None, [each.server_note]))
+    for line in verdicts or map(verdict, comparisons):
+        console.print(printable_line(line, os.environ), markup=False)
 
 
-def _print_comparisons(comparisons: list[Comparison], paths: list[Path]) -> None:
-    """Print the comparisons as tables; where there is one, also the tasks that differ."""
-    from harness.results import gates, render
+def _print_flips(comparisons: list[Comparison], paths: list[Path]) -> None:
+    """Print the tasks that differ, and the commands that show their conversations."""
+    for each in comparisons:
+        say(f"{each.names[1]} against {each.names[0]}:")
+        for flip in each.flips:
+            say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
+            for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):
+                say(f"    harness show {trial} --run {path.parent}")
 
-    console = render.stdout_console()
-    render.print_table(console, render.DIFFERENCES, comparisons)
-    render.print_table(console, render.SAVINGS, comparisons)
-    say(*map(gates.in_one_line, comparisons))
-    say(*filter(None, (each.server_note for each in comparisons)))
-    for flip in comparisons[0].flips if len(comparisons) == 1 else ():
-        say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
-        for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):
-            folder = path.parent
-            say(f"    {folder / 'transcripts' / trial}.json  (harness show {trial} --run {folder})")
+
+def _comparisons_as_text(comparisons: list[Comparison], output_format: str) -> str:
+    import json
+    from dataclasses import asdict
+
+    from harness.results import aggregate, render
+
+    if output_format == "md":
+        return render.markdown_table([*render.DIFFERENCES, *render.SAVINGS[2:]], comparisons) + "\n"
+    rows = [{**asdict(each), "verdict": each.verdict} for each in comparisons]
+    if output_format == "json":
+        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+    return aggregate.to_csv([_flat(row) for row in rows])
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a comparison's row with bounds as columns, and lists as names in one cell."""
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key.endswith(("interval", "interval_pct")):
+            flat |= {f"{key}_{end}": value and value[end] for end in ("low", "high")}
+        elif key == "flips":
+            flat[key] = " ".join(flip["task"] for flip in value)
+        else:
+            flat[key] = " ".join(value) if isinstance(value, tuple) else value
+    return flat
 
 
 @click.command()

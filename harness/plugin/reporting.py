@@ -115,7 +115,7 @@ class Reporter:
         """Print the tables, what the gates say, and where the run's files are."""
         if self._summary is None:
             return
-        from harness.results.render import print_tables, pytest_console
+        from harness.results.terminal_tables import print_tables, pytest_console
 
         terminalreporter.section("pairs")
         print_tables(self._summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001

@@ -30,3 +30,8 @@ def mark_of(backends: Iterable[object]) -> str:
 def marked(name: object, mark: str | None) -> str:
     """Return a name for display, with what stands in for its models."""
     return f"{name} ({mark})" if mark else str(name)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 trial``, ``2 trials``."""
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.results.columns import counted
 from harness.results.compare import Comparison
 from harness.results.dataframe import read
 from harness.results.run_folder import find_run
@@ -46,16 +47,25 @@ def in_one_line(each: Comparison) -> str:
     line = f"{each.second} against {each.first}: {change}: "
     if each.verdict != "not shown":
         return f"{line}{each.verdict}{_left_out(each)}"
-    power = f"{each.tasks} tasks would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
+    power = (
+        f"{counted(each.tasks, 'task')} would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
+    )
     return f"{line}no difference shown{_left_out(each)}; {power}"
 
 
-def _left_out(each: Comparison) -> str:
+def left_out(each: Comparison) -> list[str]:
+    """Return sentences on the tasks that took no part."""
     parts = []
     if each.left_out:
-        parts.append(f"{len(each.left_out)} tasks on one side only")
+        parts.append(f"{counted(len(each.left_out), 'task')} on one side only")
     if each.changed:
-        parts.append(f"{len(each.changed)} changed tasks left out: {', '.join(each.changed[:MOST_TASKS])}")
+        names = ", ".join(each.changed[:MOST_TASKS])
+        parts.append(f"{counted(len(each.changed), 'changed task')} left out: {names}")
+    return parts
+
+
+def _left_out(each: Comparison) -> str:
+    parts = left_out(each)
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -113,4 +113,6 @@ def dollars(value: float | None) -> str:
     if value == 0:
         return "$0"
     sign, size = "-" if value < 0 else "", abs(value)
-    return f"{sign}${size:{'.2f' if size >= 1 else '.2g' if size >= 1e-4 else '.1e'}}"
+    if size >= 0.1:
+        return f"{sign}${size:,.2f}"
+    return f"{sign}${size:.2g}" if size >= 1e-4 else f"{sign}${size:.1e}"

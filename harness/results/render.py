@@ -1,4 +1,7 @@
-"""Render tables in the terminal (rich) and in Markdown. The figures come from ``aggregate.py``."""
+"""Lay out tables for people: their columns, and Markdown. The figures come from ``aggregate.py``.
+
+The terminal's are printed by ``terminal_tables.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,13 @@ from typing import Any
 
 from harness.agents.transcript import ROLES
 from harness.results.columns import BY, KINDS, marked
-from harness.results.compare import Ranking
+from harness.results.compare import Comparison, Ranking
+from harness.results.layout import Columns, in_every_row, informative
 from harness.results.pricing import dollars
 from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
 
-NARROWEST = 100
-WIDEST_NAME = 24
-TEXTS = (*BY, "role", "model", "first", "second")
-Columns = list[tuple[str, Callable[[Any], str]]]
+TEXTS = (*BY, "role", "model", "first", "second", "verdict")
 
 
 def _percent(key: str) -> Callable[[Row], str]:
@@ -41,6 +42,23 @@ def _bounds(row: Row) -> str:
     return "-" if low is None else f"{low:.1f}-{high:.1f}"
 
 
+def _tokens(row: Row, kind: str) -> int:
+    return int(sum(row[f"{role}_{kind}"] for role in ROLES))
+
+
+def _per_solved(row: Row) -> str:
+    return dollars(row["cost_per_solved"]) if row["solved"] else "-"
+
+
+def short_count(value: float) -> str:
+    """Return a number with three digits and its unit: ``12.3 k``."""
+    for unit in ("", " k", " M"):
+        if abs(value) < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:,.3f} G"
+
+
 def results(by: str) -> Columns:
     """Return the columns of a table of results, the first of which names its rows."""
     return [
@@ -48,9 +66,9 @@ def results(by: str) -> Columns:
         ("trials", "{trials}".format_map),
         ("solved\n%", _percent("solved_pct")),
         ("95 %\ninterval", _bounds),
-        ("at 1st\n%", _percent("solved_at_1_pct")),
-        ("pass\n@k %", _percent("pass_at_k_pct")),
-        ("pass\n^k %", _percent("pass_hat_k_pct")),
+        ("1st try\n%", _percent("solved_at_1_pct")),
+        ("pass@k\n(any) %", _percent("pass_at_k_pct")),
+        ("pass^k\n(all) %", _percent("pass_hat_k_pct")),
         ("repairs", "{repairs}".format_map),
         ("tool\nerrors", "{tool_errors}".format_map),
         ("forged", "{forged}".format_map),
@@ -79,10 +97,26 @@ SPENDING: Columns = [
     ("cache\nread", "{cache_read:,}".format_map),
     ("output", "{output:,}".format_map),
     ("cost", lambda row: dollars(row["cost"])),
-    ("per\nsolved", _of_all_roles(lambda row: dollars(row["cost_per_solved"]) if row["solved"] else "-")),
-    ("p50\ns", _of_all_roles(_percent("wall_p50_s"))),
-    ("p95\ns", _of_all_roles(_percent("wall_p95_s"))),
+    ("cost per\nsolved", _of_all_roles(_per_solved)),
+    ("median\nseconds", _of_all_roles(_percent("wall_p50_s"))),
+    ("95th pct.\nseconds", _of_all_roles(_percent("wall_p95_s"))),
 ]
+COSTS: Columns = [
+    ("pair", _name("pair")),
+    ("tokens\nin", lambda row: short_count(_tokens(row, "input") + _tokens(row, "cache_write"))),
+    ("from\ncache", lambda row: short_count(_tokens(row, "cache_read"))),
+    ("tokens\nout", lambda row: short_count(_tokens(row, "output"))),
+    ("cost", lambda row: dollars(row["cost"])),
+    ("cost per\ntrial", lambda row: dollars(row["cost_per_trial"])),
+    ("cost per\nsolved", _per_solved),
+    ("median\nseconds", _percent("wall_p50_s")),
+    ("95th pct.\nseconds", _percent("wall_p95_s")),
+]
+
+
+def cost_rows(pairs: list[Row]) -> list[Row]:
+    """Return the rows of pairs of which something was measured."""
+    return [row for row in pairs if row["trials"]]
 
 
 def spending_rows(pairs: list[Row]) -> list[Row]:
@@ -101,11 +135,17 @@ def spending_rows(pairs: list[Row]) -> list[Row]:
     return rows
 
 
-def _change(value: float | None, interval: Interval | None, number: Callable[[float], str]) -> str:
-    """Return a difference with its interval, or ``-`` where it is unknown."""
-    if value is None:
-        return "-"
-    return number(value) + (f" [{number(interval.low)}, {number(interval.high)}]" if interval else "")
+def _range(interval: Interval | None, number: Callable[[float], str]) -> str:
+    return f"{number(interval.low)} to {number(interval.high)}" if interval else "-"
+
+
+def _known(each: Comparison, value: float | None, number: Callable[[float], str]) -> str:
+    """Return a difference; ``-`` where nothing was compared, ``unknown`` where a price is."""
+    return number(value) if value is not None else "unknown" if each.tasks else "-"
+
+
+def _signed_count(value: float) -> str:
+    return short_count(value) if value <= 0 else f"+{short_count(value)}"
 
 
 def _signed_dollars(value: float) -> str:
@@ -116,42 +156,51 @@ DIFFERENCES: Columns = [
     ("first", lambda each: each.names[0]),
     ("second", lambda each: each.names[1]),
     ("tasks", lambda each: str(each.tasks)),
-    ("points", lambda each: _change(each.difference_pct, each.interval_pct, "{:+.1f}".format)),
+    ("points", lambda each: "-" if each.difference_pct is None else f"{each.difference_pct:+.1f}"),
+    ("95 %\ninterval", lambda each: _range(each.interval_pct, "{:+.1f}".format)),
     ("p", lambda each: f"{each.p_holm:.2g}" if each.tasks else "-"),
-    ("second is", lambda each: each.verdict),
-    ("could show", lambda each: "-" if each.smallest_pct is None else f"{each.smallest_pct:.1f}"),
+    ("verdict", lambda each: each.verdict),
+    ("detectable\npoints", lambda each: "-" if each.smallest_pct is None else f"{each.smallest_pct:.1f}"),
     ("tasks that\ndiffer", lambda each: str(len(each.flips))),
 ]
 SAVINGS: Columns = [
     *DIFFERENCES[:2],
-    (
-        "cost a trial",
-        lambda each: (
-            "unknown"
-            if each.cost is None and each.tasks
-            else _change(each.cost, each.cost_interval, _signed_dollars)
-        ),
-    ),
-    ("tokens a trial", lambda each: _change(each.tokens, each.tokens_interval, "{:+,.0f}".format)),
+    ("cost of\na trial", lambda each: _known(each, each.cost, _signed_dollars)),
+    ("95 % int.\n(cost)", lambda each: _range(each.cost_interval, _signed_dollars)),
+    ("tokens of\na trial", lambda each: _known(each, each.tokens, _signed_count)),
+    ("95 % int.\n(tokens)", lambda each: _range(each.tokens_interval, _signed_count)),
 ]
 
 
-def headline(ranking: Ranking) -> str:
-    """Tell which is best or which are tied, and what is shown of the others; empty where there is but one."""
+def verdict(each: Comparison) -> str:
+    """Return what one comparison shows, in a sentence."""
+    first, second = each.names
+    if each.interval_pct is None:
+        return f"verdict: nothing to compare: {second} and {first} have no task in common"
+    low, high = each.interval_pct.low, each.interval_pct.high
+    figures = f"{each.difference_pct:+.1f} points [{low:+.1f}, {high:+.1f}], p = {each.p_holm:.2g}"
+    if each.verdict != "not shown":
+        return f"verdict: {second} is {each.verdict} than {first}: {figures}"
+    least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.1f} points would show"
+    return f"verdict: no difference shown between {second} and {first}: {figures}{least}"
+
+
+def headline(ranking: Ranking) -> list[str]:
+    """Tell which is best or which are tied, and what is shown of the others; nothing of a single one."""
     if len((*ranking.best, *ranking.close, *ranking.worse, *ranking.mocks)) < 2:
-        return ""
+        return []
     best = f"best: {ranking.best[0]}"
     if len(ranking.best) > 1:
         best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
     parts = [best]
+    method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
     if ranking.close:
-        parts.append(f"not shown to be worse: {', '.join(ranking.close)}")
+        parts.append(f"not shown to be worse: {', '.join(ranking.close)}{method}")
     elif ranking.worse:
-        parts.append("all others are shown to be worse")
+        parts.append(f"all others are shown to be worse{method}")
     if ranking.mocks:
         parts.append(f"apart, as no model wrote their code: {', '.join(ranking.mocks)}")
-    method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
-    return "; ".join(parts) + method * bool(ranking.close or ranking.worse)
+    return parts
 
 
 def markdown(tables: Tables) -> str:
@@ -159,71 +208,19 @@ def markdown(tables: Tables) -> str:
     parts = [markdown_table(results("pair"), tables.pairs)]
     if tables.testers:
         parts.append(markdown_table(TESTERS, tables.testers))
-    parts.append(markdown_table(SPENDING, spending_rows(tables.pairs)))
-    parts += [text.replace("|", "\\|") for text in (headline(tables.ranking), tables.note) if text]
-    return "\n\n".join(parts) + "\n"
+    parts.append(markdown_table(COSTS, cost_rows(tables.pairs)))
+    texts = ["; ".join(headline(tables.ranking)), tables.note]
+    return "\n\n".join([*parts, *(text.replace("|", "\\|") for text in texts if text)]) + "\n"
 
 
 def markdown_table(columns: Columns, rows: Sequence[Any]) -> str:
-    """Return one table in Markdown."""
+    """Return one table in Markdown; below it, what is the same in all its rows."""
+    kept = informative(columns, rows)
     lines = [
-        "| " + " | ".join(title.replace("\n", " ") for title, _ in columns) + " |",
-        "|" + "|".join("---" if title in TEXTS else "---:" for title, _ in columns) + "|",
+        "| " + " | ".join(title.replace("\n", " ") for title, _ in kept) + " |",
+        "|" + "|".join("---" if title in TEXTS else "---:" for title, _ in kept) + "|",
     ]
-    lines += ["| " + " | ".join(cell(row).replace("|", "\\|") for _, cell in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell(row).replace("|", "\\|") for _, cell in kept) + " |" for row in rows]
+    if same := in_every_row(columns, rows):
+        lines += ["", same.replace("|", "\\|")]
     return "\n".join(lines)
-
-
-def pytest_console(writer: Any) -> Any:
-    """Return a rich console on the stream that pytest itself writes to."""
-    from rich.console import Console
-
-    return Console(
-        file=writer._file,  # noqa: SLF001  (pytest offers no other way to it)
-        width=max(NARROWEST, writer.fullwidth),
-        force_terminal=writer.hasmarkup,
-        no_color=not writer.hasmarkup,
-        highlight=False,
-    )
-
-
-def stdout_console() -> Any:
-    """Return a rich console on standard output, wide enough for the tables."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.width = max(NARROWEST, console.width)
-    return console
-
-
-def print_tables(tables: Tables, console: Any) -> None:
-    """Print all tables to a rich console."""
-    print_table(console, results("pair"), tables.pairs)
-    if tables.testers:
-        print_table(console, TESTERS, tables.testers, "testers")
-    spending = [column for column in SPENDING if column[0] != "model"]
-    print_table(console, spending, spending_rows(tables.pairs), "tokens and cost")
-    for text in (headline(tables.ranking), tables.note):
-        if text:
-            console.print(text, markup=False, soft_wrap=True)
-
-
-def print_table(console: Any, columns: Columns, rows: Sequence[Any], title: str = "") -> None:
-    """Print one table to a rich console, and an empty line. Under a title, a name is not repeated."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=0, show_edge=False)
-    first, name_of = columns[0]
-    longest = max((len(name_of(row)) for row in rows), default=0)
-    for name, _ in columns:
-        least = min(longest, WIDEST_NAME) if name == first else None
-        table.add_column(name, justify="left" if name in TEXTS else "right", overflow="fold", min_width=least)
-    previous = None
-    for row in rows:
-        name, *cells = (cell(row) for _, cell in columns)
-        table.add_row(*map(Text, ("" if title and name == previous else name, *cells)))
-        previous = name
-    console.print(table)
-    console.print()

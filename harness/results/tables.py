@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results import aggregate, compare
-from harness.results.columns import BY, marked
+from harness.results.columns import BY, counted, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
 from harness.tasks.pair import AUTHORS, ON_APP_SERVER
@@ -74,9 +74,10 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     measured = [row for row in rows if row["kind"] == "model"]
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})
     replayed = sum(row["mode"] == "replay" for row in measured)
-    parts = [f"{len(measured)} trials measured, {replayed} of them replayed"]
+    how = {0: "live", len(measured): "replayed"}.get(replayed, f"{replayed} of them replayed")
+    parts = [f"{counted(len(measured), 'trial')} measured, {how}"]
     if len(rows) > len(measured):
-        parts.append(f"{len(rows) - len(measured)} infra errors, in no percentage")
+        parts.append(f"{counted(len(rows) - len(measured), 'infra error')}, in no percentage")
     if days:
         parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     epochs = sorted({row["k"] for row in pairs if row["k"] > 1})
@@ -98,7 +99,7 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
         parts.append("stand-in: a small local model in place of Claude")
     mocks = sum(row["backend"] == "mock" for row in rows)
     if 0 < mocks < len(rows):
-        parts.append(f"{mocks} trials of mocks are in no row that pools pairs")
+        parts.append(f"{counted(mocks, 'mock trial')}: in no row that pools pairs")
     if mocks:
         parts.append("mock: no model wrote code or tests, but the task file did")
     app = [row for row in rows if row["orchestrator"].endswith(ON_APP_SERVER)]

@@ -33,7 +33,7 @@ def test_report_prints_the_tables_and_writes_nothing(runs):
     before = sorted(runs.rglob("*"))
     result = harness("report", "old")
     assert result.exit_code == 0, result.output
-    assert ["a", "20", "100.0", "83.9-100.0"] in [line.split()[:4] for line in result.output.splitlines()]
+    assert ["a", "100.0", "83.9-100.0"] in [line.split()[:3] for line in result.output.splitlines()]
     assert sorted(runs.rglob("*")) == before
     (runs / "reports/old/report.html").write_text("")
     assert "report: reports/old/report.html" in harness("report", "old").output
@@ -46,9 +46,13 @@ def test_report_by_something_else(by, runs):
     lines = harness("report", "old", "--by", by, "--format", "csv").output.splitlines()
     assert [line.split(",")[0] for line in lines] == [by, *(row[by] for row in as_json)]
     first = as_json[0]
-    start = f"| {first[by]} | {first['trials']} | {first['solved_pct']:.1f} |"
-    assert start in harness("report", "old", "--by", by, "--format", "md").output
-    assert f"{first['trials']}" in harness("report", "old", "--by", by).output
+    row = next(
+        line.split(" | ")
+        for line in harness("report", "old", "--by", by, "--format", "md").output.splitlines()
+        if line.startswith(f"| {first[by]} |")
+    )
+    assert f"{first['solved_pct']:.1f}" in row[1:3]
+    assert f"{first['solved_pct']:.1f}" in harness("report", "old", "--by", by).output
 
 
 def test_repricing(runs):
@@ -69,31 +73,74 @@ def test_comparing_two_runs(runs):
     """Each pair against itself; the p values are adjusted for both."""
     result = harness("compare", "old", "new")
     assert result.exit_code == 0, result.output
-    assert "a in new against a in old: -80.0 points" in result.output
-    assert "worse" in result.output
-    assert "b in new against b in old: +5.0 points" in result.output
-    assert "no difference shown" in result.output
+    *_, first, second = " ".join(result.output.split()).split("verdict: ")
+    assert first.startswith("a in new is worse than a in old: -80.0 points")
+    assert second.startswith("no difference shown between b in new and b in old: +5.0 points")
+    assert "17 tasks solved more or less often: --details" in result.output
+    assert "harness show" not in result.output
 
 
 def test_comparing_two_pairs_names_the_tasks_that_differ(runs):
-    """With the files of their conversations and the command that shows them."""
-    result = harness("compare", "b", "a", "--run", "new")
+    """On demand, with the commands that show their conversations; the verdict stands last."""
+    result = harness("compare", "b", "a", "--run", "new", "--details")
     assert "t04: 100 % -> 0 %" in result.output
-    assert "reports/new/transcripts/b/t04/1.json" in result.output
     assert "harness show a/t04/1 --run reports/new" in result.output
+    assert "verdict: " in result.output.splitlines()[-3:][0] + result.output.splitlines()[-2]
     shown = harness("show", "a/t04/1", "--run", "reports/new")
     assert "I am done." in shown.output
 
 
 def test_comparing_all_of_a_run(runs):
     """The best, and what is not shown to be worse."""
-    assert "best: a; all others are shown to be worse" in harness("compare", "old").output
-    assert "best: b; not shown to be worse: a" in harness("compare", "--run", "new").output
+    for words, lines in (
+        (["old"], ["best: a", "all others are shown to be worse"]),
+        (["--run", "new"], ["best: b", "not shown to be worse: a"]),
+    ):
+        said = harness("compare", *words).output.splitlines()[-len(lines) - 1 :]
+        assert [line for line in lines if any(each.startswith(line) for each in said)] == lines
+
+
+@pytest.mark.parametrize("output_format", ["json", "csv", "md"])
+def test_a_comparison_for_programs(output_format, runs):
+    """The same figures, with the bounds of the interval, as JSON, CSV or Markdown."""
+    text = harness("compare", "old", "new", "--format", output_format).output
+    if output_format == "json":
+        first = json.loads(text)[0]
+        assert (first["first"], first["verdict"], first["tasks"]) == ("a in old", "worse", 20)
+        assert first["interval_pct"]["low"] < first["difference_pct"] == -80.0
+        assert [flip["task"] for flip in first["flips"]][:1] == ["t04"]
+    elif output_format == "csv":
+        titles, first, *_ = (line.split(",") for line in text.splitlines())
+        row = dict(zip(titles, first, strict=True))
+        assert float(row["interval_pct_low"]) < float(row["difference_pct"]) == -80.0
+        assert row["flips"].startswith("t04 t05")
+    else:
+        assert "| a in old | a in new | -80.0 |" in text
+
+
+def test_the_trials_that_a_pair_fails_and_why(runs):
+    """One line each, that fits the screen; the next command shows one whole."""
+    a_run(
+        runs / "reports/why", [*many("a", 2, tasks=3, detail="x" * 200), a_row("b", "timeout", detail="10 s")]
+    )
+    output = harness("report", "why", "--pair", "a", "--failed").output
+    assert output.splitlines()[0] == "a: 1 wrong"
+    assert max(map(len, output.splitlines())) <= 80
+    assert "t02/1  wrong  xxx" in output
+    assert "1 trial; one of them whole: harness show a/t02/1 --run reports/why" in output
+    assert "x" * 200 in harness("report", "why", "--failed", "--wide").output
+    assert "t/1  timeout  10 s" in harness("report", "why", "--outcome", "timeout").output
+    (row,) = json.loads(harness("report", "why", "--outcome", "timeout", "--format", "json").output)
+    assert row["trial"] == "b/t/1"
+    assert "| b/t/1 | timeout | 10 s |" in harness("report", "why", "--failed", "--format", "md").output
+    assert harness("report", "why", "--pair", "b", "--outcome", "wrong").output == "no trial\n"
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["report", "old", "--pair", "z"], "no trial of this run has the pair 'z' -> use one of: a, b"),
+        (["report", "old", "--failed", "--by", "task"], "--by is of tables"),
         (["compare", "a", "b", "c"], "expected two names at the most, got 3"),
         (["compare", "a", "z", "--run", "old"], "no pair 'z' has measured trials -> use two of: a, b"),
         (

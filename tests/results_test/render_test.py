@@ -1,11 +1,11 @@
-"""harness/results/render.py: the tables for people."""
+"""harness/results/render.py and terminal_tables.py: the tables for people."""
 
 import io
 
 import pytest
 from _pytest._io import TerminalWriter
 
-from harness.results import render
+from harness.results import render, terminal_tables
 from harness.results.compare import Comparison, Ranking
 from harness.results.stats import Interval
 from harness.results.tables import Tables
@@ -37,6 +37,7 @@ def a_row(**changes):
         "mark": "",
         "transport_retries": 3,
         "cost": 1.23456,
+        "cost_per_trial": 0.30864,
         "cost_per_solved": 0.61728,
         "wall_p50_s": 12.0,
         "wall_p95_s": 34.5,
@@ -90,18 +91,15 @@ def printed(rows, testers=(), *, note="n", width=80):
     stream = io.StringIO()
     writer = TerminalWriter(stream)
     writer.fullwidth = width
-    render.print_tables(tables(rows, testers, note), render.pytest_console(writer))
+    terminal_tables.print_tables(tables(rows, testers, note), terminal_tables.pytest_console(writer))
     return stream.getvalue()
 
 
 def test_the_markdown_holds_both_tables_and_the_note():
-    """Results first, then tokens and cost by role, then a line on what the figures are."""
+    """Results first, then tokens and cost of each pair, then a line on what the figures are."""
     lines = cells(in_markdown([a_row()], note="4 trials, replayed."))
-    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "-", "2", "1", "0", "3", "1"]
-    spent = {line[1]: line[2:] for line in lines[5:]}
-    assert spent["coder"] == ["claude-x", "2,000", "2,000", "2,000", "2,000", "$0.5", "", "", ""]
-    assert spent["all"] == ["", "6,000", "6,000", "6,000", "6,000", "$1.23", "$0.62", "12.0", "34.5"]
-    assert list(spent) == [*ROLES, "all"]
+    assert lines[2] == ["p", "4", "50.0", "15.0-85.0", "25.0", "33.3", "2", "1", "3", "1"]
+    assert lines[5] == ["p", "12 k", "6 k", "6 k", "$1.23", "$0.31", "$0.62", "12.0", "34.5"]
     assert in_markdown([a_row()], note="4 trials, replayed.").endswith("\n\n4 trials, replayed.\n")
 
 
@@ -112,7 +110,7 @@ def test_testers_have_a_table_of_their_own():
     assert "false alarm" not in in_markdown([a_row()])
     (shown,) = [line for line in printed([a_row()], [a_tester()]).splitlines() if line[:8] == "claude-y"]
     assert "6 of 8" in shown
-    assert shown.split()[-1] == "-"
+    assert "mutants" not in printed([a_row()], [a_tester()])
 
 
 def test_every_line_of_a_markdown_table_has_as_many_cells():
@@ -130,19 +128,23 @@ def test_every_line_of_a_markdown_table_has_as_many_cells():
         ({"cost": 0.0, "cost_per_solved": 0.0}, "$0", "$0"),
         ({"solved": 0, "cost_per_solved": None}, "$1.23", "-"),
         ({"cost": None, "cost_per_solved": None, "solved": 0}, "unknown", "-"),
-        ({"cost": 1234.5, "cost_per_solved": 1.0}, "$1234.50", "$1.00"),
+        ({"cost": 1234.5, "cost_per_solved": 1.0}, "$1,234.50", "$1.00"),
         ({"cost": 0.0123, "cost_per_solved": 0.00123}, "$0.012", "$0.0012"),
     ],
 )
 def test_money_is_shown_as_known_unknown_or_not_applicable(change, cost, per_solved):
     """Nothing is not unknown, and unknown is not nothing."""
-    assert cells(in_markdown([a_row(**change)], note="n"))[-1][-4:-2] == [cost, per_solved]
+    (text,) = in_markdown([a_row(**change)], note="n").split("\n\n")[1:2]
+    titles, _, row = cells(text)
+    shown = dict(zip(titles, row, strict=True))
+    assert [shown["cost"], shown.get("cost per solved", "-")] == [cost, per_solved]
 
 
 @pytest.mark.parametrize("cost", [0.00004, 1e-9])
 def test_a_small_cost_does_not_look_like_none(cost):
     """What cost something is not shown as zero dollars."""
-    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][-4]
+    shown = cells(in_markdown([a_row(cost=cost)], note="n"))[-1][4]
+    assert shown.startswith("$")
     assert any(digit in shown for digit in "123456789")
 
 
@@ -150,7 +152,10 @@ def test_a_pair_without_measurements_has_no_percentages():
     """There is no rate of nothing."""
     none = ("solved_pct", "solved_low_pct", "solved_high_pct", "solved_at_1_pct", "pass_at_k_pct")
     row = a_row(trials=0, solved=0, **dict.fromkeys(none))
-    assert cells(in_markdown([row], note="n"))[2][2:6] == ["-", "-", "-", "-"]
+    titles, _, shown = cells(in_markdown([row], note="n"))[:3]
+    assert titles[1:3] == ["solved %", "95 % interval"]
+    assert shown[1:3] == ["-", "-"]
+    assert "1st try %" not in titles
 
 
 def test_the_rows_of_the_spending_table_add_up():
@@ -165,7 +170,7 @@ def test_the_rows_of_the_spending_table_add_up():
 def test_the_terminal_shows_the_same_figures():
     """Each figure of the results stands in the terminal's table, and so does the note."""
     text = printed([a_row()], note="4 trials, replayed.")
-    for part in ("50.0", "25.0", "33.3", "2,000", "$0.5", "$1.23", "4 trials, replayed."):
+    for part in ("50.0", "25.0", "33.3", "12 k", "$0.62", "$1.23", "4 trials, replayed."):
         assert part in text
 
 
@@ -192,11 +197,80 @@ def test_no_rows_are_two_empty_tables():
     assert "n" in printed([])
 
 
-def test_the_tables_fit_a_hundred_columns():
-    """With figures as large as they get, nothing is folded but a name."""
-    row = a_row(pair="smollm2-guided+smollm2", trials=1000, solved_low_pct=99.1, solved_high_pct=100.0)
-    assert max(map(len, printed([row], width=100).splitlines())) <= 100
-    assert "99.1-100.0" in printed([row], width=100)
+LARGE = {
+    "trials": 1000,
+    "solved_low_pct": 99.1,
+    "solved_high_pct": 100.0,
+    "forged": 12,
+    "pass_hat_k_pct": 100.0,
+}
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_tables_fit_the_screen(width):
+    """With figures as large as they get, one line for each row, and no row cut: columns give way, by name."""
+    rows = [
+        a_row(
+            pair=f"smollm2-guided+claude-sonnet-4-{n}",
+            mark="stand-in",
+            **LARGE | dict.fromkeys(("repairs", "tool_errors", "forged", "transport_retries"), n),
+            solved_at_1_pct=10.0 * n,
+        )
+        for n in (5, 6)
+    ]
+    text = printed(rows, [a_tester(tester="claude-sonnet-4-6", mark="mock", mutants_total=3)], width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert (
+        sum(line.startswith("smollm2-guided+claude-sonnet-4-5 (stand-in)") for line in text.splitlines()) == 2
+    )
+    assert "99.1-100.0" in text
+    assert "$0.62" in text
+    left_out = " ".join(text.split()).partition("no room for: ")[2]
+    assert ("http retries" in left_out) == (width == 80)
+    assert "forged" not in left_out
+
+
+def test_a_column_that_says_nothing_is_left_out():
+    """What is zero or unknown in all rows is no column; what is the same in all is said once."""
+    text = printed([a_row(pair=name, repairs=0, tool_errors=0, solved_pct=50.0) for name in "pq"], width=200)
+    assert "repairs" not in text
+    assert "in every row: trials 4," in text
+    assert [line.split()[1] for line in text.splitlines()[3:5] if line[:1] in "pq"][:2] == ["50.0", "50.0"]
+
+
+def test_wide_shows_every_column_and_role():
+    """Lines may be longer than the screen: nothing is folded or cut."""
+    console = terminal_tables.stdout_console(wide=True)
+    console.file = io.StringIO()
+    row = a_row(
+        pair="smollm2-guided+claude-sonnet-4-5", forged=0, **{k: v for k, v in LARGE.items() if k != "forged"}
+    )
+    terminal_tables.print_tables(tables([row]), console, wide=True)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) > 110
+    (shown,) = [line.split() for line in lines if line.startswith("smollm2") and "99.1-100.0" in line]
+    assert len(shown) == len(render.results("pair"))
+    assert [line.split()[0] for line in lines if line.lstrip().startswith(("coder", "tester "))] == [
+        "coder",
+        "tester",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (999.6, "1 k"),
+        (12_345, "12.3 k"),
+        (999_600, "1 M"),
+        (-1234, "-1.23 k"),
+        (2e10, "20.000 G"),
+    ],
+)
+def test_a_count_has_three_digits_and_a_unit(number, shown):
+    """Also where rounding reaches the next unit."""
+    assert render.short_count(number) == shown
 
 
 def test_a_comparison_says_what_it_shows():
@@ -219,8 +293,8 @@ def test_a_comparison_says_what_it_shows():
         tokens_interval=Interval(-2000.0, 10.0),
     )
     shown = [text(compared) for _, text in render.DIFFERENCES]
-    assert shown == ["a", "b", "30", "+12.5 [-1.0, +26.0]", "0.071", "not shown", "19.5", "0"]
+    assert shown == ["a", "b", "30", "+12.5", "-1.0 to +26.0", "0.071", "not shown", "19.5", "0"]
     saved = [text(compared) for _, text in render.SAVINGS]
-    assert saved[2:] == ["+$0.5 [-$0.1, +$1.50]", "-1,234 [-2,000, +10]"]
+    assert saved[2:] == ["+$0.50", "-$0.10 to +$1.50", "-1.23 k", "-2 k to +10"]
     empty = Comparison("a", "b", 0, (), ())
     assert {text(empty) for _, text in render.SAVINGS[2:]} == {"-"}

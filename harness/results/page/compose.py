@@ -72,7 +72,7 @@ def page(
 
 def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
     """Yield sentences on what a reader wants to know first."""
-    if short := render.headline(tables.ranking):
+    if short := "; ".join(render.headline(tables.ranking)):
         yield short[:1].upper() + short[1:] + "."
     measured = [row for row in tables.pairs if row["trials"]]
     for row in measured:
