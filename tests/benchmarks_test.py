@@ -70,6 +70,20 @@ def test_the_app_server_leaves_what_v1_leaves(name, task, sandbox):
     assert app.record.orchestrator == "local/scripted (App Server)"
 
 
+@pytest.mark.parametrize("task", ["add", "clamp", "stack", "parse_duration"])
+def test_a_model_in_the_app_server_leaves_what_it_leaves_in_v1(task, sandbox):
+    """Guided by tools that change in mid-turn: the same files and verdict. What it says may differ."""
+    name = "smollm2-guided+oracle"
+    asked = Suite(ROOT / "benchmarks", ROOT, Selection(pairs=(name, f"{name}-on-app-server"), epochs=1), {})
+    (path,) = (path for path in asked.files() if path.stem == task)
+    v1, app = (run_trial(trial, Setup(ROOT, sandbox)) for trial in asked.trials(path))
+    assert (v1.error, app.error) == (None, None)
+    assert app.files == v1.files
+    same = ("outcome", "attempts", "steps", "tool_calls", "tool_errors")
+    assert [getattr(app.record, field) for field in same] == [getattr(v1.record, field) for field in same]
+    assert app.record.tokens["orchestrator_cache_read"] > 0
+
+
 OTHER_WAYS = {
     "scripted+smollm2-in-letta": "local",
     "scripted+oracle-in-letta": "mock",

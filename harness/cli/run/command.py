@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from harness.tasks.pair import Pair
+    from harness.tasks.pair import LettaServer, Pair
 
 BENCHMARKS = Path("benchmarks")
 ANY = click.Path(path_type=Path)
@@ -28,6 +28,11 @@ LOCAL_MODELS = ("local/scripted", "smollm2-135m-instruct")
 @click.option("--force", is_flag=True, help="Replace files that stand in DIR.")
 @click.option("--pair", metavar="NAME", help="A pair of benchmarks/pairs.yaml.")
 @click.option("--orchestrator", metavar="HANDLE", help="The orchestrator's model, as Letta names it.")
+@click.option(
+    "--letta",
+    type=click.Choice(["v1", "app-server"]),
+    help="Where the orchestrator lives. Default: what the embedded stack runs, else v1.",
+)
 @click.option("--coder", metavar="MODEL", help="The model that writes the code.")
 @click.option("--tester", metavar="MODEL", help="The model that writes the tests. Default: the coder's.")
 @click.option(
@@ -69,10 +74,10 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     from pydantic import ValidationError
 
     from harness.errors import UsageError
-    from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Pair, default_models
+    from harness.tasks.pair import CLAUDE_MODEL, DIRECT, ORCH_MODEL, Pair, default_models
     from harness.tasks.suite import Selection, Suite
 
-    models = [name for name in ("orchestrator", "coder", "tester", "backend") if options[name]]
+    models = [name for name in ("orchestrator", "letta", "coder", "tester", "backend") if options[name]]
     if options["pair"]:
         if models:
             raise UsageError(f"--pair and --{models[0]} exclude each other")
@@ -80,9 +85,11 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     else:
         usual = LOCAL_MODELS if options["backend"] == "local" else (ORCH_MODEL, CLAUDE_MODEL)
         orchestrator, coder = default_models(os.environ) or usual
+        model = options["orchestrator"] or orchestrator
+        server = "v1" if model == DIRECT else options["letta"] or running_letta()
         fields = {
             "name": "ad-hoc",
-            "orchestrator": {"model": options["orchestrator"] or orchestrator},
+            "orchestrator": {"model": model, "server": server},
             "coder": options["coder"] or coder,
             "tester": options["tester"] or "",
             "backend": options["backend"] or "anthropic",
@@ -100,3 +107,16 @@ def choose_pair(options: dict[str, Any]) -> Pair:
             remedy="choose another pair, or --backend local with `harness up`",
         )
     return pair
+
+
+def running_letta() -> LettaServer:
+    """Return which Letta the embedded stack runs, if that is the one that will be asked; else V1."""
+    from harness.errors import StackError
+    from harness.local.stack.status import status
+
+    if os.environ.get("LETTA_BASE_URL", "").strip():
+        return "v1"
+    try:
+        return status().letta
+    except StackError:  # not installed
+        return "v1"
