@@ -27,7 +27,10 @@ import shutil
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,9 @@ class Translator:
         self.alive = alive
         self._agents: dict[str, tuple[str, Conversation]] = {}
         self._calls: dict[str, ModelCalls] = {}
+        self._used: dict[str, datetime] = {}
+        # A git process of the App Server may write into a folder once more after its agent is deleted.
+        self._deleted: deque[str] = deque(maxlen=1000)
         self._slots: queue.Queue[str] = queue.Queue()
         self.slots = [f"agent-{number}" for number in range(1, MAX_AGENTS + 1)]
         for slot in self.slots:
@@ -118,6 +124,7 @@ class Translator:
             raise
         agent = _ours(conversation.runtime["agent_id"])
         self._agents[agent] = (slot, conversation)
+        self._used[agent] = datetime.now(UTC)
         return {
             "id": agent,
             "name": body.get("name"),
@@ -134,6 +141,7 @@ class Translator:
         if agent not in self._agents:
             raise Refusal(404, f"there is no agent {agent} (any more)")
         _, conversation = self._agents[agent]
+        self._used[agent] = datetime.now(UTC)
         first, tools = body["messages"][0], body.get("client_tools") or []
         if first.get("type") == "approval":
             return dict(conversation.answer(first["approvals"], tools))
@@ -153,10 +161,26 @@ class Translator:
             connection.ask("agent_delete", agent_id=theirs)
         finally:
             connection.close()
-        state = self._home / ".letta"
-        for folder in (state / "lc-local-backend" / "memfs" / theirs, state / "transcripts" / theirs):
-            shutil.rmtree(folder, ignore_errors=True)
+        self._used.pop(agent, None)
+        self._deleted.append(theirs)
+        self.sweep()
         return {"message": f"Agent id={agent} successfully deleted"}
+
+    def sweep(self) -> None:
+        """Remove the files of the agents that were deleted: the App Server keeps them."""
+        for agent in list(self._deleted):
+            for folder in (self._memory(agent), self._home / ".letta" / "transcripts" / agent):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _memory(self, agent: str) -> Path:
+        return self._home / ".letta" / "lc-local-backend" / "memfs" / agent
+
+    def _last_used(self, theirs: str) -> datetime | None:
+        """Return when an agent was used, or made before this process began; the App Server does not tell."""
+        with suppress(OSError):
+            made = datetime.fromtimestamp(self._memory(theirs).stat().st_mtime, UTC)
+            return self._used.get(_ours(theirs), made)
+        return self._used.get(_ours(theirs))
 
     def agents(self) -> list[dict[str, Any]]:
         """List the agents that the harness has made, also before this process was started."""
@@ -170,11 +194,11 @@ class Translator:
                 "blocks": [],
                 "tools": [],
                 "sources": [],
-                "created_at": each.get("created_at"),
-                "updated_at": each.get("updated_at"),
+                "updated_at": used.isoformat() if used else None,
             }
             for each in self._listed()
             if LABEL in (each.get("tags") or ())
+            for used in [self._last_used(each["id"])]
         ]
 
     def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,15 +363,21 @@ READY_S = 90.0
 
 
 def furnish(home: Path, port: int) -> None:
-    """Write the App Server's settings into its home: no texts of its own, and one provider, this process."""
+    """Write the App Server's settings into its home: no texts of its own, and one provider, this process.
+
+    What agents have left there that no longer exist is removed.
+    """
     state = home / ".letta"
+    agents = {json.loads(path.read_text())["id"] for path in state.glob("lc-local-backend/agents/*.json")}
+    for folder in (*state.glob("lc-local-backend/memfs/*"), *state.glob("transcripts/*")):
+        if folder.name not in agents:
+            shutil.rmtree(folder, ignore_errors=True)
     providers = state / "lc-local-backend" / "providers"
     for folder in (providers, state / "mods"):
         folder.mkdir(parents=True, exist_ok=True)
     (state / "mods" / "plain.js").write_text(PLAIN)
-    settings = state / "settings.json"
-    if not settings.exists():  # it keeps more in it
-        settings.write_text(json.dumps(SETTINGS))
+    # Anew each time: it keeps an entry in it for each agent that there ever was.
+    (state / "settings.json").write_text(json.dumps(SETTINGS))
     at = "2026-01-01T00:00:00.000Z"
     record = {
         "id": f"local-provider-{PROVIDER}",
@@ -399,13 +429,14 @@ def main() -> None:
     options.home.mkdir(parents=True, exist_ok=True)
     furnish(options.home, options.port)
     identity, port = start(options.program, options.home, options.log)
+    translator = Translator(
+        f"ws://{HOST}:{port}/ws", options.home, Providers(providers), lambda: is_alive(identity)
+    )
     try:
-        translator = Translator(
-            f"ws://{HOST}:{port}/ws", options.home, Providers(providers), lambda: is_alive(identity)
-        )
         Server(options.port, translator).serve_forever()
     finally:
         stop(identity, grace_s=5.0)
+        translator.sweep()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from fakes import FakeLetta, call, claude_error, say
 from harness.cassette import unsaved
 from harness.cli.main import main
 from harness.cli.run import session
+from harness.cli.run.command import choose_pair
+from harness.local.stack import status
+from harness.local.stack.status import StackState
 from harness.tasks.loader import load_task
 
 KEY = "sk-ant-api03-a-key-for-tests"
@@ -61,6 +64,20 @@ def test_without_an_orchestrator_s_model(letta) -> None:
     assert "tokens orchestrator" not in result.output
     assert result.output.splitlines()[-1].startswith("cost   $")
     assert letta.requests == []
+
+
+def test_a_run_in_the_app_server(letta, monkeypatch) -> None:
+    """It is named, or it is what the embedded stack runs; the other Letta is refused in one line."""
+    letta.faults = [("/health/", (200, {"version": "App Server 0.34.12 through X", "status": "ok"}))] * 4
+    assert run("--letta", "app-server").exit_code == 0
+    refused = run("--force")
+    assert (refused.exit_code, "the pair is for `server: v1`" in refused.output) == (2, True)
+    letta.faults = []
+    monkeypatch.delenv("LETTA_BASE_URL")
+    monkeypatch.setattr(status, "status", lambda: StackState((), letta.url, "", "app-server"))
+    given = dict.fromkeys(("pair", "letta", "orchestrator", "coder", "tester", "backend"))
+    assert choose_pair(given).orchestrator.server == "app-server"
+    assert choose_pair(given | {"letta": "v1"}).orchestrator.server == "v1"
 
 
 def test_tests_that_fail(tmp_path, claude) -> None:

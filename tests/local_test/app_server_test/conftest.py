@@ -113,7 +113,7 @@ class FakeAppServer:
 
     def _start(self, body: dict[str, Any]) -> dict[str, Any]:
         agent = f"agent-local-00000000-0000-4000-8000-{next(self._numbers):012d}"
-        self.agents[agent] = {**body, "id": agent, "created_at": "2026-01-01T00:00:00Z", "messages": []}
+        self.agents[agent] = {**body, "id": agent, "messages": []}
         return {"runtime": {"agent_id": agent, "conversation_id": "local-conv-1"}}
 
     def _turn(self, socket: Any, runtime: Any, text: str, tools: Any, returns: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -253,17 +254,42 @@ def test_what_was_left_behind_is_found_and_removed(stage: Stage, tmp_path: Any) 
             "id": f"agent-local-00000000-0000-4000-8000-00000000000{n}",
             "name": f"p/add/{n}",
             "tags": tags,
-            "created_at": "2026-01-01T00:00:00Z",
         }
         for n, tags in ((1, ["pair-harness"]), (2, ["somebody's"]))
     }
     memory = tmp_path / ".letta/lc-local-backend/memfs/agent-local-00000000-0000-4000-8000-000000000001"
     memory.mkdir(parents=True)
     found = cleanup.find(stage.letta, datetime.now(UTC), timedelta(minutes=60))
+    assert [each.in_use for each in found] == [True]  # made a moment ago, by whomever
+    os.utime(memory, (0, 0))
+    found = cleanup.find(stage.letta, datetime.now(UTC), timedelta(minutes=60))
     assert [(each.kind, each.name, each.in_use) for each in found] == [("agent", "p/add/1", False)]
     cleanup.remove(stage.letta, found, lambda each: None)
     assert [each["name"] for each in stage.app.agents.values()] == ["p/add/2"]
     assert not memory.exists()
+
+
+def test_an_agent_in_use_is_left_alone(stage: Stage) -> None:
+    """The App Server tells no times; those of the translator keep `letta clean` from a trial that runs."""
+    stage.plays(DONE)
+    with agent(stage) as letta:
+        letta.say("Task", [])
+        (found,) = cleanup.find(stage.letta, datetime.now(UTC), timedelta(minutes=60))
+        assert found.in_use
+        (idle,) = cleanup.find(stage.letta, datetime.now(UTC) + timedelta(hours=2), timedelta(minutes=60))
+        assert not idle.in_use
+
+
+def test_files_that_come_back_are_removed_with_the_next_agent(stage: Stage, tmp_path: Any) -> None:
+    """A git process of the App Server may still write when its agent is deleted."""
+    with agent(stage):
+        pass
+    (deleted,) = stage.translator._deleted
+    late = tmp_path / ".letta/lc-local-backend/memfs" / deleted / "memory"
+    late.mkdir(parents=True)
+    with agent(stage):
+        pass
+    assert not late.exists()
 
 
 def test_requests_that_the_translator_does_not_know(stage: Stage) -> None:
@@ -273,3 +299,20 @@ def test_requests_that_the_translator_does_not_know(stage: Stage) -> None:
             pass
     with pytest.raises(ApiError, match="no route GET /v1/agents/nosuch"):
         stage.letta.ask(lambda client: client.agents.retrieve("nosuch"))
+
+
+def test_a_start_removes_what_deleted_agents_have_left(tmp_path: Any) -> None:
+    """The files of those that still exist stay: a trial that was killed is found by `letta list`."""
+    state = tmp_path / ".letta"
+    for name in ("agent-local-1", "agent-local-2"):
+        (state / "lc-local-backend" / "memfs" / name).mkdir(parents=True)
+        (state / "transcripts" / name).mkdir(parents=True)
+    (state / "lc-local-backend" / "agents").mkdir()
+    (state / "lc-local-backend" / "agents" / "x.json").write_text('{"id": "agent-local-2"}')
+    translator.furnish(tmp_path, 8283)
+    left = {path.parent.name: path.name for path in tmp_path.rglob("agent-local-*")}
+    assert left == {"memfs": "agent-local-2", "transcripts": "agent-local-2"}
+    assert (
+        '"base_url": "http://127.0.0.1:8283/model/v1"'
+        in (state / "lc-local-backend" / "providers" / "auth.json").read_text()
+    )
