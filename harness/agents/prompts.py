@@ -1,6 +1,6 @@
 """Every text that the harness sends to a model. Changing one makes the recordings that hold it stale.
 
-``direct.py`` reads the labelled lines of ``TASK`` and ``REPAIR``.
+``fixed_policy.py`` reads the labelled lines of ``TASK`` and ``REPAIR``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from harness.agents import prompts
-from harness.agents.direct import Direct
+from harness.agents.fixed_policy import Direct
 from harness.agents.loop import Agent
 from harness.backends.claude.claude_code import Channel, ClaudeCode
 from harness.backends.claude.cli_process import Cli, cli_versions

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.agents import prompts
-from harness.agents.direct import parse_assignment
+from harness.agents.fixed_policy import parse_assignment
 from harness.agents.transcript import Called, Said
 from harness.errors import SpecError
 from harness.grading.proofs import proof

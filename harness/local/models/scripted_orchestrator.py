@@ -1,10 +1,10 @@
-"""The scripted orchestrator: the fixed policy of ``agents/direct.py`` as a model that Letta can use."""
+"""The scripted orchestrator: the fixed policy of ``agents/fixed_policy.py`` as a model that Letta can use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.agents.direct import Step, next_step, parse_assignment, steps
+from harness.agents.fixed_policy import Step, next_step, parse_assignment, steps
 from harness.agents.prompts import CODER_TOOL, TESTER_TOOL
 from harness.local.models.chat import Message, Tool, ToolCall, ToolChoice
 from harness.local.models.letta_wrapping import tool_return, user_text

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.agents.direct import Assignment, parse_assignment
+from harness.agents.fixed_policy import Assignment, parse_assignment
 from harness.agents.prompts import CODER_TOOL as CODER
 from harness.agents.prompts import TESTER_TOOL as TESTER
 from harness.local.models.chat import Message, Tool, ToolCall

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes import claude_error
 
-from harness.agents.direct import parse_assignment
+from harness.agents.fixed_policy import parse_assignment
 from harness.agents.prompts import coder_only
 from harness.agents.transcript import Called, Returned, Said, Tested, Transcript, Wrote
 from harness.cassette.file import load, save
