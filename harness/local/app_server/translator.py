@@ -368,9 +368,9 @@ def furnish(home: Path, port: int) -> None:
     What agents have left there that no longer exist is removed.
     """
     state = home / ".letta"
-    agents = {json.loads(path.read_text())["id"] for path in state.glob("lc-local-backend/agents/*.json")}
+    records = [path.read_text() for path in state.glob("lc-local-backend/agents/*.json")]
     for folder in (*state.glob("lc-local-backend/memfs/*"), *state.glob("transcripts/*")):
-        if folder.name not in agents:
+        if not any(folder.name in record for record in records):
             shutil.rmtree(folder, ignore_errors=True)
     providers = state / "lc-local-backend" / "providers"
     for folder in (providers, state / "mods"):
