@@ -105,6 +105,16 @@ def anywhere(environment: Mapping[str, str]) -> Endpoints:
     return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key)
 
 
+def letta_alone(environment: Mapping[str, str]) -> Endpoints:
+    """Return ``anywhere`` for a question to Letta, whatever is wrong with Claude's variables."""
+    return anywhere({name: value for name, value in environment.items() if not name.startswith("ANTHROPIC_")})
+
+
+def claude_alone(environment: Mapping[str, str]) -> Endpoints:
+    """Return ``anywhere`` for a question to Claude, whatever is wrong with Letta's variables."""
+    return anywhere({name: value for name, value in environment.items() if not name.startswith("LETTA_")})
+
+
 def replayed(pair: Pair) -> Endpoints:
     """Return addresses that cannot exist: should a request get past the player, it reaches nobody."""
     return Endpoints(NOBODY, NO_KEY, f"http://{pair.backend}.invalid", NO_KEY, live=False)

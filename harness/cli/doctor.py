@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -37,12 +39,13 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     """
     from harness.backends.checks.finding import counts, worst
     from harness.redact import redact_json
+    from harness.terminal import printable_line
 
     found = []
     for each in findings(names, live=live):
         found.append(each)
         if not as_json:
-            say(f"{each.level:<8}{each}")
+            say(*wrapped(f"{each.level:<8}{printable_line(str(each), os.environ)}"))
     if as_json:
         click.echo(json.dumps(redact_json([asdict(each) for each in found], os.environ), indent=2))
     else:
@@ -51,12 +54,22 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     sys.exit(1 if worst(found) == "error" else 0)
 
 
+def wrapped(text: str) -> list[str]:
+    """Return the text in lines that a terminal has room for; in a pipe, one line for programs."""
+    if not sys.stdout.isatty():
+        return [text]
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.wrap(
+        text, width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     """Yield what is found on this computer, in the environment and, if ``live``, at the services."""
     from harness.backends.checks import services
     from harness.backends.checks.environment import variables
     from harness.backends.checks.finding import Finding
-    from harness.backends.endpoints import anywhere
+    from harness.backends.endpoints import claude_alone, letta_alone
     from harness.cli.machine import machine
     from harness.errors import ApiError
     from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Orchestrator, default_models
@@ -70,15 +83,17 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     if pairs:
         yield from services.of_pairs(pairs, os.environ)
     else:
-        try:
-            where = anywhere(os.environ)
-        except ApiError as error:
-            yield Finding("letta", "error", error.message, error.remedy)
-            return
         named = default_models(os.environ)
         orchestrator, coder = named or (ORCH_MODEL, CLAUDE_MODEL)
-        yield from services.letta(where, [Orchestrator(model=orchestrator)] if named else [])
+        try:
+            where = letta_alone(os.environ)
+            yield from services.letta(where, [Orchestrator(model=orchestrator)] if named else [])
+        except ApiError as error:
+            yield Finding("letta", "error", error.message, error.remedy)
         if os.environ.get("ANTHROPIC_API_KEY", "").strip():
-            yield services.claude_model(where, coder, "ANTHROPIC_API_KEY")
+            try:
+                yield services.claude_model(claude_alone(os.environ), coder, "ANTHROPIC_API_KEY")
+            except ApiError as error:
+                yield Finding("claude", "error", error.message, error.remedy)
     if os.environ.get("OPENAI_API_KEY", "").strip():
         yield services.openai(os.environ)

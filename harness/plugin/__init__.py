@@ -1,91 +1,108 @@
 """pytest entry point: the options; activates where a benchmarks folder exists.
 
 pytest loads this module wherever the package is installed, so importing it must cost nothing: pytest and
-pathlib only. All else is imported where it is needed.
+the standard library only. All else is imported where it is needed.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "pair": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME",
+        "help": "run this pair of benchmarks/pairs.yaml; repeatable (default: all)",
+    },
+    "orchestrator": {
+        "default": "",
+        "metavar": "A,B",
+        "help": "orchestrator models as Letta handles, in place of a pairs file (default: $ORCH_MODEL)",
+    },
+    "coder": {
+        "default": "",
+        "metavar": "C,D",
+        "help": "coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
+    },
+    "epochs": {"type": int, "metavar": "N", "help": "repetitions of each task (default: the pair's)"},
+    "record": {
+        "choices": ("none", "once", "all"),
+        "default": "none",
+        "help": "none: replay only (default); once: record live what is missing; all: record everything anew",
+    },
+    "mutants": {
+        "type": int,
+        "default": 0,
+        "metavar": "N",
+        "help": "grade testers on up to N further bugs for each task, derived from its reference",
+    },
+    "fail-under": {
+        "type": float,
+        "metavar": "PCT",
+        "help": "fail the run if a pair solves less than PCT %% of its trials",
+    },
+    "baseline": {
+        "default": "",
+        "metavar": "RUN",
+        "help": "earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
+    },
+    "mix-mocks": {
+        "action": "store_true",
+        "help": "let pairs with backend mock stand in one table with pairs of real models",
+    },
+    "fail-unsolved": {"action": "store_true", "help": "each trial that is not solved fails the run"},
+    "require-sandbox": {
+        "action": "store_true",
+        "help": "refuse to run model-written code where this machine cannot enforce every protection",
+    },
+    "no-run-cache": {
+        "action": "store_true",
+        "help": "execute every test run anew, and keep none for the next run on this machine",
+    },
+    "no-live-checks": {
+        "action": "store_true",
+        "help": "record without first asking whether keys, accounts and models are usable",
+    },
+    "keep-going": {
+        "action": "store_true",
+        "help": "record on although three trials in a row of a pair ended with an API error",
+    },
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the harness's options."""
-    add = parser.getgroup("harness", "evaluation harness for orchestrator + coder pairs").addoption
-    add(
-        "--pair",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="run this pair of benchmarks/pairs.yaml; repeatable (default: all)",
-    )
-    add(
-        "--orchestrator",
-        default="",
-        metavar="A,B",
-        help="orchestrator models as Letta handles, in place of a pairs file (default: $ORCH_MODEL)",
-    )
-    add(
-        "--coder",
-        default="",
-        metavar="C,D",
-        help="coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
-    )
-    add("--epochs", type=int, metavar="N", help="repetitions of each task (default: the pair's)")
-    add(
-        "--record",
-        choices=("none", "once", "all"),
-        default="none",
-        help="none: replay only (default); once: record live what is missing; all: record everything anew",
-    )
-    add(
-        "--mutants",
-        type=int,
-        default=0,
-        metavar="N",
-        help="grade testers on up to N further bugs for each task, derived from its reference",
-    )
-    add(
-        "--fail-under",
-        type=float,
-        metavar="PCT",
-        help="fail the run if a pair solves less than PCT %% of its trials",
-    )
-    add(
-        "--baseline",
-        default="",
-        metavar="RUN",
-        help="earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
-    )
-    add(
-        "--mix-mocks",
-        action="store_true",
-        help="let pairs with backend mock stand in one table with pairs of real models",
-    )
-    add("--fail-unsolved", action="store_true", help="each trial that is not solved fails the run")
-    add(
-        "--require-sandbox",
-        action="store_true",
-        help="refuse to run model-written code where this machine cannot enforce every protection",
-    )
-    add(
-        "--no-run-cache",
-        action="store_true",
-        help="execute every test run anew, and keep none for the next run on this machine",
-    )
-    add(
-        "--no-live-checks",
-        action="store_true",
-        help="record without first asking whether keys, accounts and models are usable",
-    )
-    add(
-        "--keep-going",
-        action="store_true",
-        help="record on although three trials in a row of a pair ended with an API error",
-    )
+    """Add the harness's options, under names that no other plugin has."""
+    about = "evaluation harness for orchestrator + coder pairs; --harness-pair is --pair, and so on"
+    group = parser.getgroup("harness", f"{about}, unless another plugin has that name")
+    for name, settings in OPTIONS.items():
+        group.addoption(f"--harness-{name}", dest=f"harness_{name.replace('-', '_')}", **settings)
     parser.addini("benchmarks", "folder of task files, relative to the root folder", default="benchmarks")
+    parser.addini(
+        "harness_collect",
+        "run the trials of that folder also where it is not named, as in a bare `pytest`",
+        type="bool",
+        default=False,
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Iterator[None]:
+    """Add the short names of the options, when all other plugins and conftest files have added theirs."""
+    result = yield
+    group = parser.getgroup("harness")
+    for name, settings in OPTIONS.items():
+        alias = settings | {"help": argparse.SUPPRESS, "dest": f"harness_{name.replace('-', '_')}"}
+        with suppress(argparse.ArgumentError, ValueError):  # somebody else's
+            group.addoption(f"--{name}", **alias)
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,16 +122,19 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = find_benchmarks(config.rootpath, str(config.getini("benchmarks")))
     if folder is None:
         return
+    if not (config.getini("harness_collect") or is_asked_for(config, folder)):
+        config.pluginmanager.register(Note(folder), "harness-note")
+        return
     from harness.plugin.session import BenchmarkSession
 
-    session = BenchmarkSession(config, folder)
+    session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))
     config.pluginmanager.register(session, "harness-session")
     if session.mode == "none" or session.is_worker:
         return
     from harness.plugin.dead_endpoint import DeadEndpoint
 
     config.pluginmanager.register(DeadEndpoint(config), "harness-dead-endpoint")
-    if not config.getoption("no_live_checks"):
+    if not config.getoption("harness_no_live_checks"):
         from harness.plugin.preflight import LiveChecks
 
         config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
@@ -125,3 +145,29 @@ def find_benchmarks(root: Path, name: str) -> Path | None:
     if (root / name).is_dir():
         return root / name
     return next((folder for folder in (root, *root.parents) if folder.name == Path(name).name), None)
+
+
+def is_asked_for(config: pytest.Config, folder: Path) -> bool:
+    """Return True if the command line asks for trials: by the folder or what is in it, or by an option."""
+    chosen = ("pair", "orchestrator", "coder")
+    if config.getoption("harness_record") != "none" or any(config.getoption(f"harness_{n}") for n in chosen):
+        return True
+    paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args]
+    # Resolved, too: links lead there under ``--rootdir LINK``.
+    return any(
+        path.is_relative_to(folder) or path.resolve().is_relative_to(folder.resolve()) for path in paths
+    )
+
+
+class Note:
+    """What a run without trials says in a repository that has some."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def pytest_report_header(self) -> str | None:
+        """Say how the trials are run, where a pairs file shows that there are some."""
+        if not (self.folder / "pairs.yaml").is_file():
+            return None
+        name = self.folder.name
+        return f"harness: trials run with `pytest {name}`, or here with harness_collect = true"

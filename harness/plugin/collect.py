@@ -100,6 +100,17 @@ class TrialItem(HarnessItem):
         self.run = run
         self.result: Result | None = None
         self.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
+        for name in dict.fromkeys((trial.task.difficulty, *trial.task.tags)):
+            self._mark(name)
+
+    def _mark(self, name: str) -> None:
+        """Make a tag a marker (``-m NAME``), unless the name means something to pytest or a plugin."""
+        known = (line.partition(":")[0].partition("(")[0].strip() for line in self.config.getini("markers"))
+        ours = f"{name}: tag or difficulty of a task"
+        if ours in self.config.getini("markers") or name not in known:
+            if ours not in self.config.getini("markers"):
+                self.config.addinivalue_line("markers", ours)
+            self.add_marker(name)
 
     def runtest(self) -> None:
         """Replay or record the trial; raise only what is not the models' doing."""
@@ -107,7 +118,7 @@ class TrialItem(HarnessItem):
         if self.result.error is not None:
             raise self.result.error
         record = self.result.record
-        if self.config.getoption("fail_unsolved") and record.outcome != "solved":
+        if self.config.getoption("harness_fail_unsolved") and record.outcome != "solved":
             pytest.fail(f"{record.outcome}: {record.detail}", pytrace=False)
 
 

@@ -14,7 +14,7 @@ class DeadEndpoint:
 
     def __init__(self, config: pytest.Config) -> None:
         self._plugins = config.pluginmanager
-        self._keep_going = bool(config.getoption("keep_going"))
+        self._keep_going = bool(config.getoption("harness_keep_going"))
         self._in_a_row: dict[str, list[str]] = {}  # pair -> why its last trials could not reach a service
 
     @pytest.hookimpl(tryfirst=True)

@@ -37,14 +37,17 @@ if TYPE_CHECKING:
 class BenchmarkSession:
     """The state of a pytest run, controller or xdist worker, in a repository with a benchmarks folder.
 
-    ``root`` holds ``cassettes/`` and ``reports/``; ``mode`` is the value of ``--record``.
+    ``root`` holds ``cassettes/`` and ``reports/``; ``mode`` is the value of ``--record``. ``is_named``: the
+    command line asks for trials, else a setting alone (``harness_collect``): what would stop them is a note.
     """
 
-    def __init__(self, config: pytest.Config, folder: Path) -> None:
+    def __init__(self, config: pytest.Config, folder: Path, *, is_named: bool) -> None:
         option = config.getoption
         self.config = config
+        self.is_named = is_named
+        self.left_out: list[str] = []  # why no trial takes part
         self.is_worker = hasattr(config, "workerinput")
-        self.mode: Mode = option("record")
+        self.mode: Mode = option("harness_record")
         self.root = folder.parent if config.rootpath.is_relative_to(folder) else config.rootpath
         paths = (Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args)
         self._paths = [below(folder, path) for path in paths]
@@ -52,16 +55,16 @@ class BenchmarkSession:
             folder,
             self.root,
             Selection(
-                pairs=tuple(option("pair")),
-                orchestrators=split_names(option("orchestrator")),
-                coders=split_names(option("coder")),
-                epochs=option("epochs"),
+                pairs=tuple(option("harness_pair")),
+                orchestrators=split_names(option("harness_orchestrator")),
+                coders=split_names(option("harness_coder")),
+                epochs=option("harness_epochs"),
                 paths=frozenset(self._paths),
             ),
             os.environ,
         )
         # With --require-sandbox nothing runs without isolation, whatever the probe has shown.
-        required = option("require_sandbox")
+        required = option("harness_require_sandbox")
         self._isolation = tuple(
             kind for kind in fork_server.ISOLATION_KINDS if kind != "none" or not required
         )
@@ -109,6 +112,10 @@ class BenchmarkSession:
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
         except HarnessError as error:
+            if not self.is_named:
+                self.left_out = printable(str(error), os.environ).splitlines()
+                self.requested = False
+                return
             raise pytest.UsageError(*printable(str(error), os.environ).splitlines()) from None
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
         if reporter is not None:
@@ -122,17 +129,17 @@ class BenchmarkSession:
     def _check_options(self) -> Reporter | None:
         """Read the files and probe the machine as the options demand; return the controller's reporter."""
         option = self.config.getoption
-        if not option("mix_mocks"):
+        if not option("harness_mix_mocks"):
             self.suite.check_mix()
-        if option("mutants") < 0:
-            raise UsageError(f"--mutants {option('mutants')}: expected 0 or more")
+        if option("harness_mutants") < 0:
+            raise UsageError(f"--mutants {option('harness_mutants')}: expected 0 or more")
         self.suite.named_pairs  # noqa: B018  (wrong though no pair of it is chosen: say so now)
         prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
         reporter = None
         if not self.is_worker:
-            gates = Gates.of(option("fail_under"), option("baseline"), self.root / "reports")
+            gates = Gates.of(option("harness_fail_under"), option("harness_baseline"), self.root / "reports")
             reporter = Reporter(self.root, prices, gates, self.broken_rows)
-            if option("require_sandbox"):
+            if option("harness_require_sandbox"):
                 fork_server.require_all()
         for path in filter(self._paths.__contains__, self.suite.sources()):
             try:
@@ -152,6 +159,8 @@ class BenchmarkSession:
 
     def pytest_report_header(self) -> list[str] | None:
         """Say whether requests can leave this machine, and what holds back model-written code."""
+        if self.left_out:
+            return ["harness: no trial takes part:", *(f"  {line}" for line in self.left_out)]
         if not self.requested:
             return None
         mode = {
@@ -235,7 +244,7 @@ class BenchmarkSession:
         """Return as many further known bugs of a task as --mutants asks for; made once for all its trials."""
         from harness.grading.mutants import known_mutants
 
-        wanted = self.config.getoption("mutants")
+        wanted = self.config.getoption("harness_mutants")
         if task.id not in self._mutants:
             self._mutants[task.id] = known_mutants(task, self.test_runs.sandbox, wanted) if wanted else ()
         return self._mutants[task.id]

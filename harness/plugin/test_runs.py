@@ -58,7 +58,7 @@ class TestRuns:
         folder: Path | None = None
         if probe.isolation == "none":
             self.problem = "no test run is remembered: nothing hides it from the code on this machine"
-        elif not config.getoption("no_run_cache"):
+        elif not config.getoption("harness_no_run_cache"):
             try:
                 folder = default_folder("test-runs")
                 RunCache(folder).close()

@@ -487,6 +487,55 @@ def test_the_conversation_is_shown_as_it_happens(recorded) -> None:
     )
 
 
+@pytest.fixture
+def with_own_tests(recorded) -> pytest.Pytester:
+    """A repository with recorded trials and a test of its own, in which the pairs file is wrong."""
+    (recorded.path / "benchmarks/pairs.yaml").write_text(PAIRS.replace("coder", "codr"))
+    recorded.makepyfile(test_own="def test_own():\n    pass\n")
+    return recorded
+
+
+def test_a_bare_pytest_runs_the_users_tests_alone(with_own_tests) -> None:
+    """No trial, no report and no error of the pairs file; one line says how trials are run."""
+    result = run_here(with_own_tests)
+    assert (result.ret, result.parseoutcomes()) == (0, {"passed": 1})
+    result.stdout.fnmatch_lines(["harness: trials run with `pytest benchmarks`*harness_collect*"])
+    assert not (with_own_tests.path / "reports").exists()
+
+
+def test_trials_join_a_bare_pytest_by_a_setting(with_own_tests) -> None:
+    """What would stop them is a note there, and an error where trials are asked for."""
+    with_own_tests.makeini("[pytest]\nharness_collect = true\n")
+    result = run_here(with_own_tests)
+    assert (result.ret, result.parseoutcomes()) == (0, {"passed": 1})
+    result.stdout.fnmatch_lines(["harness: no trial takes part:", "*", "  benchmarks/pairs.yaml:4: *codr*"])
+    assert run_here(with_own_tests, ".", "--pair", "one").ret == pytest.ExitCode.USAGE_ERROR
+    (with_own_tests.path / "benchmarks/pairs.yaml").write_text(PAIRS)
+    assert run_here(with_own_tests).parseoutcomes() == {"passed": 1, "solved": 3}
+
+
+def test_an_option_that_another_plugin_has_stays_its_own(recorded) -> None:
+    """Each option has a name with a prefix, and the short one only where nobody else has it."""
+    recorded.makeconftest(
+        "def pytest_addoption(parser):\n    parser.addoption('--pair', type=int, default=0)\n"
+        "def pytest_report_header(config):\n    return f'their pair: {config.getoption(\"pair\")}'\n"
+    )
+    result = run(recorded, "--pair", "7", "--harness-pair", "two", "--epochs", "1")
+    assert result.parseoutcomes() == {"solved": 1}
+    result.stdout.fnmatch_lines(["their pair: 7"])
+
+
+def test_tags_are_registered_markers(recorded) -> None:
+    """``-m`` finds trials by tag and difficulty, strictly, too; a tag ``skip`` skips nothing."""
+    path = recorded.path / "benchmarks/add.yaml"
+    path.write_text(TASK + "difficulty: trivial\ntags: [sums, skip]\n")
+    strict = ("--strict-markers", "--collect-only", "-q", "-m")
+    listed = run(recorded, *strict, "trivial and sums").stdout.str()
+    assert listed.count("benchmarks/add.yaml::") == 3
+    assert run(recorded, *strict, "not sums").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "skipped" not in run(recorded, "--pair", "two").parseoutcomes()
+
+
 @pytest.mark.parametrize("asked", ["", "benchmarks", "benchmarks/speed_test.py"])
 def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
     """A repository that has a benchmarks folder of another kind is not touched."""

@@ -10,6 +10,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import partial
 
@@ -155,13 +156,16 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
 
     With ``ask`` the models are asked something, too, which costs a fraction of a cent each.
     """
-    places = []
+    places, lettas = [], []
     for pair in pairs:
         try:
             places.append((pair, endpoints.live(pair, environment)))
+            lettas.append(places[-1])
         except HarnessError as error:
             yield Finding(f"pair {pair.name}", "error", error.message, error.remedy)
-    orchestrated = [(pair, where) for pair, where in places if not pair.is_direct]
+            with suppress(HarnessError):  # Claude's key is missing, say: Letta can be asked all the same
+                lettas.append((pair, endpoints.letta_alone(environment)))
+    orchestrated = [(pair, where) for pair, where in lettas if not pair.is_direct]
     for where, group in _grouped(orchestrated, lambda where: (where.letta_url, where.letta_key)):
         orchestrators = [pair.orchestrator for pair in group]
         found = list(letta(where, orchestrators))
