@@ -6,6 +6,8 @@ trials themselves are run by pytest (``harness/plugin/``).
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from harness import __version__
@@ -19,14 +21,32 @@ from harness.cli.reports import compare, report, show, view
 from harness.cli.run.command import run
 from harness.cli.task_files import new, schema, validate
 
-FILES = [init, new, schema, validate, cassettes]
-LIVE = [doctor, down, letta, models, run, status, up]
-RUNS = [compare, report, show, view]
+GROUPS = {
+    "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],
+    "Live runs": [doctor, models, up, status, down, run, letta],
+    "Results": [report, compare, show, view],
+}
+
+
+class GroupedCommands(OneLineErrors):
+    """The top of the command line: its commands in groups, each with a whole sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write a section for each group."""
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(each.name), first_sentence(each)) for each in commands])
+
+
+def first_sentence(command: click.Command) -> str:
+    """Return the first sentence of a command's help."""
+    paragraph = " ".join((command.help or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.?]) (?=[A-Z`])", paragraph)[0]
 
 
 @click.group(
-    cls=OneLineErrors,
-    commands=[*FILES, *LIVE, *RUNS],
+    cls=GroupedCommands,
+    commands=[each for commands in GROUPS.values() for each in commands],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="harness")

@@ -121,7 +121,10 @@ def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
 @click.option("--run", default="latest", show_default=True, help="The run's folder in reports/.")
 @click.option("--reports", "folder", default="reports", type=click.Path(path_type=Path), show_default=True)
 def show(trial: str, run: str, folder: Path) -> None:
-    """Show the conversation of TRIAL: pair/task/epoch, a task, or a part of the name."""
+    """Show the conversation of TRIAL: pair/task/epoch, a task, or a part of the name.
+
+    It is one of the newest run, unless --run names another.
+    """
     from rich.console import Console
 
     from harness.results.run_folder import find_conversations
@@ -163,7 +166,7 @@ def compare(  # noqa: PLR0913  (one for each option)
     reports: Path,
     benchmarks: Path,
 ) -> None:
-    """Is a difference real? A and B are two runs, or two pairs (or orchestrators, or coders) of one run.
+    """Tell if a difference is real. A and B are two runs, or two pairs (orchestrators, coders) of one run.
 
     With one run as A, or nothing, all of that run are compared with each other. Paired by task: difference
     with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment. The

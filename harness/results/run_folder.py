@@ -117,7 +117,10 @@ def find_conversations(reports: Path, run: str, wanted: str) -> list[Conversatio
     chosen = exact or [row for row in rows if wanted in row["trial"]]
     if not chosen:
         known = sorted(row["trial"] for row in rows)[:8]
-        raise UsageError(f"no trial {wanted!r} in {path.parent}", remedy=f"use one of: {', '.join(known)}")
+        raise UsageError(
+            f"no trial {wanted!r} in {path.parent}",
+            remedy=f"use one of: {', '.join(known)}; or of another run: --run NAME",
+        )
     return [load_conversation(path.parent, row) for row in chosen]
 
 

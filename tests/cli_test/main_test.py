@@ -418,3 +418,13 @@ def test_output_that_nobody_takes(tmp_path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=latin, capture_output=True, check=False)
     assert done.stdout.startswith(b"benchmarks/\\u2713.yaml:1: ")
     assert done.stderr == b""
+
+
+def test_the_help_lists_all_commands_in_groups_with_whole_sentences():
+    """At 80 columns, and nothing ends in dots."""
+    result = CliRunner().invoke(main, ["--help"], terminal_width=80)
+    lines = result.output.splitlines()
+    assert [line for line in lines if line.endswith(":") and line[:1].isalpha()][-1] == "Results:"
+    assert "..." not in result.output.partition("Options:")[2]
+    assert max(map(len, lines)) <= 80
+    assert all(f"\n  {name} " in result.output for name in main.commands)

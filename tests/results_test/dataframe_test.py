@@ -78,3 +78,19 @@ def test_what_is_no_record_is_told(change, said, tmp_path):
     a_run(tmp_path / "r1", [{**a_row(), **change}])
     with pytest.raises(UsageError, match=said):
         load("r1", tmp_path)
+
+
+def test_a_loaded_run_has_dollars_by_role(tmp_path):
+    """At the prices of the folder's file; what has no price is missing, and so is its sum."""
+    prices = "prices:\n  code: {input: 3, output: 3}\n  orch: {input: 1, output: 1}\n"
+    (tmp_path / "prices.yaml").write_text(prices)
+    rows = [a_row(coder_input=1_000_000, orchestrator_output=500_000), a_row("q", coder="new", coder_input=9)]
+    a_run(tmp_path / "r1", rows)
+    table = harness.load("r1", tmp_path, benchmarks=tmp_path)
+    assert table[["orchestrator_cost", "coder_cost", "tester_cost", "cost"]].iloc[0].tolist() == [
+        0.5,
+        3,
+        0,
+        3.5,
+    ]
+    assert table["cost"].isna().tolist() == [False, True]
