@@ -141,11 +141,8 @@ class Proof:
 class Acceptance:
     """The hidden tests of one task.
 
-    Args:
-        task: The task.
-        sandbox: Where its tests run.
-        rng: Decides how they are disguised. Default: seeded by the hidden tests themselves, which whoever is
-            judged does not know; so a replay shows the same tests failing everywhere.
+    ``rng`` decides how they are disguised. Default: seeded by the hidden tests themselves, which whoever is
+    judged does not know; so a replay shows the same tests failing everywhere.
     """
 
     def __init__(self, task: Task, sandbox: Sandbox, rng: random.Random | None = None) -> None:

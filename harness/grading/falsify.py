@@ -19,11 +19,7 @@ KINDS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ
 
 
 class Falsifier:
-    """Changes values.
-
-    Args:
-        rng: Decides how.
-    """
+    """Changes values; ``rng`` decides how."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng

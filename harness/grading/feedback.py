@@ -16,12 +16,9 @@ MAX_FAILURES = 5
 
 
 def feedback(task: Task, files: Mapping[str, str], run: TestRun | None) -> Check:
-    """Return what the orchestrator may know of an attempt.
+    """Return what the orchestrator may know of an attempt that left these files, and this run of its tests.
 
-    Args:
-        task: The task.
-        files: The workspace after the attempt.
-        run: The generated tests on the generated code; None if a file is missing.
+    There is no run if a file is missing.
     """
     missing = [path for path in (*task.written, task.test_file) if path not in files]
     if missing:

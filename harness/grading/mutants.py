@@ -46,11 +46,6 @@ def mutants(source: str, *, seed: int, limit: int | None = None) -> tuple[Bug, .
     and their order, on any machine and under any Python, as long as mutmut stays the same; a ``limit``
     takes the first ones of that order.
 
-    Args:
-        source: A Python file that compiles.
-        seed: Another seed gives the same mutants in another order.
-        limit: How many at most. Default: all.
-
     Raises:
         UsageError: The extra ``mutants`` is not installed, or the source cannot be read.
     """
@@ -61,14 +56,8 @@ def proven(task: Task, wanted: int, fails: Callable[[Bug], bool], *, seed: int) 
     """Return the first mutants of a task's reference that fail its acceptance tests.
 
     One that passes them may be as right as the reference, so it is no known bug. Those that the task
-    already lists are left out. At most ``TRIES * wanted`` mutants are tested, so there may be fewer.
-
-    Args:
-        task: Whose reference is changed.
-        wanted: How many.
-        fails: Whether a mutant fails the task's acceptance tests; asked in the seeded order, only as often
-            as needed.
-        seed: As in ``mutants``.
+    already lists are left out. At most ``TRIES * wanted`` mutants are tested, so there may be fewer. Whether
+    one ``fails`` is asked in the seeded order, only as often as needed.
 
     Raises:
         UsageError: As in ``mutants``.
@@ -175,11 +164,5 @@ def known_mutants(task: Task, sandbox: Sandbox, wanted: int, *, seed: int = 0) -
     Raises:
         UsageError: The library that makes them is not installed.
     """
-    from harness.grading.mutants import proven
-
-    grader = Grader(task, sandbox)
-
-    def fails(bug: Bug) -> bool:
-        return not grader.acceptance(task.with_code(bug.code)).passed
-
-    return proven(task, wanted, fails, seed=seed)
+    acceptance = Grader(task, sandbox).acceptance
+    return proven(task, wanted, lambda bug: not acceptance(task.with_code(bug.code)).passed, seed=seed)

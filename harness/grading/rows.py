@@ -57,21 +57,22 @@ def literal_rows(function: Function) -> Rows | None:
 
 
 def _row(element: ast.expr, *, single: bool) -> tuple[list[ast.expr] | None, list[ast.keyword], str]:
-    if isinstance(element, ast.Starred):
-        return None, [], ""
+    """Return the values of a row, its marks and its id; no values where they are not written out."""
+    marks: list[ast.keyword] = []
+    row_id = None
     if isinstance(element, ast.Call) and called(element) == "param":
-        if any(isinstance(each, ast.Starred) for each in element.args):
-            return None, [], ""
+        values = element.args
         row_id = next((each.value for each in element.keywords if each.arg == "id"), None)
-        kept = [each for each in element.keywords if each.arg == "marks"]
-        return list(element.args), kept, str(row_id.value) if isinstance(row_id, ast.Constant) else ""
-    if single:
-        return [element], [], ""
-    if isinstance(element, ast.Tuple | ast.List) and not any(
-        isinstance(e, ast.Starred) for e in element.elts
-    ):
-        return list(element.elts), [], ""
-    return None, [], ""
+        marks = [each for each in element.keywords if each.arg == "marks"]
+    elif single:
+        values = [element]
+    elif isinstance(element, ast.Tuple | ast.List):
+        values = element.elts
+    else:
+        return None, [], ""
+    if any(isinstance(each, ast.Starred) for each in values):
+        return None, [], ""
+    return list(values), marks, str(row_id.value) if isinstance(row_id, ast.Constant) else ""
 
 
 def _id(name: str, value: ast.expr, number: int) -> str:

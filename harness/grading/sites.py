@@ -23,8 +23,6 @@ HARMLESS = frozenset(
         *("set", "list", "dict", "tuple", "str", "int", "float", "frozenset"),
     ]
 )
-
-
 NOTHING = ast.Constant(None)
 # Another value of the same kind, lest an answer that equals all of its kind fail where it must.
 ADDED = {
@@ -71,12 +69,7 @@ class Site:
 
 
 class Finder:
-    """Finds what can be falsified in the tests of one file.
-
-    Args:
-        tree: The file.
-        rng: Decides which of several constants is falsified, and how.
-    """
+    """Finds what can be falsified in the tests of one file; ``rng`` decides between constants, and how."""
 
     def __init__(self, tree: ast.Module, rng: random.Random) -> None:
         self.rng = rng

@@ -51,10 +51,8 @@ def check(given: Path, root: Path, *, remember: bool = False) -> Iterator[Checke
 
     The tasks of a source file are checked where ``pytest`` with the same argument would run them.
 
-    Args:
-        given: The file or folder.
-        root: What paths are shown relative to.
-        remember: Take what was proved before of the same task, and keep what is proved now.
+    Paths are shown relative to ``root``. ``remember``: take what was proved before of the same task, and keep
+    what is proved now.
 
     Raises:
         UsageError: There is nothing at ``given``, or it is a source that is not installed.
@@ -85,10 +83,7 @@ def check(given: Path, root: Path, *, remember: bool = False) -> Iterator[Checke
 def stops_pytest(given: Path, root: Path, environment: Mapping[str, str]) -> str:
     """Return why a plain ``pytest`` would end before its first trial, though each file is right; or nothing.
 
-    Args:
-        given: As for ``check``.
-        root: As for ``check``.
-        environment: May name models in place of a pairs file.
+    Arguments are those of ``check``; ``environment`` may name models in place of a pairs file.
     """
     suite = Suite(_benchmarks_folder(given.resolve()), root, Selection(), environment)
     try:

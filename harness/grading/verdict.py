@@ -33,23 +33,15 @@ InfraOutcome = Literal[
 Outcome = ModelOutcome | InfraOutcome
 MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)
 INFRA_OUTCOMES: tuple[InfraOutcome, ...] = get_args(InfraOutcome)
-OF_STATUS: dict[Status, ModelOutcome] = {
-    "passed": "wrong",
-    "failed": "wrong",
-    "no_tests": "wrong",
-    "timeout": "timeout",
-    "memory": "timeout",
-    "crashed": "crashed",
-    "forged": "forged",
-}
-WITHOUT_DETAIL: dict[Status, str] = {
-    "passed": "an acceptance test was skipped",
-    "failed": "an acceptance test failed",
-    "no_tests": "no acceptance test ran",
-    "timeout": "the acceptance tests did not end in time",
-    "memory": "the acceptance tests ran out of memory",
-    "crashed": "the acceptance tests ended before they were done",
-    "forged": "the code made its tests pass by other means than by being right",
+# The outcome of code on which the hidden tests end so, and why it is not solved if the run says no more.
+OF_STATUS: dict[Status, tuple[ModelOutcome, str]] = {
+    "passed": ("wrong", "an acceptance test was skipped"),
+    "failed": ("wrong", "an acceptance test failed"),
+    "no_tests": ("wrong", "no acceptance test ran"),
+    "timeout": ("timeout", "the acceptance tests did not end in time"),
+    "memory": ("timeout", "the acceptance tests ran out of memory"),
+    "crashed": ("crashed", "the acceptance tests ended before they were done"),
+    "forged": ("forged", "the code made its tests pass by other means than by being right"),
 }
 MUTANT_TIMEOUT_S = 2.0
 LIBRARIES = (".so", ".pyd")
@@ -121,10 +113,7 @@ class Attempt:
 class Grader:
     """Grade what was written for one task. Running the same files twice gives the first result again.
 
-    Args:
-        task: The task.
-        sandbox: Where everything runs.
-        mutants: Gives further known bugs, derived from the reference; asked when a tester is graded.
+    ``mutants`` gives further known bugs, derived from the reference; it is asked when a tester is graded.
     """
 
     def __init__(self, task: Task, sandbox: Sandbox, mutants: Mutants = no_mutants) -> None:
@@ -202,7 +191,7 @@ class Grader:
             return "syntax_error", run.syntax, None
         if accepted(run):
             return "solved", "", run
-        return OF_STATUS[run.status], _why(run), run
+        return OF_STATUS[run.status][0], _why(run), run
 
     def _plain(self, files: Files) -> dict[str, str]:
         """Return the files without what Python would import instead of the code file: packages, libraries."""
@@ -242,7 +231,7 @@ def accepted(run: TestRun) -> bool:
 def _why(run: TestRun) -> str:
     if run.status == "forged":
         return run.detail[:300]
-    detail = run.detail or WITHOUT_DETAIL[run.status]
+    detail = run.detail or OF_STATUS[run.status][1]
     bad = run.first_failure
     if bad is not None:
         first = bad.text.splitlines()[0] if bad.text else bad.outcome

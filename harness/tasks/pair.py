@@ -13,41 +13,18 @@ from harness.tasks.task import MAX_NAME, Limits, Name, Task, Text, Value, digest
 
 Author = Literal["coder", "tester"]
 AUTHORS: tuple[Author, ...] = get_args(Author)
-
 ORCH_MODEL = "openai/gpt-5-mini"
-
-
 CLAUDE_MODEL = "claude-haiku-5-5"
 MAX_EPOCHS = 1000
-
-
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
-
-
 MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
-
-
 MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
-
-
 MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
-
-
 MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
-
-
 DIRECT = "direct"  # the orchestrator that is no model
-
-
 NO_TESTER = "none"
-
-
 ON_APP_SERVER = " (App Server)"
-
-
 REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
-
-
 LettaServer = Literal["v1", "app-server"]
 
 
@@ -80,11 +57,7 @@ class Orchestrator(Value):
 
     @model_validator(mode="after")
     def _policy_has_no_settings(self) -> Orchestrator:
-        if self.model == DIRECT and (self.temperature, self.context_window, self.server) != (
-            None,
-            None,
-            "v1",
-        ):
+        if self.model == DIRECT and self.model_dump(exclude_defaults=True) != {"model": DIRECT}:
             raise ValueError("expected the model alone: direct is no model, and takes no settings")
         return self
 
@@ -117,7 +90,6 @@ class Settings(Value):
         le=64000,
         description="Output tokens of one answer, thinking included, in place of the task's.",
     )
-
     temperature: float | None = Field(
         None,
         ge=0,
@@ -207,20 +179,19 @@ class Pair(Value):
         if self.backend == "mock" and self.has_tester and not MOCK_TESTER.fullmatch(self.tester):
             expected = "tester oracle, trivial, script:NAME, fault:KIND@N or none with backend mock"
             raise ValueError(f"expected {expected}, got {self.tester!r}")
-        if self.tools == "server" and self.flow == "guided":
-            raise ValueError("expected tools: client with flow: guided: Letta always offers all of its tools")
-        if self.tools == "server" and self.orchestrator.server == "app-server":
-            raise ValueError(
-                "expected tools: client with server: app-server: the App Server runs no tools of ours"
-            )
-        if self.tools == "server" and self.backend == "claude-code":
-            raise ValueError("expected tools: client with backend: claude-code: the Claude CLI runs here")
+        only_client_tools = {
+            "flow: guided: Letta always offers all of its tools": self.flow == "guided",
+            "server: app-server: the App Server runs no tools of ours": self.orchestrator.server != "v1",
+            "backend: claude-code: the Claude CLI runs here": self.backend == "claude-code",
+            "tester: none: Letta always offers all of its tools": not self.has_tester,
+        }
+        for reason, holds in only_client_tools.items():
+            if self.tools == "server" and holds:
+                raise ValueError(f"expected tools: client with {reason}")
         if self.is_direct and (self.tools, self.flow) != ("client", "free"):
             raise ValueError(
                 "expected tools: client and flow: free with orchestrator direct: nobody is asked"
             )
-        if self.tools == "server" and not self.has_tester:
-            raise ValueError("expected tools: client with tester: none: Letta always offers all of its tools")
         self._check_settings()
         return self
 
