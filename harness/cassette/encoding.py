@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import takewhile
 from typing import Annotated, Any, Self
@@ -179,21 +179,10 @@ def _decode_request(request: Request, earlier: Earlier) -> bytes:
 def readable(message: dict[str, Any]) -> Any:
     """Return the body of a request or answer of a row as people read it; references stay references."""
     if "json" in message:
-        return _joined(message["json"])
+        return _join_lines(message["json"], lambda key: key[key.startswith("$$") :])
     if "base64" in message:
         return base64.b64decode(message["base64"]).decode("utf-8", "replace")
     return "\n".join(message.get("text", ()))
-
-
-def _joined(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_joined(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    lines = value.get("$lines")
-    if isinstance(lines, list):
-        return "\n".join(lines)
-    return {key[key.startswith("$$") :]: _joined(item) for key, item in value.items()}
 
 
 def bounded(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
@@ -286,9 +275,10 @@ def _split_lines(value: Any) -> Any:
     return {_escape(k): _split_lines(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _join_lines(value: Any) -> Any:
+def _join_lines(value: Any, unescape: Callable[[str], str] | None = None) -> Any:
+    """Return a value with its texts in one piece; ``unescape`` reads keys, by default refusing references."""
     if isinstance(value, list):
-        return [_join_lines(item) for item in value]
+        return [_join_lines(item, unescape) for item in value]
     if not isinstance(value, dict):
         return value
     if "$lines" in value:
@@ -296,7 +286,7 @@ def _join_lines(value: Any) -> Any:
         if len(value) > 1 or not isinstance(lines, list) or not all(isinstance(each, str) for each in lines):
             raise ValueError("expected a list of texts under $lines, and no key beside it")
         return "\n".join(lines)
-    return {_unescape(key): _join_lines(item) for key, item in value.items()}
+    return {(unescape or _unescape)(key): _join_lines(item, unescape) for key, item in value.items()}
 
 
 def _escape(key: str) -> str:

@@ -120,13 +120,10 @@ class Content(Strict):
 
 
 def load(path: Path, display: str, *, record_with: str = "", again_with: str = "") -> Cassette:
-    """Read a cassette.
+    """Read a cassette, called ``display`` in messages.
 
-    Args:
-        path: The file.
-        display: Its name in messages.
-        record_with: The command that records what is missing; empty if it is not known.
-        again_with: The command that records it again. Default: the same.
+    ``record_with`` is the command that records what is missing, empty if it is not known; ``again_with`` the
+    one that records it again, by default the same.
 
     Raises:
         MissingCassette: There is no such file.
@@ -134,8 +131,7 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
         EditedCassette: It is not what was recorded.
         CassetteError: It is not a cassette, or damaged.
     """
-    again_with = again_with or record_with
-    again = f"record it again: {again_with}" if again_with else "record its trial again"
+    again = _again(again_with or record_with)
     restore = f"restore it, or {again}"
     try:
         cassette, digest = _parse(read(path), display, again)
@@ -265,10 +261,13 @@ def _require_few_values(raw: bytes) -> None:
 
 def unsafe(found: list[str], display: str, again_with: str = "") -> UnsafeCassette:
     """Return the error of a cassette in which these leaks were found; ``again_with`` records it again."""
-    again = f"record it again: {again_with}" if again_with else "record its trial again"
-    remedy = f"if that is a secret, have it replaced where it is valid, and {again}"
+    remedy = f"if that is a secret, have it replaced where it is valid, and {_again(again_with)}"
     places = first_of([one_line(leak)[-200:] for leak in found])
     return UnsafeCassette(f"{display}: it holds {places}", remedy=remedy)
+
+
+def _again(command: str) -> str:
+    return f"record it again: {command}" if command else "record its trial again"
 
 
 def require_no_link(path: Path, folder: Path, display: str) -> None:

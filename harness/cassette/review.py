@@ -48,8 +48,7 @@ class Suspect:
 def suspects(value: object, environment: Mapping[str, str], known: redact.Allowed) -> list[Suspect]:
     """List what looks like a secret in a JSON value and is not allowed, each text once."""
     found: dict[frozenset[str], Suspect] = {}
-    unknown = ((path, text, each) for path, text, each in redact.findings(value, environment))
-    rows = [(path, text, each) for path, text, each in unknown if each.secret not in known]
+    rows = [row for row in redact.findings(value, environment) if row[2].secret not in known]
     for path, group in groupby(rows, key=lambda row: row[0]):
         for text, overlapping in _overlapping([(text, each) for _, text, each in group]):
             hashes = frozenset(allowed.digest(each.secret) for each in overlapping)
@@ -179,8 +178,7 @@ def content(cassette: Cassette) -> dict[str, Any]:
         {**vars(each), "request": readable(each.request_body), "response": readable(each.response_body)}
         for each in cassette.exchanges
     ]
-    facts = {"trial": cassette.trial, "recorded": cassette.recorded}
-    return {**facts, "exchanges": exchanges}
+    return {"trial": cassette.trial, "recorded": cassette.recorded, "exchanges": exchanges}
 
 
 def folder_of(recording: Unsaved) -> Path:
