@@ -33,8 +33,6 @@ SYSTEM = (
 )
 TMP = f"{BOX}/tmp"  # noqa: S108
 BEHIND = "/sandbox"  # where bubblewrap shows the server its own code
-
-
 PARTS = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")  # of a prefix that Python lives in
 Kind = Literal["show", "mask", "link"]
 
@@ -75,13 +73,7 @@ NO_SIGHT = Sight()
 
 
 def view(packages: Iterable[str], hidden: Iterable[Path], paths: Iterable[str] = ()) -> View:
-    """Return what a run may see of the disk.
-
-    Args:
-        packages: Installed distributions to import, with what they require; no others.
-        paths: Real folders to import from.
-        hidden: Folders to hide, where they lie inside of what is visible.
-    """
+    """Return what a run may see of the disk; see ``Sight``. ``packages`` come with what they require."""
     prefixes = dict.fromkeys([sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix])
     python = [os.path.join(prefix, part) for prefix in prefixes for part in PARTS]
     named = [os.path.abspath(path) for path in (*SYSTEM, *python) if os.path.exists(path)]

@@ -111,11 +111,7 @@ class Server:
         self._is_ready = True
 
     def run(self, order: dict[str, Any], body: dict[str, Any]) -> TestRun:
-        """Run one order. After any exception the server is of no more use.
-
-        Args:
-            order: Limits and folders.
-            body: What is to be run; only the fork that runs it reads it.
+        """Run one order, of limits and folders, on a body. After any exception the server is of no more use.
 
         Raises:
             Died: The server has died; the code may or may not be to blame.

@@ -29,9 +29,10 @@ def main(fd: int) -> None:
     """Serve until the other side of the socket has gone."""
     line = socket.socket(fileno=fd)
     line.set_inheritable(False)
-    plan = receive(line)
-    if plan is None:
+    first = receive(line)
+    if first is None:
         return
+    plan, _ = first
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever the harness blocks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for process 1 a signal without a handler is none
     os.umask(0o022)
@@ -50,7 +51,7 @@ def main(fd: int) -> None:
         return
     server = Server(line, plan, held)
     send(line, held)
-    while (message := receive_with_files(line)) is not None:
+    while (message := receive(line)) is not None:
         order, files = message
         send(line, server.run(order, *files))
 
@@ -61,15 +62,8 @@ def send(line: socket.socket, message: dict[str, Any]) -> None:
     line.sendall(struct.pack("!I", len(data)) + data)
 
 
-def receive(line: socket.socket) -> dict[str, Any] | None:
-    """Receive the next message; None when the other side has gone."""
-    head = receive_bytes(line, 4)
-    data = receive_bytes(line, struct.unpack("!I", head)[0]) if head else b""
-    return dict(json.loads(data)) if data else None
-
-
-def receive_with_files(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Receive the next order and its file descriptors; None when the other side has gone."""
+def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Receive the next message and its file descriptors; None when the other side has gone."""
     head, files, *_ = socket.recv_fds(line, 4, 2)
     head += receive_bytes(line, 4 - len(head)) if head else b""
     data = receive_bytes(line, struct.unpack("!I", head)[0]) if head else b""
@@ -126,10 +120,7 @@ class Server:
     def run(self, order: dict[str, Any], body: int, report: int) -> dict[str, Any]:
         """Run an order; return how it ended.
 
-        Args:
-            order: Its limits.
-            body: File that holds what is to be run; only the fork reads it.
-            report: Socket that the fork writes its report to.
+        ``body`` is a file that holds what is to be run; the fork alone reads it, and writes to ``report``.
         """
         if self.mounts:
             isolation.fresh_box(other_user=self.other_user)
