@@ -32,16 +32,7 @@ from harness.backends.letta import server_tools, tool_source
 from harness.backends.retries import Transport
 from harness.cassette import offline, record_replay, staleness, unsaved
 from harness.cassette.exchange import Exchange, without_ids
-from harness.cassette.file import (
-    Cassette,
-    dumps,
-    leaks,
-    load,
-    parse,
-    require_no_link,
-    save,
-    unsafe,
-)
+from harness.cassette.file import Cassette, dumps, leaks, load, parse, require_no_link, save, unsafe
 from harness.cassette.json_diff import first_difference
 from harness.cassette.review import save_or_keep
 from harness.errors import ApiError, HarnessError, UnplayableRecording, UnusableAnswer
@@ -54,10 +45,6 @@ from harness.tasks.task import Task, digest
 from harness.tasks.trial import Trial
 
 Mode = Literal["none", "once", "all"]
-
-
-def _today() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,7 @@ class Setup:
     sandbox: Sandbox
     mode: Mode = "none"
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    now: Callable[[], datetime] = _today
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     transport: Callable[[], Transport] = Transport
     mutants: Mutants = no_mutants
     graders: dict[str, Grader] = field(default_factory=dict, repr=False)
@@ -124,12 +111,8 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
     """Replay or record a trial, and grade what it wrote.
 
     Never raises for what a model did, nor for a missing or stale cassette, an unreachable service or a
-    broken sandbox: those end up in ``Result.error`` and in the record's outcome.
-
-    Args:
-        trial: What to run.
-        setup: How.
-        watch: Called with each event as it happens.
+    broken sandbox: those end up in ``Result.error`` and in the record's outcome. ``watch`` gets each event
+    as it happens.
     """
     replays = setup.mode == "none" or (setup.mode == "once" and setup.path(trial).is_file())
     state = TrialState(trial, setup, watch or (lambda _: None), "replay" if replays else "record")
@@ -383,11 +366,8 @@ def converse(
 ) -> Transcript:
     """Let the orchestrator work on the task until it ends, or a limit is reached.
 
-    Args:
-        state: Where what happens is kept.
-        connection: Who answers.
-        claude: The coder and the tester; with ``tools: server``, what they answered already.
-        behind: What stands behind the tools that Letta runs. Default: recorded answers.
+    With ``tools: server``, ``claude`` is what coder and tester answered already, and ``behind`` what stands
+    behind the tools that Letta runs (default: recorded answers).
     """
     trial, behind = state.trial, behind or Replayed()
     in_letta = trial.pair.tools == "server"

@@ -70,10 +70,7 @@ def next_step(
 ) -> Step | str:
     """Return the next tool call, or the text that ends the turn.
 
-    Args:
-        assignment: What is to be done.
-        results: Each call since the assignment, and whether it succeeded.
-        offered: The tools on offer now.
+    ``results`` are the calls since the assignment, each with whether it succeeded.
     """
     for step in steps(assignment):
         tool = step.tool

@@ -6,7 +6,6 @@ import json
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass
-from functools import cache
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from harness.agents.prompts import CODER_TOOL
@@ -158,6 +157,7 @@ class Fault:
 
 Event: TypeAlias = Said | Called | Wrote | Returned | Spent | Tested | Fault
 EVENTS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+TYPES = {name: get_type_hints(kind) for name, kind in EVENTS.items()}
 Stop = Literal["done", "tool_call_limit", "step_limit", "token_limit"]
 Watch: TypeAlias = Callable[[Event], None]
 
@@ -246,11 +246,6 @@ def _canonical(arguments: str) -> str:
         return arguments
 
 
-@cache
-def _types(kind: str) -> dict[str, Any]:
-    return get_type_hints(EVENTS[kind])
-
-
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Return events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
     rows = [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
@@ -271,7 +266,7 @@ def from_json(rows: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
         if EVENTS[kind] is Spent:
             fields["usage"] = Usage(**fields["usage"])
         made = EVENTS[kind](**fields)
-        for name, hint in _types(kind).items():
+        for name, hint in TYPES[kind].items():
             value = getattr(made, name)
             if not (value in get_args(hint) if get_origin(hint) is Literal else type(value) is hint):
                 raise TypeError(f"{kind}.{name}: unexpected {repr(value)[:60]}")

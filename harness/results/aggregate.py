@@ -60,13 +60,9 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
 
 
 def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return one row for each value of a column.
+    """Return one row for each value of a column, one of ``columns.BY``, from the trials of ``add_costs``.
 
     Under ``tag`` a trial counts in the row of each of its tags.
-
-    Args:
-        trials: From ``add_costs``.
-        by: One of ``columns.BY``.
 
     Returns:
         Columns: ``by`` itself; for pairs, their ``SETTINGS``; ``trials`` (measured), ``tasks``,

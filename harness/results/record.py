@@ -228,9 +228,7 @@ def row_schema() -> dict[str, Any]:
 def read_rows(path: Path, broken: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a ``trials.jsonl``, but for a last line that is still being written.
 
-    Args:
-        path: The file.
-        broken: Takes a message for each line that is no record, in place of an error.
+    ``broken`` takes a message for each line that is no record, in place of an error.
 
     Raises:
         UsageError: There is no such file, or lines of it are no records; after the last line, naming them.

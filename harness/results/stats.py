@@ -33,11 +33,6 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
     Source: Chen et al., Evaluating Large Language Models Trained on Code (2021), arXiv:2107.03374, eq. 1.
 
-    Args:
-        n: Epochs measured.
-        c: Epochs solved, 0 to n.
-        k: Epochs asked about, 1 to n.
-
     Raises:
         ValueError: More epochs are asked about than were measured.
     """
@@ -50,7 +45,7 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 
     Source: Yao et al., tau-bench (2024), arXiv:2406.12045, section 3.
 
-    Arguments and errors are those of ``pass_at_k``.
+    Errors are those of ``pass_at_k``.
     """
     _check(n, c, k)
     return comb(c, k) / comb(n, k)
@@ -192,10 +187,7 @@ def _exact_p(differing: Sequence[float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p values for their number, in the order given.
-
-    Source: Holm (1979), Scand. J. Stat. 6, 65.
-    """
+    """Adjust p values for their number, in the order given (Holm 1979, Scand. J. Stat. 6, 65)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     for rank, i in enumerate(order):

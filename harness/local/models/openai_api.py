@@ -21,8 +21,6 @@ from harness.local.stack.catalogue import SCRIPTED
 
 # The longest answer of a small model, which may never stop by itself. Letta allows it 16384 tokens.
 MAX_ANSWER = 1024
-
-
 FunctionName = Annotated[str, Field(validation_alias=AliasPath("function", "name"))]
 
 
