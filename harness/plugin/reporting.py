@@ -6,6 +6,7 @@ prints. Tables and gates are computed in ``finish.py``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.agents.transcript import ROLES, Transcript, Usage
 from harness.plugin.collect import BrokenItem, TrialItem
 from harness.plugin.finish import RunSummary, finish, not_written
 from harness.results import record
-from harness.results.columns import KINDS
+from harness.results.columns import KINDS, counted
 from harness.results.gates import Gates
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
@@ -25,6 +26,7 @@ from harness.results.report import PAGE
 from harness.results.run_folder import RunFolder, report_payload
 from harness.terminal import visible
 
+MISSING = "missing_cassette"
 BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows of its trial
 
 
@@ -72,6 +74,8 @@ class Reporter:
             return None
         outcome = payload["record"]["outcome"]
         word = outcome.replace("_", " ")
+        if outcome == MISSING:
+            return "missing", "E", (word.upper(), {"red": True})  # told below, a line for each pair
         if payload["record"]["kind"] == "infra":
             return "error", "E", (word.upper(), {"red": True})
         if report.failed:
@@ -119,6 +123,12 @@ class Reporter:
 
         terminalreporter.section("pairs")
         print_tables(self._summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
+        missing = Counter(row["pair"] for row in self._folder.rows if row["outcome"] == MISSING)
+        for pair, count in missing.items():
+            line = f"not recorded: {visible(pair)}: {counted(count, 'trial')}"
+            terminalreporter.write_line(line, red=True)
+        if missing:
+            terminalreporter.write_line("record them: the same command with --record=once", red=True)
         for name, times in self._tried_again.items():
             outcome = next((row["outcome"] for row in self._folder.rows if row["trial"] == name), "lost")
             terminalreporter.write_line(f"tried again {times}x (--reruns): {visible(name)}: {outcome}")

@@ -345,17 +345,19 @@ def rows_after(repo: pytest.Pytester, *args: str) -> list[dict[str, object]]:
 
 
 def test_missing_cassettes_are_errors(repo) -> None:
-    """Without cassettes the run fails, names the command, and still shows the trials apart."""
+    """Without cassettes the run fails, with one line for each pair, and still shows the trials apart."""
     result = run(repo)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "*nothing recorded at cassettes/one/add/1.json*'benchmarks/add.yaml::one[[]1[]]' --record=once*",
-            "MISSING CASSETTE benchmarks/add.yaml::one*",
-            "*3 errors*",
+            "not recorded: one: 2 trials",
+            "not recorded: two: 1 trial",
+            "record them: *--record=once",
+            "*3 missing*",
         ]
     )
     assert "Traceback" not in result.stdout.str()
+    assert result.stdout.str().count("recorded") == 2
     assert {row["kind"] for row in rows(repo.path)} == {"infra"}
 
 
@@ -627,16 +629,13 @@ def test_a_source_is_not_part_of_a_plain_run(sourced) -> None:
 
 
 def test_a_source_that_is_named_is_run(sourced) -> None:
-    """Each of its tasks is tried by each pair; what is missing is told with a command that finds it."""
+    """Each of its tasks is tried by each pair; what is missing has a row with a command that finds it."""
     result = run_here(sourced, "benchmarks/many.yaml", "-n", "2")
-    assert result.parseoutcomes() == {"solved": 3, "errors": 3}
+    assert result.parseoutcomes() == {"solved": 3, "missing": 3}
     assert "not collected" not in result.stdout.str()
-    result.stdout.fnmatch_lines_random(
-        [
-            "*ERROR at call of two[[]1[]] on many.yaml::sum-2 *",
-            "nothing recorded at cassettes/two/sum-2/1.json*'benchmarks/many.yaml::sum-2::two[[]1[]]' --rec*",
-        ]
-    )
+    result.stdout.fnmatch_lines_random(["not recorded: one: 2 trials", "not recorded: two: 1 trial"])
+    (row,) = [row for row in rows(sourced.path) if row["trial"] == "two/sum-2/1"]
+    assert "'benchmarks/many.yaml::sum-2::two[1]' --record=once" in str(row["detail"])
     assert {(row["task"], row["tags"]) for row in rows(sourced.path)} == {
         ("sum-1", "sums many"),
         ("sum-2", "many"),
