@@ -85,7 +85,8 @@ class Proof:
         """Return what a run in disguise shows of the tests themselves, under their own names."""
         known = [(self.cases[test.name], test) for test in run.tests if test.name in self.cases]
         own = sorted(((case, test) for case, test in known if not case.twin), key=lambda each: each[0])
-        tests = tuple(replace(test, name=case.name, text=_first_line(test.text)) for case, test in own)
+        # The assertion alone: what follows is worded by the disguise, which is another each time.
+        tests = tuple(replace(test, name=case.name, text=test.text.partition("\n")[0]) for case, test in own)
         wanted = sum(not case.twin for case in self.cases.values())
         run = replace(run, collected=wanted if run.collected else 0)
         if run.syntax or run.status not in ("passed", "failed", "no_tests"):
@@ -226,11 +227,6 @@ def _reported(name: str, disguised: Disguise) -> Reported:
     case = disguised.cases[token]
     row = rows.replace(token, case.row).strip("-" if not case.row else "")
     return Reported((place, case.number), f"{test}[{row}]" if row else test, case.twin, case.raises)
-
-
-def _first_line(text: str) -> str:
-    """Return the assertion itself: what follows is worded by the disguise, which is another each time."""
-    return text.partition("\n")[0]
 
 
 def _test(name: str) -> str:

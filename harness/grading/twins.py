@@ -214,12 +214,10 @@ class _Disguiser:
 
 
 def disguise(acceptance: str, rng: random.Random, skip: Mapping[str, int] | None = None) -> Disguise:
-    """Disguise a hidden test file.
+    """Disguise a hidden test file, whose text compiles.
 
-    Args:
-        acceptance: Its text, which compiles.
-        rng: Decides names, order and false values; whoever runs the code must not know its seed.
-        skip: How many of the places to falsify to pass over: test -> number.
+    ``rng`` decides names, order and false values: whoever runs the code must not know its seed. ``skip``:
+    test -> how many of the places to falsify to pass over.
     """
     return _Disguiser(ast.parse(acceptance), rng, skip or {}).run()
 
