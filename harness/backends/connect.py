@@ -88,10 +88,7 @@ class Connection:
 def versions(pair: Pair, letta: str) -> dict[str, Any]:
     """Return the versions of all that takes part in a recording; ``letta`` is that of the server, if any."""
     found: dict[str, Any] = {"letta": letta, "letta-client": version("letta-client")} if letta else {}
-    found |= {
-        "anthropic": version("anthropic"),
-        "python": platform.python_version(),
-    }
+    found |= {"anthropic": version("anthropic"), "python": platform.python_version()}
     if pair.backend == "claude-code":
         found |= cli_versions()
     if pair.tools == "server":

@@ -121,19 +121,20 @@ def rewrite(exchange: Exchange, text: Callable[[str], str], field: Callable[[str
 def _rewrite_body(raw: bytes, text: Callable[[str], str], field: Callable[[str, str], str]) -> bytes:
     known, value = parse_body(raw)
     if known:
-        return compact(_rewrite_json(value, field))
+        return compact(rewrite_texts(value, field))
     try:
         return text(raw.decode()).encode()
     except UnicodeDecodeError:
         return raw
 
 
-def _rewrite_json(value: Any, field: Callable[[str, str], str], key: str = "") -> Any:
+def rewrite_texts(value: Any, field: Callable[[str, str], str], key: str = "") -> Any:
+    """Return a JSON value with each text replaced, given the text and the key that it stands under."""
     if isinstance(value, str):
         return field(value, key)
     if isinstance(value, list):
-        return [_rewrite_json(item, field, key) for item in value]
-    return {k: _rewrite_json(v, field, k) for k, v in value.items()} if isinstance(value, dict) else value
+        return [rewrite_texts(item, field, key) for item in value]
+    return {k: rewrite_texts(v, field, k) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def without_ids(text: str) -> bytes:

@@ -27,6 +27,7 @@ from harness.backends.claude.claude_code import written
 from harness.backends.claude.cli_proxy import CliProxy
 from harness.backends.loopback import Address, serve
 from harness.backends.written_files import require_files, write_files
+from harness.cassette.exchange import rewrite_texts
 from harness.errors import ApiError
 
 MAX_TURNS = 8
@@ -133,7 +134,11 @@ class Cli:
                 raise ApiError(f"the Claude CLI failed: {error}", remedy=BY_HAND) from None
         if not result:
             raise ApiError("the Claude CLI ended without a result", remedy=BY_HAND)
-        return {"messages": _relative(events, folder), "result": _relative(result, folder)}
+
+        def relative(text: str, _key: str) -> str:
+            return text.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
+
+        return rewrite_texts({"messages": events, "result": result}, relative)  # type: ignore[no-any-return]
 
 
 def _event(block: Any) -> dict[str, Any] | None:
@@ -165,15 +170,6 @@ def _result(message: Any) -> dict[str, Any]:
         "notional_cost_usd": message.total_cost_usd,
         "denials": len(message.permission_denials or []),
     }
-
-
-def _relative(value: Any, folder: Path) -> Any:
-    """Return a JSON value in which paths below the folder are relative."""
-    if isinstance(value, str):
-        return value.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")
-    if isinstance(value, list):
-        return [_relative(item, folder) for item in value]
-    return {key: _relative(item, folder) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def cli_versions() -> dict[str, str]:
