@@ -81,16 +81,12 @@ def status() -> StackState:
     model, letta = living(home, MODEL_SERVER), living(home, LETTA)
     serves = f"xllamacpp {_version('xllamacpp')}, {model.serves}" if model and model.serves else "scripted"
     models = _server(MODEL_SERVER, model, model_server.answers, home.log(model_server.LOG), serves)
-    if letta and letta.letta == "app-server":
-        log, release = home.log(app_server.SERVER_LOG), app_server_install.RELEASE
-        components: tuple[ComponentState, ...] = (
-            models,
-            _server(LETTA, letta, letta_server.answers, log, release),
-        )
-    else:
-        log, release = home.log(letta_server.LOG), letta_install.VERSION
-        theirs = _server(LETTA, letta, letta_server.answers, log, release)
-        components = (_postgres(home, letta), models, theirs)
+    is_app = letta is not None and letta.letta == "app-server"
+    log, release = letta_server.LOG, letta_install.VERSION
+    if is_app:
+        log, release = app_server.SERVER_LOG, app_server_install.RELEASE
+    theirs = _server(LETTA, letta, letta_server.answers, home.log(log), release)
+    components = (models, theirs) if is_app else (_postgres(home, letta), models, theirs)
     return StackState(
         components=components,
         letta_base_url=f"http://{HOST}:{letta.address}" if letta else "",

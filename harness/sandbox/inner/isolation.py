@@ -48,14 +48,10 @@ def call(name: str, *arguments: Any) -> None:
 
 
 def build(plan: dict[str, Any]) -> dict[str, bool]:
-    """Build the isolation, and go on in process 1 behind them; the caller's own process waits for its end.
+    """Build the isolation and go on in process 1 behind it, for whose end the caller's own process waits.
 
-    Args:
-        plan: ``root``: a folder to mount on; ``steps``: paths to show, to mask (a folder is there, and
-            empty) or to link, outer ones first.
-
-    Returns:
-        Which protections hold.
+    The plan: ``root``, a folder to mount on; ``steps``, paths to show, to mask (a folder is there, and
+    empty) or to link, outer ones first. Returned is which protections hold.
 
     Raises:
         OSError: This machine does not allow it.
@@ -93,8 +89,7 @@ def counts_processes(*, root: bool) -> bool:
 def enter_namespaces() -> bool:
     """Enter new namespaces of every kind: users, mounts, network, IPC, processes, names, control groups.
 
-    Returns:
-        Whether the code can run as another user than the server: only root may give it one.
+    Return True if the code can run as another user than the server: only root may give it one.
     """
     uid, gid = os.geteuid(), os.getegid()
     flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID

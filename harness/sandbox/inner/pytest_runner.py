@@ -58,9 +58,7 @@ def test_skipped(): pass
 class Runner:
     """Runs test files in one folder; made once, used in many forks.
 
-    Args:
-        folder: Where the files of each run will stand.
-        warm: Whether ``folder`` exists already and stays at its place: then a session is made beforehand.
+    ``warm``: the folder exists already and stays at its place, so a session is made beforehand.
     """
 
     def __init__(self, folder: str, *, warm: bool) -> None:
