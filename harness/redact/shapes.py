@@ -314,13 +314,16 @@ def coded(text: str) -> Iterator[Match]:
     done = 0
     for word in LONG_WORD.finditer(text):
         line = LINE_OF_BASE64.search(text, word.start(), word.end()) if len(word[0]) >= MIN_CODED else None
-        match = BASE64.match(text, line.start()) if line else None
-        if not match or match.start() < done:
+        if not line or line.start() < done:
+            continue  # before the match: from each line it would read all that follow
+        match = BASE64.match(text, line.start())
+        if not match:
             continue
         done = match.end(1)
         letters = "".join(match[1].split())
         whole = decoded("".join(match[0].split()))
-        if kind := _kind_within(decoded(letters[: len(letters) // 4 * 4])):
+        readings = (decoded(letters), decoded(letters[: len(letters) // 4 * 4]))
+        if kind := next(filter(None, map(_kind_within, readings)), ""):
             yield match.start(), match.end() if whole and whole.isascii() else match.end(1), kind
     for match in HEXED.finditer(text):
         digits = re.sub(r"[:\s-]", "", match[0])

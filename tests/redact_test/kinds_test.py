@@ -392,6 +392,14 @@ def test_what_nobody_writes_as_an_example_is_no_placeholder(value):
     assert not is_class_name(value)
 
 
+@pytest.mark.parametrize("key", [f"glpat-{RANDOM[:20]}", "AKIA" + "IQ3RSTUV7XYZ2ABC", f"npm_{RANDOM[:36]}"])
+def test_the_last_letters_of_base64_belong_to_a_key(key):
+    """A key of no more letters than it needs, whose base64 ends within a group of four."""
+    coded = base64.b64encode(key.encode()).decode()
+    for text in (coded, coded.rstrip("="), f"{coded} and so on"):
+        assert list(redact.leaks(text, {})), text
+
+
 # --- time -------------------------------------------------------------------------------------------
 
 HOSTILE = [
@@ -427,6 +435,8 @@ HOSTILE = [
         "password",
         "a@b:c/",
         "${",
+        "QUJD" * 19 + "\n",
+        "A" * 20 + " " * 8,
     ),
 ]
 
