@@ -25,6 +25,7 @@ from harness.text import shorten
 
 PAIRS_FILE = "pairs.yaml"
 PRICES_FILE = "prices.yaml"
+MAX_USD = 1_000_000
 M = TypeVar("M", bound=BaseModel)
 
 EXPECTED = {
@@ -55,11 +56,11 @@ class PairsFile(Value):
 class Rates(Value):
     """US dollars per million tokens."""
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cache_write: float = Field(ge=0, description="Default: the input price.")
-    cache_write_1h: float = Field(ge=0, description="Kept for an hour. Default: `cache_write`.")
-    cache_read: float = Field(ge=0, description="Default: the input price.")
+    input: float = Field(ge=0, le=MAX_USD)
+    output: float = Field(ge=0, le=MAX_USD)
+    cache_write: float = Field(ge=0, le=MAX_USD, description="Default: the input price.")
+    cache_write_1h: float = Field(ge=0, le=MAX_USD, description="Kept for an hour. Default: `cache_write`.")
+    cache_read: float = Field(ge=0, le=MAX_USD, description="Default: the input price.")
 
     @model_validator(mode="before")
     @classmethod
@@ -79,7 +80,7 @@ class Tier(Rates):
 class Price(Rates):
     """US dollars per million tokens, and per request."""
 
-    request: float = Field(0, ge=0, description="US dollars for each request.")
+    request: float = Field(0, ge=0, le=MAX_USD, description="US dollars for each request.")
     tiers: tuple[Tier, ...] = Field((), description="Prices of long prompts.")
 
     @field_validator("tiers")
@@ -191,6 +192,8 @@ def task_of(fields: object, where: str) -> Task:
         raise SpecError(
             [f"{where}: {_problem(Task, each)}" for each in error.errors(include_url=False)]
         ) from None
+    except RecursionError:
+        raise SpecError([f"{where}: nested beyond what can be read"]) from None
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -40,6 +40,7 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
     """
     where = f"{display}: source {wanted.source!r}"
     tasks: dict[str, Task] = {}
+    used: dict[str, str] = {}  # ids as a disk that ignores case sees them
     problems: list[str] = []
     for number, fields in enumerate(_items(wanted.source, folder, where), 1):
         if wanted.only and isinstance(fields, Mapping) and fields.get("id") not in wanted.only:
@@ -53,8 +54,10 @@ def load_tasks(wanted: SourceFile, folder: Path, display: str) -> list[Task]:
         except SpecError as error:
             problems += error.problems
             continue
-        if task.id in tasks:
-            problems.append(f"{item}: id: {task.id!r} is already used by an item before it")
+        if other := used.get(task.id.lower()):
+            same = "" if other == task.id else f", as {other!r}: ids differ in more than case"
+            problems.append(f"{item}: id: {task.id!r} is already used by an item before it{same}")
+        used.setdefault(task.id.lower(), task.id)
         limits = task.limits.model_copy(update=wanted.limits.model_dump(exclude_unset=True))
         tags = tuple(dict.fromkeys((*task.tags, *wanted.tags)))
         tasks[task.id] = task.model_copy(update={"tags": tags, "limits": limits})

@@ -116,7 +116,9 @@ class Task(Value):
         description="Further files that the coder is to write: name -> a right one; never shown to a model. "
         "Known bugs are of code_file, beside these.",
     )
-    files: dict[str, str] = Field({}, description="Further files, laid into the workspace before the trial.")
+    files: dict[str, str] = Field(
+        {}, validate_default=True, description="Further files, laid into the workspace before the trial."
+    )
     files_from: dict[str, Text] = Field(
         {},
         description="Further such files, read from the disk: name in the workspace -> path beside this file.",
@@ -169,12 +171,13 @@ class Task(Value):
     def _lie_side_by_side(cls, files: dict[str, str], others: ValidationInfo) -> dict[str, str]:
         given, known = others.data.get("files", {}), ("code_file", "test_file")
         names = [*filter(None, map(others.data.get, known)), *others.data.get("code_files", ()), *given]
-        places = {name.lower(): name for name in names}  # as a disk that ignores case sees them
+        places: dict[str, str] = {}  # as a disk that ignores case sees them
         for name in files:
             if not (is_safe_path(name) and is_portable(name)):
                 raise ValueError(f"expected file names inside the workspace, got {name!r}")
             if name in given:
                 raise ValueError(f"expected {name!r} in files or in files_from, not in both")
+        for name in (*names, *files):
             other = places.setdefault(name.lower(), name)
             if other != name:
                 raise ValueError(f"expected names that differ in more than case, got {other!r} and {name!r}")

@@ -389,6 +389,14 @@ def test_prices_are_read_and_may_be_absent(load, tmp_path):
     assert (price.request, price.tiers) == (0, ())
 
 
+def test_no_price_makes_a_cost_infinite(load):
+    """A million dollars for a million tokens is a slip."""
+    found = problems(load, {"prices": {"m": {"input": 1, "output": 1.5e300}}}, "prices")
+    assert found == [
+        "b/prices.yaml:1: prices.m.output: it should be less than or equal to 1000000, got number 1.5e+300"
+    ]
+
+
 def test_prices_of_long_prompts_are_read_in_any_order(load):
     """A tier begins above a number of tokens; the list may be written from either end."""
     tiers = [{"input": 3, "output": 4, "above": 2000}, {"input": 2, "output": 3, "above": 1000}]
@@ -482,6 +490,20 @@ def test_text_that_yaml_takes_for_something_else(load, value, kind):
 def test_files_that_cannot_lie_side_by_side(load, files, said):
     """A file below a file, two that differ in case, and names that Windows keeps for itself are refused."""
     assert problems(load, {**TASK, "files": files}) == [f"b/add.yaml:7: files: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"test_file": "ADD.py"}, "expected names that differ in more than case, got 'add.py' and 'ADD.py'"),
+        ({"test_file": "add.py/test_x.py"}, "expected 'add.py' to be a file: 'add.py/test_x.py' lies in it"),
+        ({"code_files": {"Add.py": "x"}}, "names that differ in more than case, got 'add.py' and 'Add.py'"),
+    ],
+)
+def test_code_and_test_files_lie_side_by_side(load, names, said):
+    """The same where a task has no further files."""
+    (problem,) = problems(load, {**TASK, **names})
+    assert said in problem
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.old", "lpt1", "a."])

@@ -155,6 +155,7 @@ def test_what_is_not_taken_may_be_wrong(tmp_path):
         ({**FIELDS, "bugs": [{"name": "x"}]}, "bugs.0.code: missing; expected the whole code file"),
         ([1, 2], "expected a mapping of task fields, got list"),
         ({**FIELDS, "id": "first"}, "id: 'first' is already used by an item before it"),
+        ({**FIELDS, "id": "First"}, "id: 'First' is already used by an item before it, as 'first'"),
     ],
 )
 def test_a_bad_field_is_named(item, said, tmp_path):
@@ -344,6 +345,7 @@ def test_the_twenty_are_of_the_164(problems_164: list[Task]):
         ("while True: yield {}", "more than 1000 tasks, or no end of them"),
         ("return 5", "TypeError: 'int' object is not iterable"),
         ("return [{1: 2, None: 3}]", "item 1: 1: keys should be strings, got number 1"),
+        ("loop = []; loop.append(loop); return [{'tags': loop}]", "item 1: nested beyond what can be read"),
     ],
 )
 def test_a_function_that_exits_or_raises_oddly(body, said, tmp_path, monkeypatch):
