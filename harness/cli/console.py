@@ -27,7 +27,8 @@ class OneLineErrors(click.Group):
                 stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII or Latin-1 alone
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout:  # it may be closed: ``>&-``
+                sys.stdout.flush()
             return result
         except OSError as error:
             if not isinstance(error, BrokenPipeError):

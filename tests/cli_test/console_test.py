@@ -39,3 +39,9 @@ def test_lines_are_printed_as_lines():
     """Without a secret each stays as it is, but for what a terminal would act on."""
     said = CliRunner().invoke(main, ["tell"]).output
     assert said == f"a key: {KEY[:10]}\n{KEY[10:]}, and\\ta\\nlast \\x1b[2J line\n"
+
+
+def test_a_command_without_an_output_ends_quietly(monkeypatch):
+    """`harness ... >&-`: Python has no stream then."""
+    monkeypatch.setattr("sys.stdout", None)
+    main.main(["tell"], standalone_mode=False)
