@@ -27,7 +27,9 @@ for module in pkgutil.walk_packages(harness.__path__, "harness."):
 
 
 def run_here(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
-    """Run pytest with these arguments in that repository."""
+    """Run pytest with these arguments in that repository; apart if it has workers of its own."""
+    if "-n" in args:
+        return repo.runpytest_subprocess("-p", "no:cacheprovider", *args)
     result = repo.runpytest_inprocess("-p", "no:cacheprovider", *args)
     # A process keeps its clients until it ends; here that is the end of a run.
     messages_api._client.cache_clear()
