@@ -71,9 +71,9 @@ schemas: env  ## write the JSON Schemas that editors use
 constraints: env  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-annotate --no-header --quiet --output-file constraints.txt
+		--generate-hashes --no-strip-extras --no-annotate --no-header --quiet --output-file constraints.txt
 	$(BIN)/uv pip compile pyproject.toml --extra live --universal --python-version 3.11 \
-		--constraint constraints.txt --generate-hashes --no-annotate --no-header --quiet --output-file constraints-live.txt
+		--constraint constraints.txt --generate-hashes --no-strip-extras --no-annotate --no-header --quiet --output-file constraints-live.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
