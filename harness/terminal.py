@@ -40,12 +40,15 @@ class LastingStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_gone = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
         """Write the text, escaping what the stream's encoding does not have."""
+        if self._is_gone:
+            return len(text)
         try:
             try:
                 return self._stream.write(text)
@@ -59,11 +62,13 @@ class LastingStream:
     def flush(self) -> None:
         """Flush the stream."""
         try:
-            self._stream.flush()
+            if not self._is_gone:
+                self._stream.flush()
         except (OSError, ValueError) as error:
             self._give_up(error)
 
     def _give_up(self, error: OSError | ValueError) -> None:
+        self._is_gone = True
         reason = getattr(error, "strerror", None) or error
         discard(self._stream)
         with suppress(OSError, ValueError):

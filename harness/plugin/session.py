@@ -121,8 +121,8 @@ class BenchmarkSession:
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
         terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
-        if self.mode != "none" and terminal is not None:
-            # A reader that goes away (`| head`) must not end a recording; pytest offers no public way.
+        if terminal is not None:
+            # A reader that goes away (`| head`) must not cost a trial; pytest offers no public way.
             writer = terminal._tw  # noqa: SLF001
             writer._file = LastingStream(writer._file)  # noqa: SLF001
 

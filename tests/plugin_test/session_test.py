@@ -163,34 +163,25 @@ def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
     assert result.ret == 0
 
 
-def test_an_observer_costs_no_recording(repo, letta, claude, monkeypatch) -> None:
-    """Though the reader of ``-s -v`` goes away at once, all trials are recorded and the run is well."""
+def test_an_observer_costs_no_trial(repo, letta, claude, monkeypatch) -> None:
+    """Though the reader of ``-s -v`` goes away at once, all trials are recorded, or replayed, and told."""
     monkeypatch.setenv("LETTA_BASE_URL", letta.url)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "benchmarks",
-        "--record=once",
-        "-s",
-        "-v",
-        "-p",
-        "no:cacheprovider",
-    ]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    run.stdout.readline()
-    run.stdout.close()
-    assert run.stderr is not None
-    told = run.stderr.read()
-    run.stderr.close()
-    assert run.wait() == 0
-    assert told.count("no more is printed, the run goes on: Broken pipe") == 1
-    assert {row["outcome"] for row in rows(repo.path)} == {"solved"}
-    assert len(list((repo.path / "cassettes").rglob("*.json"))) == 3
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-s", "-v", "-p", "no:cacheprovider"]
+    for mode in ("--record=once", "--record=none"):
+        run = subprocess.Popen([*command, mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert run.stdout is not None
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr is not None
+        told = run.stderr.read()
+        run.stderr.close()
+        assert run.wait() == 0
+        assert told.count("no more is printed, the run goes on: Broken pipe") == 1
+        assert [row["outcome"] for row in rows(repo.path)] == ["solved"] * 3
+        assert len(list((repo.path / "cassettes").rglob("*.json"))) == 3
 
 
 @dataclass(frozen=True)

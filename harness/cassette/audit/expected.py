@@ -53,12 +53,12 @@ class Catalogue:
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
     def why_none(self, slug: str) -> str:
-        """Say why a cassette has no trial; empty if a file whose tasks are not known may have its task."""
+        """Say why a cassette has no trial; empty if a file that is missing or cannot be read may have it."""
         pair_name, task_id, _ = slug.split("/")
         if task_id not in self.tasks:
             return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
         if pair_name not in self.pairs:
-            return f"the suite has no pair {pair_name!r}"
+            return f"the suite has no pair {pair_name!r}" if self.pairs else ""
         if not self.pairs[pair_name].takes(self.tasks[task_id][0]):
             return f"the pair {pair_name} is not run for the task {task_id}"
         return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
