@@ -227,6 +227,13 @@ def test_an_orphan(shelf, slug, why):
     assert "harness cassettes prune" in only(shelf).remedy
 
 
+def test_without_a_pairs_file_nothing_is_an_orphan(shelf):
+    """Recordings may have cost money: a file that is missing is no reason to remove them."""
+    shelf.put(tape(shelf.trial()))
+    (shelf.benchmarks / "pairs.yaml").unlink()
+    assert problems(shelf) == []
+
+
 def test_a_pair_made_by_options_is_no_orphan(shelf):
     """A recording of --orchestrator and --coder needs no entry in the pairs file, whatever its epoch."""
     pair = Pair.of_models("openai/gpt-5", "claude-opus-5-5")
