@@ -10,8 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.notebook import evaluate
     from harness.results.dataframe import Table
+else:
 
+    def __getattr__(name: str) -> object:
+        """Return ``evaluate``, which imports nearly all of the package, when it is first asked for."""
+        if name != "evaluate":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from harness.notebook import evaluate
+
+        return evaluate
+
+
+__all__ = ["__version__", "evaluate", "load"]
 __version__ = "0.1.0"
 
 
