@@ -22,26 +22,34 @@ WORDS = frozenset(
     method middleware minioadmin mock model models mongo must my mysql na name needed needs never no nobody
     nokey none not nothing null oauth of ollama on only open opensesame or oracle our own pass passphrase
     passwd password passwordhere permission placeholder plain please postgres postgresql preview private prod
-    provider proxy public put quux qux rabbitmq random real redis ref remove replace required requires root
-    run sample scheme scott secret secrets secure security sesame set should sk some something spam staging
-    static strategy string strong stub studio super temp template test tester testing tests that the this
-    tiger todo token tokens true type undefined unknown unset unused url use used user username users using
-    validation validator vllm want was will with without wonderland word would your yours 0123456789 12345678
-    123456789 1234567890 abcdefghijklmnopqrstuvwxyz
+    provider proxy public put pw pwd quux qux rabbitmq random real redis ref remove replace required
+    requires root run sample scheme scott secret secrets secure security sesame set should sk some something
+    spam staging static strategy string strong stub studio super temp template test tester testing tests
+    that the this tiger todo token tokens true type undefined unknown unset unused url use used user
+    username users using validation validator vllm want was will with without wonderland word would your
+    yours 0123456789 12345678 123456789 1234567890 abcdefghijklmnopqrstuvwxyz
     """.split()  # noqa: SIM905  (a list of 230 lines is no better to read)
 )
 # Passwords of documentation, as they are.
 EXAMPLES = frozenset(
     (
+        "abc123",
+        "p@ss",
         "s3cret",
         "s3cr3t",
         "secretpw",
         "passw0rd",
         "p4ssw0rd",
         "pa55word",
+        "pa$$word",
+        "pa$$w0rd",
         "p@ssw0rd",
         "p@ssword",
+        "p@$$w0rd",
         "yourstrong(!)password",
+        # The keys of Azure's emulators of storage and of Cosmos DB, the same for everybody.
+        "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uvercz4i6tq/k1szfptotr/kbhbeksogmgw==",
+        "c2y6ydjf5/r+ob0n8a7cgv30vrdjiwehlm+4qdu5de2nq9nduvtqobd4b8mggypmbiznqymsecagqy67xiw/jw==",
     )
 )
 MAX_DIGITS = 6
@@ -49,7 +57,7 @@ MAX_LENGTH = 120
 _ANY_WORD = "|".join(sorted(map(re.escape, WORDS), key=len, reverse=True))
 # Possessive: a value is read from left to right once, so that no value takes long.
 OF_WORDS = re.compile(rf"(?:(?:{_ANY_WORD}|x{{3,}}|\d{{1,4}})[-_.:\s]*+)++", re.IGNORECASE)
-IN_ORDER = re.compile(r"(?:1234567890|0123456789|abcdef(?:ghijklmnopqrstuvwxyz)?)++", re.IGNORECASE)
+MASK = re.compile(r"[xX]{8,}+|[0*._-]{8,}+")
 A_WORD = re.compile(rf"{_ANY_WORD}|x{{3,}}", re.IGNORECASE)
 # What a program or a person fills in: $NAME, ${name}, {name}, <name>, [name], %s, %(name)s, ***, ...
 FILLED_IN = re.compile(
@@ -59,10 +67,9 @@ FILLED_IN = re.compile(
 )
 CAMEL_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 DOTTED_NAME = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+){1,8}")
-JWT_EXAMPLES = (  # jwt.io, RFC 7519 and the first page of PyJWT's documentation
-    b'"name":"John Doe"',
-    b'"http://example.com/is_root":true',
-    b'{"some":"payload"}',
+JWT_EXAMPLES = re.compile(  # jwt.io, RFC 7519, the first page of PyJWT's documentation, and tests
+    rb'"name":"J(?:ohn|ane)Doe"|"http://example\.com/is_root":true|\{"some":"payload"\}'
+    rb'|[@/.]example\.(?:com|org|net)\b|"(?:sub|name|user|username|iss)":"(?:test|example)[\w.-]*"'
 )
 EXAMPLE_HOST = re.compile(r"(?i)(?:[\w-]+\.)*(?:example(?:\.(?:com|net|org|edu))?|test|invalid)(?![\w-])")
 
@@ -72,12 +79,30 @@ def is_placeholder(value: str) -> bool:
     value = value.strip()
     if len(set(value.upper())) <= 1 or set(value) <= set("xX0*.-_"):
         return value[:1].upper() in ("", "X", "0", "*", ".", "-", "_")
-    if value.lower() in EXAMPLES or (len(value) >= 16 and IN_ORDER.fullmatch(value)):
+    if value.lower() in EXAMPLES or _is_in_order(value) or _is_masked(value):
         return True
     if len(value) > MAX_LENGTH or not OF_WORDS.fullmatch(value):
         return False
     digits = sum(letter.isdigit() for letter in A_WORD.sub("", value))
     return digits <= MAX_DIGITS and A_WORD.search(value) is not None
+
+
+def _is_in_order(value: str) -> bool:
+    """Tell digits and letters in their order, also in turns: ``12345678abcd``, ``a1b2c3d4e5f6``."""
+    codes = [
+        int(letter, 36) if letter.isascii() and letter.isalnum() else -9 for letter in value[: MAX_LENGTH + 1]
+    ]
+    follows = sum(
+        code - 1 in codes[max(0, at - 2) : at] or (code == 0 and codes[at - 1] == 9)
+        for at, code in enumerate(codes)
+    )
+    return 12 <= len(codes) <= MAX_LENGTH and follows >= 0.85 * (len(codes) - 1)
+
+
+def _is_masked(value: str) -> bool:
+    """Return True if one letter that masks is most of a value, again and again: ``Sy`` and 33 times ``X``."""
+    masked = max((len(mask[0]) for mask in MASK.finditer(value)), default=0)
+    return 4 * masked >= 3 * len(value)
 
 
 def is_filled_in(value: str) -> bool:
@@ -104,9 +129,9 @@ def is_class_name(value: str) -> bool:
 
 
 def is_example_jwt(token: str) -> bool:
-    """Return True for a web token of the documentation, known by what it claims."""
-    claims = decoded(token.split(".")[1]).replace(b" ", b"").replace(b"JohnDoe", b"John Doe")
-    return any(example in claims for example in JWT_EXAMPLES)
+    """Return True for a web token without a signature, or one of documentation, known by what it claims."""
+    head, claims = (decoded(part).replace(b" ", b"") for part in token.split(".")[:2])
+    return b'"alg":"none"' in head or (b'"alg":"HS' in head and JWT_EXAMPLES.search(claims) is not None)
 
 
 def decoded(coded: str) -> bytes:

@@ -12,7 +12,9 @@ Not covered: keys without a telling beginning (hex or base64 alone).
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -66,6 +68,8 @@ KEYS = (
     ("an Artifactory token", r"(?:AKCp|cmVmd)", r"[A-Za-z0-9]{59,}"),
     ("an Atlassian token", r"AT(?:ATT3|CTT3|BB)", r"(?=[\w=-]{0,60}\d)[\w=-]{20,}"),
     ("an Azure secret", r"[\w~.]{3}\dQ~", r"[\w~.-]{31,34}"),
+    ("a Cloudflare key", r"cf(?:k|ut|at)_", r"[\w-]{40,}"),
+    ("a Cloudflare key", r"v1\.0-", rf"{HEX}{{24}}-{HEX}{{100,}}"),
     ("a DigitalOcean token", r"do[opr]_v1_", rf"{HEX}{{64}}"),
     ("a Heroku key", r"HRKU-", r"[\w-]{36,}"),
     ("a Fly.io token", r"f(?:o1|m1[ar]|m2)_", r"[\w+/-]{40,}"),
@@ -117,6 +121,8 @@ KEY = re.compile(
     + ")"
 )
 LETTERS = "A-Za-z0-9_.~+/=-"
+# The rest of such a key may be of capitals alone, as a word is.
+AWS_BEGUN = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{0,15}$")
 NEXT_LINE = re.compile(rf"\n[{re.escape(AROUND_LINES)}]*+([{LETTERS}]{{4,}}+)")
 TAIL = re.compile(f"[{LETTERS}]+$")
 MAX_TAIL = 300
@@ -152,6 +158,14 @@ NAMED = (
         ),
         ("hook", "HOOK"),
     ),
+    (
+        "a Cloudflare key",
+        re.compile(
+            r"(?i)cloudflare[\w.-]{0,40}(?:token|key)\W{1,8}(?=[\w-]{0,39}\d)([\w-]{37,40})(?![\w-])"
+            r"|x-auth-key\W{1,8}([0-9a-f]{37})(?!\w)"
+        ),
+        ("loudflare", "LOUDFLARE", "uth-", "UTH-"),
+    ),
     ("a Telegram token", re.compile(r"(?<!\w)\d{8,10}:AA[\w-]{33}(?![\w-])"), (":AA",)),
 )
 PEM = re.compile(r"-----BEGIN (?:[A-Z\d]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -165,6 +179,7 @@ BASE64 = re.compile(
 LINE_OF_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}+")
 HEXED = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F](?:[:\s-]?[0-9a-fA-F]{2}){15,}+", re.DOTALL)
 MIN_CODED = 20
+MAX_UNPACKED = 1_000_000  # bytes of what was packed by gzip
 MAX_PEM = 16_000
 MIN_PEM = 32  # letters of base64: less is no key, but a parser's example
 
@@ -250,7 +265,8 @@ def named(text: str) -> Iterator[Match]:
         for match in pattern.finditer(text) if any(hint in text for hint in hints) else ():
             start, end = match.span(match.lastindex or 0)
             key = text[start:end]
-            if not (key.upper().endswith("EXAMPLEKEY") or is_placeholder(key.rpartition("/")[2])):
+            example = key.upper().endswith("EXAMPLEKEY") or is_placeholder(key)
+            if not example and not is_placeholder(key.rpartition("/")[2]):
                 yield start, end, kind
 
 
@@ -281,7 +297,7 @@ def across_lines(text: str) -> Iterator[Match]:
     """Yield keys that go on in the next line, up to the last line that looks like a part of one."""
     parts: list[tuple[int, int]] = []
     for line in NEXT_LINE.finditer(text) if "\n" in text else ():
-        if not _goes_on(line[1]):
+        if not _goes_on(line[1]) and not (line[1].isupper() and _is_aws(text, line.start())):
             continue
         if not parts or text[parts[-1][1] : line.start()].strip(AROUND_LINES):
             yield from _keys_of_parts(text, parts)
@@ -301,6 +317,11 @@ def _keys_of_parts(text: str, parts: list[tuple[int, int]]) -> Iterator[Match]:
             yield places[start], places[end - 1] + 1, kind
 
 
+def _is_aws(text: str, end: int) -> bool:
+    """Return True if what stands before the end of a line may be the beginning of an AWS key."""
+    return AWS_BEGUN.search(text[max(0, end - 40) : end].rstrip(AROUND_LINES)) is not None
+
+
 def _goes_on(part: str) -> bool:
     """Return True if a line can be the rest of a key rather than a word."""
     if len(part) < 4 or (part.islower() and part.isalpha()):
@@ -309,8 +330,8 @@ def _goes_on(part: str) -> bool:
     return bool((has_digit and has_letter) or re.search(r"[a-z][A-Z]{2}|[A-Z][a-z][A-Z]", part))
 
 
-def coded(text: str) -> Iterator[Match]:
-    """Yield what any of the others finds in base64 or hex, in one line or in many."""
+def coded(text: str, *, again: bool = True) -> Iterator[Match]:
+    """Yield what any of the others finds in base64 or hex, in one line or in many; in there ``again``."""
     done = 0
     for word in LONG_WORD.finditer(text):
         line = LINE_OF_BASE64.search(text, word.start(), word.end()) if len(word[0]) >= MIN_CODED else None
@@ -323,20 +344,25 @@ def coded(text: str) -> Iterator[Match]:
         letters = "".join(match[1].split())
         whole = decoded("".join(match[0].split()))
         readings = (decoded(letters), decoded(letters[: len(letters) // 4 * 4]))
-        if kind := next(filter(None, map(_kind_within, readings)), ""):
+        if kind := next(filter(None, (_kind_within(raw, again) for raw in readings)), ""):
             yield match.start(), match.end() if whole and whole.isascii() else match.end(1), kind
     for match in HEXED.finditer(text):
         digits = re.sub(r"[:\s-]", "", match[0])
-        if kind := _kind_within(bytes.fromhex(digits)):
+        if kind := _kind_within(bytes.fromhex(digits), again):
             yield *match.span(), kind
 
 
-def _kind_within(raw: bytes) -> str:
-    """Return the kind of a secret in bytes that are text; an empty text if there is none."""
+def _kind_within(raw: bytes, again: bool) -> str:
+    """Return the kind of a secret in bytes that are text, packed or not; an empty text if there is none."""
+    if raw.startswith(b"\x1f\x8b"):
+        with suppress(zlib.error):
+            raw = zlib.decompressobj(wbits=31).decompress(raw, MAX_UNPACKED)
+    raw = raw.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"")  # UTF-16
     if not raw or not raw.isascii():
         return ""
     text = raw.decode("ascii")
-    return next((kind for shape in SHAPES if shape is not coded for _, _, kind in shape(text)), "")
+    found = (kind for shape in SHAPES if shape is not coded for _, _, kind in shape(text))
+    return next(found, "") or (next((kind for *_, kind in coded(text, again=False)), "") if again else "")
 
 
 SHAPES: tuple[Callable[[str], Iterator[Match]], ...] = (

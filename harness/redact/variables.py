@@ -18,14 +18,16 @@ from harness.redact.views import View
 
 MIN_SECRET = 8
 TELLING_NAME = re.compile(
-    r"(?i)key|token|secret|passw|passphrase|credential|creds|cookie|bearer|webhook|jwt|oauth|_headers$"
+    r"(?i)key(?!board|map)|token|secret|passw|passphrase|credential|creds|cookie|bearer|webhook|jwt|oauth|_headers$"
     r"|connection_?string|conn_?str|(^|_)(pass|auth|pats?|dsn|cred|sas|hmac|salt|pin|otp|pw|sk|pem|private)(_|$)|_pwd(_|$)"
 )
 # Names that tell of a secret and hold none; a webhook's address is one.
 INNOCENT_NAME = re.compile(
     r"(?i)_(file|path|dir|folder|backend|class|sock|provider|algorithm|type|name|user|username|host|port|url|"
-    r"uri|endpoint|ttl|lifetime|timeout|length|size|bits|limit|region|version|parallelism|enabled)$"
+    r"uri|endpoint|ttl|lifetime|timeout|length|size|bits|limit|region|version|parallelism|enabled|layout|scopes?)$"
 )
+# What a variable of a header's name holds if not the header: X-Api-Key.
+HEADER_NAME = re.compile(r"(?i)(?:x-)?[a-z]{2,14}(?:-[a-z]{2,14}){0,3}")
 FLAGS = frozenset({"true", "false", "yes", "no", "on", "off", "enabled", "disabled", "required", "optional"})
 A_PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w. /\\@+-]*\.[A-Za-z][\w]{1,9}|~/.*|\.{1,2}/.*")
 PASSWORD_OF_URL = re.compile(r"://[^\s/:@]*:([^\s]+)@")
@@ -107,6 +109,8 @@ def _is_innocent(name: str, value: str) -> bool:
     of_words = is_class_name(value) and not re.search(r"(?i)pass|pwd|pw$", name)  # a passphrase may be, too
     if value.lower() in FLAGS or of_words or A_PATH.fullmatch(value):
         return True
+    if name.lower().endswith(("_header", "_header_name")) and HEADER_NAME.fullmatch(value):
+        return True
     return (value.replace(".", "", 1).isdigit() and len(value) <= 10) or (
         re.search(r"(?i)dsn|conn", name) is not None and URL_WITHOUT_USER.fullmatch(value) is not None
     )
@@ -129,6 +133,8 @@ def _squeezed_forms(secret: str) -> Iterator[bytes]:
     """
     raw = secret.encode("utf-8", "surrogatepass")
     coded = [*_base64(raw), raw.hex(), "0x" + "0x".join(f"{code:02x}" for code in raw)]
+    coded += (twice for once in _base64(raw) for twice in _base64(once.encode()))
+    coded += _base64(secret.encode("utf-16-le", "surrogatepass")[:-1])
     coded.append("".join(map(str, raw)))
     forms = [View(text).squeezed for text in coded]
     forms.append(View(base64.b32encode(raw).decode()[: len(raw) * 8 // 5]).squeezed)

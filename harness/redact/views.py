@@ -1,15 +1,16 @@
 """Read a text in the ways in which a secret can be written into it, and find the way back to the text.
 
-Escapes of JSON, Python, HTML and URLs are undone, four layers deep; line ends that split a word are taken
-out; and ``squeezed`` keeps letters and digits alone, so that blanks, quotes, colons and wrapped lines hide
-nothing. All of it takes time in proportion to the text. Where each character came from is worked out only
-for a view in which something was found.
+Escapes of JSON, Python, HTML, URLs and terminals are undone, four layers deep; line ends that split a word
+are taken out; and ``squeezed`` keeps letters and digits alone, so that blanks, quotes, colons and wrapped
+lines hide nothing. All of it takes time in proportion to the text. Where each character came from is worked
+out only for a view in which something was found.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from urllib.parse import unquote
@@ -23,8 +24,12 @@ BACKSLASH = re.compile(
 PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
 PERCENT = re.compile("%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*+")
 ENTITY = re.compile("&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
-# What is drawn or not seen between the letters of a wrapped word: soft hyphen, zero-width, direction, boxes.
-UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\u2500-\u257f\ufeff]")
+TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))")
+# Letters that stand for those of ASCII: full width, and styled as in mathematics.
+STYLED = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]+")
+# What is drawn or not seen between the letters of a wrapped word: blanks that do not break, soft hyphen,
+# zero-width, direction, boxes.
+UNSEEN = re.compile("[\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u2060\u2066-\u2069\u2500-\u257f\ufeff]")
 AROUND_LINES = " \t\r\"'`+\\,>#*|/"  # quotes and signs with which a text goes on in the next line
 LOWER = bytes(range(256)).lower()
 NO_WORD = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -84,7 +89,7 @@ def views(text: str) -> Iterator[View]:
     for _ in range(LAYERS):
         before = view.text
         for sign, pattern, decode in CODES:
-            if sign in view.text:
+            if sign in view.text if sign else not view.text.isascii():
                 plain = pattern.sub(decode, view.text)
                 if plain != view.text:
                     view = View(plain, view, partial(_decoded_spans, view.text, pattern, decode))
@@ -105,6 +110,9 @@ CODES: tuple[tuple[str, re.Pattern[str], Decode], ...] = (
     ("\\", BACKSLASH, _without_backslash),
     ("%", PERCENT, lambda match: unquote(match[0])),
     ("&", ENTITY, lambda match: html.unescape(match[0])),
+    ("\x1b", TERMINAL, lambda _: ""),
+    ("\x00", re.compile("\x00+"), lambda _: ""),  # of UTF-16 that was read as if it were ASCII
+    ("", STYLED, lambda match: unicodedata.normalize("NFKC", match[0])),
 )
 
 

@@ -1,6 +1,7 @@
 """harness/redact/: every way in which a secret is written, and every text that only looks like one."""
 
 import base64
+import gzip
 import html
 import json
 import textwrap
@@ -60,6 +61,16 @@ WRITTEN = {
     "the second half": KEY[25:],
     "the first half": KEY[:36],
     "the last eight": f"a key that ends in {KEY[-8:]}",
+    "a colour begins within": f"{KEY[:21]}\x1b[1m{KEY[21:]}\x1b[0m",
+    "an escaped colour begins within": json.dumps(f"{KEY[:21]}\x1b[38;5;1m{KEY[21:]}"),
+    "blanks that do not break": "&nbsp;".join((KEY[:21], KEY[21:40], KEY[40:])),
+    "full width": "".join(chr(ord(letter) + 0xFEE0) for letter in KEY),
+    "bold as in mathematics": "".join(
+        chr(ord(letter) - ord("a") + 0x1D41A) if letter.islower() else letter for letter in KEY
+    ),
+    "base64 of base64": base64.b64encode(base64.b64encode(f"the key {KEY}!".encode())).decode(),
+    "base64 of UTF-16": base64.b64encode(f"the key {KEY}!".encode("utf-16")).decode(),
+    "base64 of UTF-16, the other way": base64.b64encode(f"the key {KEY}!".encode("utf-16-be")).decode(),
     "masked": f"sk-ant-...{KEY[-8:]}",
     "masked with stars": f"{'*' * 30}{KEY[-4:]}",
 }
@@ -181,6 +192,12 @@ def test_a_connection_string_gives_away_its_password_alone():
         ("MAX_TOKENS", "100000000"),
         ("TOKENIZERS_PARALLELISM", "disabled"),
         ("TOKEN_URL", "https://auth.internal/token"),
+        ("KEYBOARD_LAYOUT", "us-international"),
+        ("XKB_KEYMAP", "evdev-pc105"),
+        ("OAUTH_SCOPES", "read write"),
+        ("OAUTH_SCOPE", "repo:status"),
+        ("API_KEY_HEADER", "X-Api-Key"),
+        ("TOKEN_HEADER", "Authorization"),
         ("METRICS_DSN", "udp://localhost:8125/x"),
         ("BASH_FUNC_login%%", "() { password=${PASSWORD_OF_ALL}; sort --key=second_column; }"),
     ],
@@ -222,6 +239,8 @@ SAMPLES = {
     "AKCp": RANDOM[:69],
     "ATATT3": RANDOM[:80],
     "abc7Q~": RANDOM[:34],
+    "cfut_": RANDOM[:48],
+    "v1.0-": f"{HEX[:24]}-{(HEX * 2)[:146]}",
     "dop_v1_": HEX[:64],
     "HRKU-": RANDOM[:60],
     "fo1_": RANDOM[:43],
@@ -270,6 +289,9 @@ NAMED = [
     f"https://x.blob.core.windows.net/c?sv=2022&sig={RANDOM[:43]}%3D",
     f"https://hooks.slack.com/services/T0123/B4567/{RANDOM[:24]}",
     f"https://discord.com/api/webhooks/123456789012345678/{RANDOM[:68]}",
+    f"CLOUDFLARE_API_TOKEN={RANDOM[:20]}_{RANDOM[20:39]}",
+    f'cloudflare.api_key: "{HEX[:37]}"',
+    f"X-Auth-Key: {HEX[:37]}",
     "123456789" + f":AA{RANDOM[:33]}",
 ]
 
@@ -302,6 +324,21 @@ JWT = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
     "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
 )
+HARMLESS_CLAIMS = [
+    ("none", {"sub": "a-user-of-ours", "admin": True}),
+    ("HS256", {"name": "Jane Doe", "iat": 1516239022}),
+    ("HS256", {"sub": "test-user-1"}),
+    ("HS512", {"iss": "https://auth.example.com", "aud": "x"}),
+]
+
+
+def web_token(algorithm, claims):
+    """A JSON web token, with a signature of nobody unless there is none."""
+    parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": algorithm}, claims)]
+    coded = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts]
+    return ".".join((*coded, "" if algorithm == "none" else RANDOM[:43]))
+
+
 HARMLESS = [
     "AKIAIOSFODNN7EXAMPLE",
     "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -346,6 +383,18 @@ HARMLESS = [
     "https://cdn.jsdelivr.net/npm/vue@3.2:1/x@y",
     "ssh://git@github.com:22/owner/repo.git",
     'api_key = "test-api-key-12345"',
+    "AIzaSy" + "X" * 33,
+    "AIza" + "Sy0" + "x" * 32,
+    "sk_" + "test_1234567890abcdefghijklmn",
+    "sk-proj-" + "a1b2c3d4e5f6g7h8i9j0k1l2",
+    "sk_" + "live_abcdefghijklmnopqrstuvwx",
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;",
+    "AccountKey=C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==;",
+    "postgresql://user:pw@h/db",
+    "http://user:p%40ss@host",
+    "https://user:pa$$word@host.com/",
+    "mongodb://myUserAdmin:abc123@localhost",
+    *(web_token(*claims) for claims in HARMLESS_CLAIMS),
     "see https://host: the colon ends it @once",
 ]
 
@@ -375,6 +424,58 @@ def test_a_secret_of_nobody_here_is_found_in_base64_and_hex(secret):
             clean = redact.redact(f"{begins}{text}\nand so on", {})
             assert clean.startswith(f"{begins}{redact.SECRET}")
             assert clean.endswith("so on")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_HEADER", RANDOM[:20]),
+        ("AUTH_HEADER", f"Bearer {RANDOM[:20]}"),
+        ("MY_KEY", "us-international"),
+    ],
+)
+def test_what_a_setting_is_not_is_still_a_secret(name, value):
+    """The name of a header is none, a header is; only a keyboard's layout is a word."""
+    assert value in redact.environment_secrets({name: value})
+
+
+@pytest.mark.parametrize(
+    "claims", [("HS256", {"sub": "4711", "name": "Ada"}), ("RS256", {"iss": "https://auth.example.com"})]
+)
+def test_a_web_token_of_somebody_is_found(claims):
+    """One that says nothing of an example, or is signed by a private key."""
+    assert list(redact.leaks(web_token(*claims), {})) == ["$: what looks like a JSON web token"]
+
+
+PACKED = [
+    base64.b64encode(base64.b64encode(f"the key {KEY}!".encode())).decode(),
+    base64.b64encode(f"the key {KEY}!".encode("utf-16")).decode(),
+    base64.b64encode(f"the key {KEY}!".encode("utf-16-be")).decode(),
+    base64.b64encode(gzip.compress(f"the key {KEY}!".encode(), mtime=0)).decode(),
+    base64.b64encode(gzip.compress(f"the key {KEY}!".encode(), mtime=0)).decode().rstrip("="),
+    base64.b64encode(gzip.compress(f"the key {KEY}! ".encode() * 99, mtime=0)[:-12]).decode(),
+]
+
+
+@pytest.mark.parametrize("text", PACKED)
+def test_a_key_of_nobody_here_is_found_in_what_is_packed_twice(text):
+    """Base64 of base64, of UTF-16, and of gzip, whole or cut off."""
+    assert redact.redact(f"x {text} y", {}).replace("=", "") == f"x {redact.SECRET} y"
+
+
+def test_a_key_is_found_in_utf_16():
+    """Read as if it were of one byte for each letter."""
+    text = f"the key {KEY} opens".encode("utf-16-le").decode("ascii")
+    assert len(list(redact.leaks(text, {}))) == 1
+    assert KEY not in redact.redact(text, {}).replace("\0", "")
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n    ", '"\n    "', "\\n"])
+def test_the_rest_of_an_aws_key_may_be_of_capitals_alone(between):
+    """As if it were a word."""
+    clean = redact.redact(f"the key AKIAQ2X7{between}IOSFODNNKPLM opens", {})
+    assert clean == f"the key {redact.SECRET} opens"
+    assert redact.redact("AKIA\nSELECT\nFROM", {}) == "AKIA\nSELECT\nFROM"
 
 
 def test_a_real_key_beside_an_example_is_still_found():
@@ -419,6 +520,12 @@ HOSTILE = [
         "\\\\n",
         "\\u0073",
         "%25",
+        "\x1b[",
+        "\x1b]",
+        "\x00",
+        "\uff21",
+        "cloudflare-key",
+        "AKIA\nAAAA\n",
         "&amp;",
         "**.",
         "...",
