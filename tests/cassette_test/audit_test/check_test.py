@@ -230,7 +230,7 @@ def test_an_orphan(shelf, slug, why):
 def test_without_a_pairs_file_nothing_is_an_orphan(shelf):
     """Recordings may have cost money: a file that is missing is no reason to remove them."""
     shelf.put(tape(shelf.trial()))
-    (shelf.benchmarks / "pairs.yaml").unlink()
+    (shelf.root / "benchmarks/pairs.yaml").unlink()
     assert problems(shelf) == []
 
 
