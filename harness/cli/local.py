@@ -65,6 +65,12 @@ SURE = "This deletes {path}, the embedded Letta's data: all its agents, tools an
     help="A llama-server of yours in place of the built-in one: for a graphics card, say.",
 )
 @click.option(
+    "--no-model",
+    is_flag=True,
+    help="PostgreSQL and V1 Letta alone: no local model is fetched or served. Letta offers the models of "
+    "OPENAI_API_KEY, GEMINI_API_KEY and ANTHROPIC_API_KEY, as far as they are set.",
+)
+@click.option(
     "--reset", is_flag=True, help="Start from an embedded Letta without data. Asks first; not while it runs."
 )
 @click.option("--yes", is_flag=True, help="With --reset: do not ask.")
@@ -78,6 +84,7 @@ def up(  # noqa: PLR0913  (one for each option)
     names: str,
     own: tuple[str, ...],
     llama_server: Path | None,
+    no_model: bool,
     reset: bool,
     yes: bool,
 ) -> None:
@@ -92,6 +99,11 @@ def up(  # noqa: PLR0913  (one for each option)
     from harness.local.stack.stack import up as start
     from harness.redact import without_password
 
+    if no_model and (server == "app-server" or providers or names or own or llama_server):
+        raise UsageError(
+            "--no-model goes with --letta v1, and without --provider, --models, --model and --llama-server: "
+            "the model server passes those on"
+        )
     named = parse_providers(providers)
     for name, address in named:
         if not list_models(address, os.environ.get(key_variable(name), "").strip()):
@@ -114,6 +126,7 @@ def up(  # noqa: PLR0913  (one for each option)
         llama_server=llama_server,
         letta=server,
         providers=named,
+        has_models=not no_model,
     )
     if reset and not yes:
         home = find_home(server)

@@ -43,6 +43,7 @@ class StackOptions:
         llama_server: A program of the user's in place of the package that holds llama.cpp's server.
         letta: Which Letta: the self-hosted V1 server, or the App Server.
         providers: The user's model servers, name and URL.
+        has_models: False leaves the model server out: V1 offers the models of the user's keys alone.
     """
 
     letta_port: int = 8283
@@ -54,6 +55,12 @@ class StackOptions:
     llama_server: Path | None = None
     letta: LettaServer = "v1"
     providers: tuple[tuple[str, str], ...] = ()
+    has_models: bool = True
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Return the servers to run, in the order in which they are started."""
+        return (MODEL_SERVER, LETTA) if self.has_models else (LETTA,)
 
     def files(self, home: Home) -> dict[str, Path]:
         """Return the models to serve: all of the catalogue that were ever fetched, and the user's own."""
@@ -61,7 +68,8 @@ class StackOptions:
 
     def wanted(self, home: Home) -> tuple[Model, ...]:
         """Return the models to fetch: the named ones, or with V1 the default where there would be none."""
-        return self.models or (() if self.letta == "app-server" or self.files(home) else (DEFAULT,))
+        needs_none = not self.has_models or self.letta == "app-server" or self.files(home)
+        return self.models or (() if needs_none else (DEFAULT,))
 
     @property
     def passed_on(self) -> dict[str, str]:
@@ -80,7 +88,8 @@ class StackOptions:
             return self.address(name), 0, "", self.serves(home), "v1", ()
         place = self.postgres.place if self.postgres else ""
         providers = tuple(f"{name}={url}" for name, url in self.providers if name not in self.passed_on)
-        return self.address(name), self.model_port, place, self.serves(home), self.letta, providers
+        port, serves = (self.model_port, self.serves(home)) if self.has_models else (0, "")
+        return self.address(name), port, place, serves, self.letta, providers
 
     def address(self, name: str) -> str:
         """Return the port of a server."""
@@ -152,13 +161,17 @@ class Starter:
         """Check that the ports are free, then stop what runs with other options or no longer answers."""
         servers = (LETTA, MODEL_SERVER)
         ours = [server.address for name in servers if (server := state.living(self.home, name))]
-        unusable = [name for name in servers if not is_reusable(self.home, name, self.options)]
+        wanted = self.options.servers
+        unusable = [n for n in servers if n not in wanted or not is_reusable(self.home, n, self.options)]
         for name in unusable:
-            if self.options.address(name) not in ours:
+            if name in wanted and self.options.address(name) not in ours:
                 self.options.require_free_port(name)
         for name in unusable:
             if stop_component(self.home, name):
-                self.report(f"{name} stopped: it ran with other options, or did not answer")
+                why = (
+                    "it ran with other options, or did not answer" if name in wanted else "no model is wanted"
+                )
+                self.report(f"{name} stopped: {why}")
 
     def _start_postgres(self) -> Database:
         if self.options.postgres is not None:
@@ -173,7 +186,7 @@ class Starter:
             return postgres.start(self.home)
 
     def _ensure_model_server(self) -> None:
-        if is_reusable(self.home, MODEL_SERVER, self.options):
+        if not self.options.has_models or is_reusable(self.home, MODEL_SERVER, self.options):
             return
         home, port = self.home, self.options.model_port
         with timed(f"starting the model server on port {port}", self.report):
@@ -183,11 +196,13 @@ class Starter:
             self._await(MODEL_SERVER, identity, model_server.answers, model_server.LOG)
 
     def _start_letta(self, install: letta_install.LettaInstall, database: Database) -> None:
-        home, port, model_port = self.home, self.options.letta_port, self.options.model_port
+        home, port = self.home, self.options.letta_port
+        model_port = self.options.model_port if self.options.has_models else None
         if letta_server.needs_migration(home, database):
             with timed("migrating Letta's database", self.report):
                 letta_server.migrate(home, install, database)
-        letta_server.point_at_model_server(database, model_port)
+        if model_port is not None:
+            letta_server.point_at_model_server(database, model_port)
         with timed(f"starting Letta {letta_install.VERSION} on port {port}", self.report):
             identity = letta_server.start(home, install, database, port, model_port)
             self._await(LETTA, identity, letta_server.answers, letta_server.LOG)

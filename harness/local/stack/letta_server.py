@@ -33,7 +33,9 @@ UPDATE agents SET llm_config = jsonb_set(llm_config::jsonb, '{{model_endpoint}}'
 """
 
 
-def environment(home: Home, database_uri: str, model_port: int, user: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    home: Home, database_uri: str, model_port: int | None, user: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment of Letta and of its migrations; of the user's environment it has very little."""
     env = {name: user[name] for name in _INHERITED if name in user}
     env |= {
@@ -44,10 +46,10 @@ def environment(home: Home, database_uri: str, model_port: int, user: Mapping[st
         "LETTA_LLM_REQUEST_TIMEOUT_SECONDS": str(_MODEL_TIMEOUT_S),
         # Server tools wait for the same model: not the 180 s that Letta gives them.
         "TOOL_SANDBOX_TIMEOUT": str(_MODEL_TIMEOUT_S),
-        "VLLM_API_BASE": base_url(model_port),
-        "VLLM_HANDLE_BASE": "local",
         "NO_PROXY": f"{HOST},localhost",
     }
+    if model_port is not None:
+        env |= {"VLLM_API_BASE": base_url(model_port), "VLLM_HANDLE_BASE": "local"}
     env |= {name: user[name].strip() for name in _PROVIDERS if user.get(name, "").strip()}
     key = user.get("ANTHROPIC_API_KEY", "").strip()
     # A placeholder for the local model server would only make Letta fail at Anthropic.
@@ -77,7 +79,7 @@ def migrate(home: Home, install: LettaInstall, database: Database) -> None:
     """
     _letta_folder(home)
     command = [str(install.program("alembic")), "upgrade", "head"]
-    env = environment(home, database.migration_uri, 0, os.environ)
+    env = environment(home, database.migration_uri, None, os.environ)
     log = home.log("letta-migrations")
     run(command, log=log, env=env, cwd=install.folder, what="Letta's database migration")
     home.migrations.write_text(json.dumps(_migrated(database)) + "\n")
@@ -93,7 +95,9 @@ def point_at_model_server(database: Database, model_port: int) -> None:
     database.sql(_POINT_AT.format(url=base_url(model_port)))
 
 
-def start(home: Home, install: LettaInstall, database: Database, port: int, model_port: int) -> Identity:
+def start(
+    home: Home, install: LettaInstall, database: Database, port: int, model_port: int | None
+) -> Identity:
     """Start the server; it outlives this process and answers after 10 to 30 s."""
     command = [str(install.program("letta")), "server", "--host", HOST, "--port", str(port)]
     env = environment(home, database.server_uri, model_port, os.environ)

@@ -24,7 +24,7 @@ def up(options: StackOptions, report: Report) -> StackState:
     stopped then.
     """
     home = find_home(options.letta, models=bool(options.models or options.own_models))
-    if options.letta_port == options.model_port:
+    if options.has_models and options.letta_port == options.model_port:
         text = f"both servers cannot listen on port {options.letta_port}"
         raise StackError(text, remedy="choose two ports")
     with _locked(home, report):
@@ -33,7 +33,7 @@ def up(options: StackOptions, report: Report) -> StackState:
         if options.reset:
             erase_data(home, options, report)
         there = all(home.model(model.name).is_file() for model in options.wanted(home))
-        reusable = all(is_reusable(home, name, options) for name in (MODEL_SERVER, LETTA))
+        reusable = all(is_reusable(home, name, options) for name in options.servers)
         if there and reusable and (state_now := status()).running:
             report("the stack is already running")
             return state_now
@@ -73,7 +73,7 @@ def erase_data(home: Home, options: StackOptions, report: Report) -> None:
             f"the stack in {home.root} runs ({', '.join(running)}), and is not reset while it is running",
             remedy="end what uses it, then: harness down",
         )
-    for name in (LETTA, MODEL_SERVER):
+    for name in options.servers:
         options.require_free_port(name)
     if options.letta == "app-server":
         shutil.rmtree(home.app_server_home, ignore_errors=True)

@@ -29,9 +29,10 @@ Settings: TypeAlias = "tuple[str, int, str, str, LettaServer, tuple[str, ...]]"
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class StartedServer:
-    """One started process; its address is a port. Letta's has a model server, and may have a database.
+    """One started process; its address is a port. Letta's may have a model server and a database.
 
     Attributes:
+        model_port: Of its model server; 0 where it has none.
         database: The place of an external one; empty for the embedded one.
         serves: The models, and the program that serves them if it is the user's.
         letta: Which Letta it is; "v1" for other servers, too.

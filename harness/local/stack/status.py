@@ -71,7 +71,9 @@ class StackState:
         lines = [component.line() for component in self.components]
         if self.running:
             whose = "server: app-server" if self.letta == "app-server" else "backend: local"
-            lines.append(f"pairs with `{whose}` use it: pytest benchmarks --record=once")
+            use = f"pairs with `{whose}` use it: pytest benchmarks --record=once"
+            keys = f"no local model: for pairs of your own keys, export LETTA_BASE_URL={self.letta_base_url}"
+            lines.append(use if self.anthropic_base_url else keys)
         return lines
 
 
@@ -86,7 +88,9 @@ def status() -> StackState:
     if is_app:
         log, release = app_server.SERVER_LOG, app_server_install.RELEASE
     theirs = _server(LETTA, letta, letta_server.answers, home.log(log), release)
-    components = (models, theirs) if is_app else (_postgres(home, letta), models, theirs)
+    without_models = letta is not None and not letta.model_port and model is None  # up --no-model
+    servers = (theirs,) if without_models else (models, theirs)
+    components = servers if is_app else (_postgres(home, letta), *servers)
     return StackState(
         components=components,
         letta_base_url=f"http://{HOST}:{letta.address}" if letta else "",

@@ -7,6 +7,7 @@ import pytest
 from harness.errors import StackError
 from harness.local.stack import (
     app_server_install,
+    letta_install,
     letta_server,
     model_server,
     postgres,
@@ -138,3 +139,27 @@ def test_a_program_that_ends_is_an_error_of_up(home: Home, monkeypatch: pytest.M
     assert "no such option" in caught.value.message
     starter.undo()
     assert state.load(home.state_file) == {}
+
+
+def test_without_a_model_letta_and_its_database_are_the_whole_stack(
+    home: Home, sleeper: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched; no model server is started, and one of before is no part of it."""
+    asked: list[int | None] = []
+    monkeypatch.setattr(letta_server, "answers", lambda port: True)
+    monkeypatch.setattr(letta_install, "ensure", lambda home, report: letta_install.locate(home))
+    monkeypatch.setattr(letta_server, "needs_migration", lambda home, database: False)
+    monkeypatch.setattr(letta_server, "start", lambda *args: asked.append(args[-1]) or sleeper)
+    monkeypatch.setattr(StackOptions, "require_free_port", lambda self, name: None)
+    entry = StartedServer(1, 0.0, "8284", serves="scripted")
+    state.save(home.state_file, {MODEL_SERVER: entry})
+    options = StackOptions(has_models=False, postgres=parse("postgresql://u:p@db.example:5432/letta"))
+    assert options.wanted(home) == ()
+    Starter(home, options, lambda line: None).start_all()
+    assert asked == [None]
+    assert list(state.load(home.state_file)) == [LETTA]
+    now = status()
+    assert [each.name for each in now.components] == [POSTGRES, LETTA]
+    assert now.lines()[-1].endswith("export LETTA_BASE_URL=http://127.0.0.1:8283")
+    assert is_reusable(home, LETTA, options)
+    assert not is_reusable(home, LETTA, external())

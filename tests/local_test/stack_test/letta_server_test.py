@@ -25,6 +25,13 @@ def test_the_local_model_server_has_handles_of_its_own() -> None:
     assert "GEMINI_API_KEY" not in result
 
 
+def test_without_a_local_model_the_users_keys_are_all_there_is() -> None:
+    """Letta is told of no server that does not run."""
+    result = environment(Home(Path("/home")), "postgresql://x", None, {"OPENAI_API_KEY": "real"})
+    assert [name for name in result if name.startswith("VLLM")] == []
+    assert result["OPENAI_API_KEY"] == "real"
+
+
 def test_other_variables_stay_out() -> None:
     """Letta gets no secret that it has no use for."""
     assert "x" not in env({"AWS_SECRET_ACCESS_KEY": "x", "GITHUB_TOKEN": "x"}).values()

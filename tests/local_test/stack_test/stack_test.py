@@ -227,6 +227,8 @@ def test_an_external_database_is_never_emptied(monkeypatch: pytest.MonkeyPatch) 
     [
         (("--letta", "app-server", "--postgres", URL), "--postgres goes with --letta v1"),
         (("--letta", "app-server", "--provider", "o"), "expected NAME=URL"),
+        (("--no-model", "--letta", "app-server"), "--no-model goes with --letta v1"),
+        (("--no-model", "--models", "qwen2.5-coder-0.5b"), "--no-model goes with --letta v1, and without"),
     ],
 )
 def test_options_of_the_other_letta(args: tuple[str, ...], problem: str) -> None:
