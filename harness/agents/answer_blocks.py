@@ -4,12 +4,13 @@ A block ends where CommonMark ends it (https://spec.commonmark.org/0.31.2/#fence
 Python compiles only up to another fence: behind one inside of a string, before one with text behind it or one
 that was forgotten. Fences in quotes and list items count, at any indent. Letta's tool sandbox runs this
 module's source, too (``backends/letta/tool_source.py``), so it uses the standard library in place of a
-Markdown parser; the tests hold it against one. Not covered: HTML.
+Markdown parser; the tests hold it against one. Elements of HTML that hold a definition count, no others.
 """
 
 from __future__ import annotations
 
 import ast
+import html
 import re
 import textwrap
 from bisect import bisect_right
@@ -21,13 +22,18 @@ Parse = Callable[[str], "ast.Module | None"]
 
 # Each is matched at the start of a line; its repeats are bounded, for lines of a megabyte.
 FENCE = re.compile(
-    r"(?P<lead>[ \t]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3})(?P<run>```+|~~~+)[ \t]{0,40}(?P<info>.*)"
+    r"(?P<lead>[ \t]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,3})"
+    r"(?P<run>```+|~~~+|(?:'''|\"\"\")(?=(?:python3?|py)[ \t]{0,40}$))[ \t]{0,40}(?P<info>.*)"
 )
 BEHIND_TEXT = re.compile(
     r"(?P<text>(?! {0,3}>)[^`]{1,400})(?<!\\)(?P<run>```+)(?P<info>(?i:python3?|py))[ \t]{0,40}$"
 )
 IN_ONE_LINE = re.compile(
     r"[ \t]{0,40}```[ \t]{0,40}(?P<tag>(?i:python3?|py)(?=[ \t]))?(?P<code>[^`]{1,10000})```[ \t]{0,40}$"
+)
+ELEMENT = re.compile(  # of HTML, or of a format of files: `<file path="add.py">`
+    r"[ \t]{0,40}<(?P<tag>pre|code|file|python|artifact|answer|solution)\b(?P<info>[^<>]{0,200})>"
+    r"(?:[ \t]{0,8}<code\b(?P<more>[^<>]{0,200})>)?(?P<code>.*)"
 )
 QUOTED = re.compile(r" {0,3}> ?")
 PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
@@ -43,6 +49,7 @@ INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 MAX_PARSED = 40_000  # characters: 120 kB of `import a.a.a...` take the parser 3.7 GB
 MAX_DEPTH = 4  # quotes and blocks inside of each other
 MAX_ENDS = 12  # ends that are tried for one block
+MAX_ELEMENTS = 100  # of HTML that are tried in one text
 MAX_CUTS = 20  # places that are tried as the end of code before prose
 LOOK_AHEAD = 100  # lines with fences among which the end of a block is searched
 
@@ -101,8 +108,9 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
         line = lines.lines[number]
         opening = _opening(line)
         single = IN_ONE_LINE.match(line)
+        element = lines.element(number)
         quoted = depth < MAX_DEPTH and QUOTED.match(line) is not None
-        if not (opening or single or quoted):
+        if not (opening or single or element or quoted):
             before, number = line if line.strip() else before, number + 1
             continue
         yield from lines.unfenced(gap, number)
@@ -112,6 +120,8 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
             if depth < MAX_DEPTH and _wraps(block) and parse(block.code) is None:
                 inner = find_blocks(block.code, parse, depth=depth + 1)
                 found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
+        elif element:
+            found, number = [replace(element[0], before=before)], element[1]
         elif single:
             found, number = [Block(single["code"].strip(), single["tag"] or "", before)], number + 1
         else:
@@ -152,12 +162,15 @@ class _Lines:
         self.lines = [line.lstrip(INVISIBLE) for line in text.split("\n")]
         self._parse = parse
         self._fences = [n for n, line in enumerate(self.lines) if "```" in line or "~~~" in line]
+        self._holding: dict[str, list[int]] = {}
+        self._elements = 0
         self._starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
     def block(self, start: int, opening: _Opening, before: str) -> tuple[Block, int]:
         """Return the block that begins in a line, behind a text, and the number of the line after it."""
-        first = bisect_right(self._fences, start)
-        fences = self._fences[first : first + LOOK_AHEAD]
+        all_fences = self._fences if opening.run[0] in "`~" else self._with(opening.run)
+        first = bisect_right(all_fences, start)
+        fences = all_fences[first : first + LOOK_AHEAD]
         proper = next((n for n in fences if opening.closed_by(self.lines[n])), None)
         end = len(self.lines) if proper is None else proper
         after = min(end + 1, len(self.lines))
@@ -178,6 +191,32 @@ class _Lines:
         if proper is None and len(code) <= MAX_PARSED:
             code = self._before_prose(code.split("\n")) or code
         return replace(block, code=code), after
+
+    def element(self, start: int) -> tuple[Block, int] | None:
+        """Return the Python with a definition that an element of HTML holds, and the line after it."""
+        opening = ELEMENT.match(self.lines[start])
+        ends = self._with(f"</{opening['tag']}>") if opening else []
+        first = bisect_right(ends, start)
+        if not opening or first == len(ends) or self._elements >= MAX_ELEMENTS:
+            return None
+        if self._starts[ends[first]] - self._starts[start] > MAX_PARSED:
+            return None
+        self._elements += 1
+        end = ends[first]
+        last = self.lines[end].partition(f"</{opening['tag']}>")[0]
+        code = "\n".join((opening["code"], *self.lines[start + 1 : end], last))
+        code = code.rstrip().removesuffix("</code>").strip("\n")
+        texts = (html.unescape(code), code) if opening["tag"] in ("pre", "code") else (code,)
+        if code := next((text for text in texts if defines(self._parse(text), DEFINITION)), ""):
+            named = FILE_NAME.search(opening["info"])
+            return Block(code, named[0] if named else ""), end + 1
+        return None
+
+    def _with(self, part: str) -> list[int]:
+        """Return the numbers of the lines that hold a text."""
+        if part not in self._holding:
+            self._holding[part] = [n for n, line in enumerate(self.lines) if part in line]
+        return self._holding[part]
 
     def unfenced(self, start: int, end: int) -> Iterator[Block]:
         """Yield the code that stands between two blocks, or in an answer without one; at most one piece."""

@@ -17,7 +17,15 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from harness.agents.answer_blocks import DEFINITION, FILE_NAME, INVISIBLE, MAX_PARSED, Block, find_blocks
+from harness.agents.answer_blocks import (
+    DEFINITION,
+    FILE_NAME,
+    INVISIBLE,
+    MAX_PARSED,
+    Block,
+    defines,
+    find_blocks,
+)
 from harness.text import well_formed
 
 PYTHON = {"python", "py", "python3", "pycon"}
@@ -30,6 +38,10 @@ INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `Th
     r"\b(?:file|named|called|as|create|edit|update) [*`'\"]{0,4}([\w./\\-]*\w\.py)[*`'\"]{0,4}(?:[:,.]|$)",
     re.IGNORECASE,
 )
+# What a chat's template puts behind an answer, where a server leaves it there.
+END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end)\|>|</s>)\s*\Z")
+PROMPTED = re.compile(r"(?:>>>|\.\.\.)(?: |$)(?P<rest>.*)")
+NUMBERED = re.compile(r"[ \t]{0,8}(?P<number>\d{1,5})(?P<sign>[ \t]{0,4}[|\u2502:.)])?(?P<rest>.*)")
 THOUGHTS = re.compile(r"\A\s{0,9}<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 NO_CODE = re.compile(r"(?:python3?|py|[*`]{0,3}(?P<name>[\w./\\-]{0,200}\w\.py)[*`:]{0,4})", re.IGNORECASE)
 MAX_BLOCKS = 1000
@@ -55,11 +67,13 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     Of several pieces (``answer_blocks.py``) that one wins which is ahead in the first of these that tells
     them apart: it is not tagged as another language; does not import the file as a module; is labelled with
     the file's name, or at least with no other; is Python; defines something (not only tests, unless the file
-    is one of tests); uses nothing that another piece defines (the same); stands behind a sentence that names
-    the file; is tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A
-    fence without an end holds the rest of the answer, unless the answer was cut off.
+    is one of tests); has neither a session's prompts nor line numbers, which are taken away; uses nothing
+    that another piece defines (the same); stands behind a sentence that names the file; is tagged as Python;
+    is fenced; is the longest. Without a fence, it has to define something. A fence without an end holds the
+    rest of the answer, unless the answer was cut off.
     """
     answer = THOUGHTS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n").rstrip(), count=1)
+    answer = answer[:-40] + END_OF_TURN.sub("", answer[-40:])
     parser = _Parser()
     blocks = (block for block in find_blocks(answer, parser.tree) if block.code.strip())
     found = [_Piece.of(block, parser) for block in islice(blocks, MAX_BLOCKS)]
@@ -91,12 +105,17 @@ class _Parser:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A block as it would be written. ``label``: the file that it is said to be, as far as that is plain."""
+    """A block as it would be written.
+
+    ``label``: the file that it is said to be, as far as that is plain. ``is_bare``: False if prompts or line
+    numbers were taken away.
+    """
 
     block: Block
     code: str
     tree: ast.Module | None
     label: str
+    is_bare: bool = True
 
     @classmethod
     def of(cls, block: Block, parser: _Parser) -> Self:
@@ -107,8 +126,11 @@ class _Piece:
         tree = parser.tree(code)
         if tree is None and code[:1] in (" ", "\t") and (moved := parser.tree(textwrap.dedent(code))):
             code, tree = textwrap.dedent(code), moved
+        bare = None if tree else _without_signs(code, parser)
+        if bare:
+            code, tree = bare
         label = label or next(iter(FILE_NAME.findall(block.info[:200])), "") or _label(code, block.before)
-        return cls(block, code, tree, label)
+        return cls(block, code, tree, label, is_bare=bare is None)
 
     @property
     def imports(self) -> set[str]:
@@ -155,12 +177,34 @@ def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tup
         _match(piece.label, path) or -bool(piece.label),
         piece.tree is not None,
         is_definition,
+        piece.is_bare,
         known.isdisjoint(piece.uses),
         max((_match(name, path) for name in FILE_NAME.findall(block.before[:300])), default=0),
         block.is_tagged,
         block.is_fenced,
         len(piece.code),
     )
+
+
+def _without_signs(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
+    """Return a definition as it is without a session's prompts or the numbers of its lines."""
+    lines = code.rstrip().split("\n")
+    texts = []
+    if lines[0].startswith(">>>"):
+        texts = ["\n".join(match["rest"] for line in lines if (match := PROMPTED.match(line)))]
+    elif lines[0].lstrip()[:1].isdigit():
+        found = [match for line in lines if (match := NUMBERED.match(line))]
+        numbers = [int(match["number"]) for match in found]
+        if len(found) == len(lines) and numbers == [*range(numbers[0], numbers[0] + len(lines))]:
+            # Behind a sign, the code begins; without one, it stands in a column of its own.
+            gaps = ("" if match["sign"] else " " * match.start("rest") for match in found)
+            texts = [
+                textwrap.dedent(
+                    "\n".join(gap + match["rest"] for gap, match in zip(gaps, found, strict=True))
+                )
+            ]
+    read = ((text, parser.tree(text)) for text in texts)
+    return next(((text, tree) for text, tree in read if tree and defines(tree, DEFINITION)), None)
 
 
 def _label(code: str, before: str) -> str:

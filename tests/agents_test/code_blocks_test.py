@@ -114,6 +114,12 @@ HOSTILE = {
     "file names": "a/" * 50 + "\n```\nx\n```\n",
     "a long name": "a",
     "thoughts": "<think>",
+    "elements": "<pre>\n",
+    "elements that end": "<pre>x\n<file>x</pre>\n",
+    "quotes as fences": "'''python\n",
+    "turns that end": "<|im_end|>",
+    "numbers": "1 | x\n",
+    "prompts": ">>> x = (\n",
     "blocks that use names": "```python\ndef f(): g()\n```\n```\ndef g(): f()\n```\n",
 }
 
@@ -124,6 +130,6 @@ def test_the_time_for_an_answer_is_bounded(name):
     part = HOSTILE[name]
     answer = part * (SIZE // len(part)) if part else "\n".join("`" * n for n in range(3, 900))
     started = time.process_time()
-    for text in (answer, f"```\n{answer}.py\n```python\nx = 1\n```"):
+    for text in (answer, f"```\n{answer}.py\n```python\nx = 1\n```", f"{answer}</file></pre>"):
         extract_code(text, "add.py")
     assert time.process_time() - started < 10
