@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from harness.redact.shapes import shapes
+from harness.redact.shapes import packed, shapes
 from harness.redact.variables import MIN_SECRET, Secrets
 from harness.redact.views import View, views
 
@@ -60,6 +60,10 @@ def _find(text: str, secrets: Secrets) -> list[Finding]:
             values.setdefault(
                 (start, end), Finding(start, end, f"the value of {secrets.names[secret]}", secret)
             )
+        for start, end, text_within in packed(view.text):
+            for _, _, secret in _values(View(text_within), secrets):
+                place = view.span(start, end)
+                values.setdefault(place, Finding(*place, f"the value of {secrets.names[secret]}", secret))
         for start, end, kind in shapes(view.text):
             place = view.span(start, end)
             found = Finding(*place, f"what looks like {kind}", view.text[start:end])

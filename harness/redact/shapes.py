@@ -178,8 +178,9 @@ BASE64 = re.compile(
 )
 LINE_OF_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}+")
 HEXED = re.compile(r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F](?:[:\s-]?[0-9a-fA-F]{2}){15,}+", re.DOTALL)
+GZIP = re.compile(r"H4sI[A-Za-z0-9+/_-]{20,}+={0,2}")
 MIN_CODED = 20
-MAX_UNPACKED = 1_000_000  # bytes of what was packed by gzip
+MAX_RATIO = 20  # of what gzip has packed to its bytes: a text of bombs takes time in proportion, too
 MAX_PEM = 16_000
 MIN_PEM = 32  # letters of base64: less is no key, but a parser's example
 
@@ -352,11 +353,25 @@ def coded(text: str, *, again: bool = True) -> Iterator[Match]:
             yield *match.span(), kind
 
 
-def _kind_within(raw: bytes, again: bool) -> str:
-    """Return the kind of a secret in bytes that are text, packed or not; an empty text if there is none."""
+def _unpacked(raw: bytes) -> bytes:
+    """Return what gzip has packed, as far as it goes; bytes of anything else as they are."""
     if raw.startswith(b"\x1f\x8b"):
         with suppress(zlib.error):
-            raw = zlib.decompressobj(wbits=31).decompress(raw, MAX_UNPACKED)
+            return zlib.decompressobj(wbits=31).decompress(raw, MAX_RATIO * len(raw))
+    return raw
+
+
+def packed(text: str) -> Iterator[Match]:
+    """Yield the texts that stand in gzip in base64: from where, to where, the text."""
+    for match in GZIP.finditer(text) if "H4sI" in text else ():
+        letters = match[0].rstrip("=")
+        raw = decoded(letters) or decoded(letters[: len(letters) // 4 * 4])
+        yield *match.span(), _unpacked(raw).decode("utf-8", "replace")
+
+
+def _kind_within(raw: bytes, again: bool) -> str:
+    """Return the kind of a secret in bytes that are text, packed or not; an empty text if there is none."""
+    raw = _unpacked(raw)
     raw = raw.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"")  # UTF-16
     if not raw or not raw.isascii():
         return ""

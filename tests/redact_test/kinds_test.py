@@ -463,6 +463,16 @@ def test_a_key_of_nobody_here_is_found_in_what_is_packed_twice(text):
     assert redact.redact(f"x {text} y", {}).replace("=", "") == f"x {redact.SECRET} y"
 
 
+def test_a_value_of_a_variable_is_found_in_gzip():
+    """As a body that is no text stands in a cassette."""
+    raw = gzip.compress(b"the word correct-Horse-battery-42 opens", mtime=0)
+    text = f"x {base64.b64encode(raw).decode()} y"
+    environment = {"A_PASSWORD": "correct-Horse-battery-42"}
+    assert list(redact.leaks(text, environment)) == ["$: the value of A_PASSWORD"]
+    assert redact.redact(text, environment) == f"x {redact.SECRET} y"
+    assert list(redact.leaks(text, {})) == []
+
+
 def test_a_key_is_found_in_utf_16():
     """Read as if it were of one byte for each letter."""
     text = f"the key {KEY} opens".encode("utf-16-le").decode("ascii")
@@ -526,6 +536,8 @@ HOSTILE = [
         "\uff21",
         "cloudflare-key",
         "AKIA\nAAAA\n",
+        "H4sIAAAAAAAAAAAAAAAAAAAA ",
+        f"{base64.b64encode(gzip.compress(bytes(400_000), mtime=0)).decode()} ",
         "&amp;",
         "**.",
         "...",
