@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The first own recorded result, as a new user has it: an empty repository, a fresh environment, `pip install`,
 # `harness init`, record, replay. Then the same with an endpoint that speaks the Messages API, and a repository
-# with a package of its own that uses numpy. Fails if the first takes more than two minutes after installation.
+# with a package of its own that uses numpy, and plugins that shuffle, await, measure and cover its tests: a bare
+# pytest says the same of them as without the harness. Fails if the first takes more than two minutes.
 set -euo pipefail
 source=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-$source/.venv/bin/python}
@@ -45,6 +46,7 @@ ANTHROPIC_BASE_URL=$(cat "$work/url") ANTHROPIC_API_KEY=a-key-for-tests pytest b
 pytest benchmarks -n 2 --pair haiku
 echo "with an endpoint of the Messages API: $((SECONDS - began)) s"
 
+"$work/env/bin/pip" install --quiet pytest-asyncio pytest-benchmark pytest-cov pytest-randomly
 mkdir -p "$work/own/src/geometry" "$work/own/tests" && cd "$work/own"
 cat >pyproject.toml <<'TOML'
 [project]
@@ -54,6 +56,8 @@ dependencies = ["numpy"]
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 pythonpath = ["src"]
+asyncio_mode = "auto"
+addopts = ["--cov=geometry", "--benchmark-columns=min"]
 TOML
 cat >src/geometry/__init__.py <<'PYTHON'
 import numpy as np
@@ -66,7 +70,16 @@ from geometry import scale
 
 def test_scale():
     assert scale([1, 2]).tolist() == [2, 4]
+
+async def test_awaited():
+    assert scale([3]).tolist() == [6]
+
+def test_measured(benchmark):
+    assert benchmark(scale, [4]).tolist() == [8]
 PYTHON
+# What a bare pytest of that repository says of its tests: their order, outcomes and coverage.
+bare() { pytest -v --randomly-seed=1 "$@" | grep -E 'PASSED|FAILED|ERROR|TOTAL|passed|failed' | sed -E 's/ in [0-9.]+s.*//'; }
+bare -p no:harness >"$work/before.log"
 harness init >/dev/null
 cat >benchmarks/total.yaml <<'YAML'
 title: Add scaled values
@@ -95,8 +108,9 @@ bugs:
           return float(sum(values))
 YAML
 harness validate
-pytest -q 2>&1 | tee "$work/own.log"
-grep -q '^1 passed' "$work/own.log"
+bare | tee "$work/after.log"
+diff "$work/before.log" "$work/after.log"
+grep -q '3 passed' "$work/after.log"
 pytest benchmarks --record=once --pair demo
 pytest benchmarks -n 2
 
