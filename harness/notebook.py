@@ -98,7 +98,8 @@ def select(
         HarnessError: One of them is wrong, or a file that it names.
     """
     for name, given, kinds in (("tasks", tasks, (str, Path, Task)), ("pairs", pairs, (str, Pair))):
-        if isinstance(given, (*kinds, bytes)) or not all(isinstance(each, kinds) for each in given):
+        is_list = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+        if not (is_list and all(isinstance(each, kinds) for each in given)):
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise UsageError(f"{name}={given!r}: expected a list, each of it {expected}")
     if epochs is not None and not (isinstance(epochs, int) and 1 <= epochs <= MAX_EPOCHS):

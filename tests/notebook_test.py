@@ -69,6 +69,7 @@ def test_a_task_and_a_pair_made_in_python_are_recorded_and_replayed(task, tmp_pa
     [
         ({"tasks": "benchmarks"}, "tasks='benchmarks': expected a list, each of it str or Path or Task"),
         ({"tasks": [7]}, r"tasks=\[7\]: expected a list"),
+        ({"tasks": None}, "tasks=None: expected a list"),
         ({"tasks": []}, "no trial: name a task, and a pair that takes it"),
         ({"tasks": ["benchmarks/no.yaml"]}, "'benchmarks/no.yaml': no task file of "),
         ({"tasks": ["benchmarks", "benchmarks/add.yaml"]}, "demo/add/1 is there 2 times"),
