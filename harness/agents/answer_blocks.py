@@ -32,9 +32,11 @@ IN_ONE_LINE = re.compile(
     r"[ \t]{0,40}```[ \t]{0,40}(?P<tag>(?i:python3?|py)(?=[ \t]))?(?P<code>[^`]{1,10000})```[ \t]{0,40}$"
 )
 ELEMENT = re.compile(  # of HTML, or of a format of files: `<file path="add.py">`
-    r"[ \t]{0,40}<(?P<tag>pre|code|file|python|artifact|answer|solution)\b(?P<info>[^<>]{0,200})>"
+    r"[ \t]{0,40}<(?P<tag>pre|code|file|create_file|write_file|python|antArtifact|artifact|answer|solution)"
+    r"\b(?P<info>[^<>]{0,200})>"
     r"(?:[ \t]{0,8}<code\b(?P<more>[^<>]{0,200})>)?(?P<code>.*)"
 )
+SESSION = re.compile(r">>> (?:async def |def |class |@)\w")
 QUOTED = re.compile(r" {0,3}> ?")
 PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
 FILE_NAME = re.compile(r"[\w./\\-]*\w\.py\b")
@@ -110,7 +112,8 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
         single = IN_ONE_LINE.match(line)
         element = lines.element(number)
         quoted = depth < MAX_DEPTH and QUOTED.match(line) is not None
-        if not (opening or single or element or quoted):
+        session = SESSION.match(line)
+        if not (opening or single or element or session or quoted):
             before, number = line if line.strip() else before, number + 1
             continue
         yield from lines.unfenced(gap, number)
@@ -122,6 +125,9 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
                 found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
         elif element:
             found, number = [replace(element[0], before=before)], element[1]
+        elif session:
+            shown = [*takewhile(str.strip, lines.lines[number:])]
+            found, number = [Block("\n".join(shown), "", before)], number + len(shown)
         elif single:
             found, number = [Block(single["code"].strip(), single["tag"] or "", before)], number + 1
         else:
