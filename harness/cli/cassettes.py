@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from harness.cli.console import say
+from harness.results.columns import counted
 
 
 @click.group()
@@ -92,7 +93,7 @@ def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> N
 
     report = check(folder, catalogue(benchmarks, Path.cwd(), os.environ), names)
     say(*map(str, report.problems), *report.notes)
-    click.echo(f"{report.checked} cassettes checked, {len(report.problems)} problems")
+    click.echo(f"{counted(report.checked, 'cassette')} checked, {counted(len(report.problems), 'problem')}")
     sys.exit(1 if report.problems else 0)
 
 
@@ -144,7 +145,7 @@ def cassettes_prune(delete: bool, folder: Path, benchmarks: Path) -> None:
     for path in remove(folder, [file for file, _ in files]) if delete else ():
         say(f"remove {display_path(path)}: an empty folder")
     more = "" if delete or not files else "; --delete removes them"
-    click.echo(f"{len(files)} files {'removed' if delete else 'to remove'}{more}")
+    click.echo(f"{counted(len(files), 'file')} {'removed' if delete else 'to remove'}{more}")
 
 
 @cassettes.command("refused")
@@ -179,7 +180,7 @@ def cassettes_refused(names: tuple[str, ...], discard: bool) -> None:
         except UsageError as error:
             say(f"  {error}")
     if not discard:
-        click.echo(f"{len(waiting)} recordings wait")
+        click.echo(f"{counted(len(waiting), 'recording')} wait{'s' * (len(waiting) == 1)}")
     sys.exit(1 if waiting and not discard else 0)
 
 
@@ -203,7 +204,8 @@ def cassettes_accept(names: tuple[str, ...], reason: str) -> None:
     for each in refused(names):
         added = accept(each, reason.strip(), os.environ)
         listed = display_path(folder_of(each) / NAME)
-        say(f"saved {display_path(Path(each.target))}; {added} entries added to {listed}")
+        entries = "1 entry" if added == 1 else f"{added} entries"
+        say(f"saved {display_path(Path(each.target))}; {entries} added to {listed}")
 
 
 def load_named(name: str, folder: Path) -> Any:

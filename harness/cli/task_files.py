@@ -73,6 +73,7 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
     """
     from harness.cli.console import say
     from harness.grading.validate import check, stops_pytest
+    from harness.results.columns import counted
 
     count = wrong = remembered = 0
     given = files or (Path("benchmarks"),)
@@ -84,8 +85,9 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
             click.echo("\n".join(file.lines()))
     for line in dict.fromkeys(filter(None, (stops_pytest(path, Path.cwd(), os.environ) for path in given))):
         say(f"warning: a plain pytest would stop: {line}")
-    known = f"; {remembered} tasks were proved before (--no-cache)" if remembered else ""
-    click.echo(f"{count} files checked, {wrong} with problems{known}")
+    were = "was" if remembered == 1 else "were"
+    known = f"; {counted(remembered, 'task')} {were} proved before (--no-cache)" if remembered else ""
+    click.echo(f"{counted(count, 'file')} checked, {wrong} with problems{known}")
     sys.exit(1 if wrong else 0)
 
 

@@ -65,7 +65,7 @@ def test_the_finding_is_shown_in_its_context_masked(repository):
     assert (code, KEY not in said) == (1, True)
     assert "$.exchanges[0].response.content[0].text: what looks like a GitHub token" in said
     assert "the example of the documentation is [ghp_…, 40 characters], says the manual" in said
-    assert "1 recordings wait" in said
+    assert "1 recording waits" in said
 
 
 def test_of_a_variables_value_nothing_is_shown(repository, monkeypatch):
@@ -82,7 +82,7 @@ def test_what_is_accepted_is_saved_with_the_reason_in_the_allow_list(repository)
     """Without another run; the next check and the next recording of it pass, another key is refused."""
     refuse(repository)
     code, said = harness("accept", "p/t/1", "--reason", "the example of GitHub's documentation")
-    assert (code, "1 entries added" in said) == (0, True)
+    assert (code, "1 entry added" in said) == (0, True)
     assert KEY in (repository / DISPLAY).read_text()
     assert load(repository / DISPLAY, DISPLAY).trial == "p/t/1"
     listed = (repository / "cassettes" / NAME).read_text()

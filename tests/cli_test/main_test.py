@@ -50,7 +50,7 @@ def test_validate_good_tasks(folder) -> None:
     result = harness("validate")
     assert (result.exit_code, result.output) == (
         0,
-        "benchmarks/add.yaml: ok\n1 files checked, 0 with problems\n",
+        "benchmarks/add.yaml: ok\n1 file checked, 0 with problems\n",
     )
 
 
@@ -112,7 +112,7 @@ def test_validate_a_source(folder) -> None:
         0,
         [
             "benchmarks/many.yaml: ok; references: 2 of 2 solved; empty functions: 0 of 2 solved",
-            "1 files checked, 0 with problems",
+            "1 file checked, 0 with problems",
         ],
     )
 
@@ -327,7 +327,7 @@ def test_cassettes_check(shelf) -> None:
         "-> record it: pytest 'benchmarks/add.yaml::gpt+haiku[2]' --record=once --epochs 2"
     )
     assert lines[1].startswith("note: 1 cassette carries no digest")
-    assert lines[2:] == ["1 cassettes checked, 1 problems"]
+    assert lines[2:] == ["1 cassette checked, 1 problem"]
     assert harness("cassettes", "check", "add/1").exit_code == 0
     assert harness("cassettes", "check", "nope").exit_code == 2
 
