@@ -185,6 +185,11 @@ def compare(  # noqa: PLR0913  (one for each option)
     paths: list[Path] = []
     with suppress(UsageError):  # names of pairs, then
         paths += [find_run(name, reports) for name in names]
+    if len(names) == 2 and (names[0] == names[1] or len({path.resolve() for path in paths}) == 1):
+        raise UsageError(
+            f"{' and '.join(dict.fromkeys(names))}: the same is named twice",
+            remedy="name two runs, or two pairs of one run",
+        )
     verdicts: list[str] = []
     if len(paths) == 2:
         first, second = (_priced(path, benchmarks) for path in paths)

@@ -75,7 +75,7 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})
     replayed = sum(row["mode"] == "replay" for row in measured)
     how = {0: "live", len(measured): "replayed"}.get(replayed, f"{replayed} of them replayed")
-    parts = [f"{counted(len(measured), 'trial')} measured, {how}"]
+    parts = [f"{counted(len(measured), 'trial')} measured, {how}" if measured else "no trial was measured"]
     if len(rows) > len(measured):
         parts.append(f"{counted(len(rows) - len(measured), 'infra error')}, in no percentage")
     if days:

@@ -52,7 +52,13 @@ def stdout_console(*, wide: bool = False) -> Console:
 
 
 def print_tables(tables: Tables, console: Console, *, wide: bool = False) -> None:
-    """Print all tables; ``wide``: with every column and role, though the screen be narrower."""
+    """Print all tables; ``wide``: with every column and role, though the screen be narrower.
+
+    Where no trial was measured there are no figures: the note alone.
+    """
+    if not any(row["trials"] for row in tables.pairs):
+        console.print(tables.note, markup=False)
+        return
     left_out = print_table(console, results("pair"), tables.pairs, wide=wide)
     if tables.testers:
         left_out |= print_table(console, TESTERS, tables.testers, "testers", wide=wide)

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 from click.testing import CliRunner
-from rows import a_row, a_run, many
+from rows import a_row, a_run, an_infra_row, many
 
 from harness.cli import reports
 from harness.cli.main import main
@@ -136,6 +136,13 @@ def test_the_trials_that_a_pair_fails_and_why(runs):
     assert harness("report", "why", "--pair", "b", "--outcome", "wrong").output == "no trial\n"
 
 
+def test_a_run_that_measured_nothing_has_no_tables(runs):
+    """Empty tables say nothing, and what failed live was not replayed."""
+    a_run(runs / "reports" / "failed", [an_infra_row(outcome="api_error")])
+    for words in (["report", "failed"], ["report", "failed", "--wide"]):
+        assert harness(*words).output == "no trial was measured; 1 infra error, in no percentage.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -147,6 +154,9 @@ def test_the_trials_that_a_pair_fails_and_why(runs):
             ["compare", "nothing"],
             "no run 'nothing', neither as a path nor in reports -> use one of: old, new",
         ),
+        (["compare", "a", "a"], "a: the same is named twice -> name two runs, or two pairs of one run"),
+        (["compare", "old", "old"], "old: the same is named twice"),
+        (["compare", "old", "reports/old"], "old and reports/old: the same is named twice"),
         (["report", "nothing"], "no run 'nothing'"),
         (["view", "nothing"], "no run 'nothing'"),
         (["compare", "old", "--by", "coder"], "there are no two coders that differ in nothing else"),
