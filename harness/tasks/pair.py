@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from harness.tasks.task import MAX_NAME, Limits, Name, Task, Text, Value, digest
 
@@ -167,7 +168,9 @@ class Pair(Value):
     def _tester_is_the_coder(cls, data: object) -> object:
         if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
             tester = "oracle" if data.get("backend") == "mock" else data["coder"]
-            settings = {"tester_settings": data["coder_settings"]} if "coder_settings" in data else {}
+            settings = {}
+            with suppress(KeyError, ValidationError):  # wrong ones are told once, as the coder's
+                settings = {"tester_settings": Settings.model_validate(data["coder_settings"])}
             return {**settings, **data, "tester": tester}
         return data
 

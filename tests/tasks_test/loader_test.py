@@ -375,6 +375,13 @@ def test_a_wrong_pair_is_named(load, pairs, shown):
     assert any(shown in line for line in found), found
 
 
+def test_wrong_settings_of_the_coder_are_told_once(load):
+    """The tester has them too where it is the same model, but nobody wrote them there."""
+    pairs = {"a": {**PAIR, "coder_settings": {"efort": "high"}}}
+    (line,) = problems(load, {"pairs": pairs}, "pairs")
+    assert "pairs.a.coder_settings.efort: unknown key; did you mean 'effort'?" in line
+
+
 # --- prices -----------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.errors import StackError
 from harness.tasks.pair import LettaServer
 
-REMEDY = "pip install -e '.[live]'"
+REMEDY = "pip install 'pair-harness[live]'"
 _COMMON = ("psutil", "starlette", "uvicorn")
 _MODELS = ("huggingface_hub", "xllamacpp")
 _PACKAGES: dict[LettaServer, tuple[str, ...]] = {

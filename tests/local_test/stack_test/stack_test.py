@@ -34,7 +34,7 @@ def test_without_the_extra_each_command_says_how_to_install_it(
     assert callable(command)
     with pytest.raises(StackError) as caught:
         command()
-    assert caught.value.remedy == "pip install -e '.[live]'"
+    assert caught.value.remedy == "pip install 'pair-harness[live]'"
 
 
 def test_importing_is_cheap_and_needs_no_extra(pytester: pytest.Pytester) -> None:
