@@ -13,7 +13,7 @@ benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
 
 test: env  ## the harness's own tests
-	$(BIN)/pytest tests -n $(WORKERS)
+	$(BIN)/pytest tests -n $(WORKERS) -ra
 
 env: $(VENV)/.ready
 
