@@ -116,7 +116,8 @@ class BenchmarkSession:
                 self.left_out = printable(str(error), os.environ).splitlines()
                 self.requested = False
                 return
-            raise pytest.UsageError(*printable(str(error), os.environ).splitlines()) from None
+            lines = printable(str(error), os.environ).splitlines()
+            raise pytest.UsageError("\nERROR: ".join(lines)) from None  # of several, pytest parts the lines
         self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")

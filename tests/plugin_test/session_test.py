@@ -434,6 +434,7 @@ def test_a_wrong_pairs_file(repo) -> None:
     assert (
         "benchmarks/pairs.yaml:4: pairs.one.codr: unknown key; did you mean 'coder'?" in result.stderr.str()
     )
+    assert (result.stderr.str().count("ERROR: ") > 1, "\n\nERROR" in result.stderr.str()) == (True, False)
 
 
 def test_no_pairs_file(repo) -> None:
