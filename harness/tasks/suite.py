@@ -261,7 +261,7 @@ class Suite:
         display = self.display(self.folder / loader.PAIRS_FILE)
         if not pairs:
             or_models = "" if names else ", or pass --orchestrator and --coder"
-            raise UsageError(f"there is no {display}", remedy=f"write one{or_models}")
+            raise UsageError(f"there is no {display}", remedy=f"`harness init` writes one{or_models}")
         for name in names:
             if name not in pairs:
                 raise UsageError(

@@ -160,7 +160,10 @@ def test_validate_warns_of_what_would_stop_pytest(folder, monkeypatch) -> None:
     monkeypatch.delenv("ORCH_MODEL")
     result = harness("validate", "benchmarks/add.yaml")
     assert result.exit_code == 0
-    assert "warning: a plain pytest would stop: there is no benchmarks/pairs.yaml -> write" in result.output
+    assert (
+        "warning: a plain pytest would stop: there is no benchmarks/pairs.yaml -> `harness init` writes"
+        in result.output
+    )
 
 
 def test_validate_a_source_that_is_not_installed(folder, monkeypatch) -> None:

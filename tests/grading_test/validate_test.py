@@ -183,7 +183,7 @@ REAL = "r: {orchestrator: {model: openai/o}, coder: c}"
 @pytest.mark.parametrize(
     ("pairs", "environment", "said"),
     [
-        (None, {}, "there is no pairs.yaml -> write one, or pass --orchestrator and --coder"),
+        (None, {}, "there is no pairs.yaml -> `harness init` writes one, or pass --orchestrator and --coder"),
         (None, {"ORCH_MODEL": "openai/o"}, ""),
         (f"pairs: {{{MOCK}, {REAL}}}", {}, "the pair m is a mock, and r is not: one table would show both"),
         (f"pairs: {{{MOCK}}}", {}, ""),

@@ -141,9 +141,11 @@ def test_an_id_of_its_own(line, folder) -> None:
 def test_no_pairs_file(folder) -> None:
     """Without a pairs file and models there is nothing to run with, and no pair to be named."""
     (folder / "pairs.yaml").unlink()
-    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml -> write one, or pass --orchestrator"):
+    with pytest.raises(
+        UsageError, match=r"no benchmarks/pairs\.yaml -> `harness init` writes one, or pass --orchestrator"
+    ):
         _ = suite(folder).pairs
-    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml -> write one$"):
+    with pytest.raises(UsageError, match=r"no benchmarks/pairs\.yaml -> `harness init` writes one$"):
         _ = suite(folder, pairs=("one",)).pairs
 
 
