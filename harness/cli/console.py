@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.redact import redact
 from harness.terminal import discard, one_line, printable
 
@@ -39,6 +40,16 @@ class OneLineErrors(click.Group):
         except HarnessError as error:
             lines = printable(str(error), os.environ).splitlines()  # whole: a key may be split by lines
             say(*(f"error: {line}" for line in lines), err=True)
+            here = Path.cwd()
+            if (
+                isinstance(error, UsageError)
+                and here.name == "benchmarks"
+                and (here / "pairs.yaml").is_file()
+            ):
+                say(
+                    "note: this is the benchmarks folder itself; the root of the repository is one up",
+                    err=True,
+                )
             sys.exit(error.exit_code)
 
 

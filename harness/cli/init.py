@@ -34,7 +34,11 @@ def init() -> None:
     from harness.files import write_whole
 
     root = Path()
-    for path, text in files(root).items():
+    here = Path.cwd()
+    if here.name == BENCHMARKS.name and ((here / "pairs.yaml").is_file() or (here.parent / ".git").exists()):
+        raise UsageError("this is the benchmarks folder itself; nothing was written", remedy="cd .. first")
+    wanted = files(root)
+    for path, text in wanted.items():
         try:
             if os.path.lexists(path):
                 say(f"kept   {path.as_posix()}")
@@ -43,6 +47,9 @@ def init() -> None:
         except OSError as error:
             raise UsageError(f"{path.as_posix()}: cannot be written: {error.strerror}") from None
         say(f"wrote  {path.as_posix()}")
+    example = root / BENCHMARKS / f"{FIRST_TASK}.yaml"
+    if example not in wanted and not example.exists():
+        say("no example task was written: benchmarks has YAML files of its own (harness new task NAME)")
     pair = quote(first_pair(root))
     say(
         "next:",

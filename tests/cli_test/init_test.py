@@ -40,6 +40,7 @@ def test_an_empty_repository_gets_a_suite_that_records_and_replays(repository, s
     """The task is right; the demo pair solves it with an empty environment, live and from the recording."""
     result = init()
     assert (result.exit_code, result.output.endswith(NEXT.format("demo"))) == (0, True), result.output
+    assert "no example" not in result.output + init().output
     suite = Suite(repository / "benchmarks", repository, Selection(), {})
     (path,) = suite.files()
     (trial,) = suite.trials(path)
@@ -70,6 +71,7 @@ def test_what_is_there_is_kept(repository) -> None:
     (repository / "reports/.gitignore").symlink_to("nowhere")
     first = init()
     assert first.output.endswith(NEXT.format("ours"))
+    assert "no example task was written: benchmarks has YAML files of its own" in first.output
     before = written(repository)
     assert before["benchmarks/pairs.yaml"].decode() == pairs
     assert "benchmarks/reverse_words.yaml" not in before
@@ -157,3 +159,29 @@ def test_a_file_in_the_way_is_one_line(repository) -> None:
     assert result.exit_code == 2
     assert result.output.startswith("error: benchmarks/pairs.yaml: cannot be written: ")
     assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["init"], ["report"], ["validate"]])
+def test_inside_the_benchmarks_folder_the_root_is_one_up(words, repository, monkeypatch) -> None:
+    """A command that finds nothing there says why, and nothing is nested."""
+    init()
+    before = written(repository)
+    monkeypatch.chdir(repository / "benchmarks")
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert result.output.splitlines()[1:] == [
+        "note: this is the benchmarks folder itself; the root of the repository is one up"
+    ]
+    assert written(repository) == before
+
+
+def test_a_new_benchmarks_folder_of_a_repository_is_not_its_root(repository, monkeypatch) -> None:
+    """What is empty yet is known by what lies round it; a repository may be called benchmarks, too."""
+    (repository / ".git").mkdir()
+    (repository / "benchmarks").mkdir()
+    monkeypatch.chdir(repository / "benchmarks")
+    assert init().output == (
+        "error: this is the benchmarks folder itself; nothing was written -> cd .. first\n"
+    )
+    (repository / ".git").rmdir()
+    assert init().exit_code == 0
