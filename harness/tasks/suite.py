@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.tasks import loader
 from harness.tasks.loader import SourceFile, near
-from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, ORCH_MODEL, REAL, Pair, default_models
+from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, MOCK_CODER, ORCH_MODEL, REAL, Pair, default_models
 from harness.tasks.sources import load_tasks
 from harness.tasks.surroundings import NO_REPOSITORY, Repository, complete
 from harness.tasks.task import Task
@@ -139,6 +139,12 @@ class Suite:
             ]
         else:
             pairs = self._pairs_from_file()
+        for pair in pairs:
+            if pair.backend != "mock" and MOCK_CODER.fullmatch(pair.coder):
+                raise UsageError(
+                    f"the coder {pair.coder} is a mock, and the pair {pair.name} has backend {pair.backend}",
+                    remedy="run a pair of pairs.yaml with backend: mock",
+                )
         return [pair.model_copy(update={"epochs": chosen.epochs or pair.epochs}) for pair in pairs]
 
     def check_mix(self) -> None:

@@ -295,3 +295,18 @@ def test_what_is_no_file_is_named(folder) -> None:
         _ = suite(folder).pairs
     with pytest.raises(SpecError, match="^benchmarks/pipe.yaml: cannot be read: not a regular file$"):
         suite(folder).tasks(folder / "pipe.yaml")
+
+
+def test_a_mock_is_asked_of_no_real_backend(folder) -> None:
+    """Nobody offers a model called oracle: the backend is what was left out."""
+    said = (
+        "the coder oracle is a mock, .*direct.oracle has backend anthropic -> run a pair of pairs.yaml with"
+    )
+    with pytest.raises(UsageError, match=said):
+        _ = suite(folder, orchestrators=("direct",), coders=("oracle",)).pairs
+    pairs = "pairs:\n  {name}: {{orchestrator: {{model: direct}}, coder: 'bug:x', backend: {backend}}}\n"
+    (folder / "pairs.yaml").write_text(pairs.format(name="a", backend="local"))
+    with pytest.raises(UsageError, match="the coder bug:x is a mock, and the pair a has backend local"):
+        _ = suite(folder).pairs
+    (folder / "pairs.yaml").write_text(pairs.format(name="a", backend="mock"))
+    assert [pair.coder for pair in suite(folder).pairs] == ["bug:x"]

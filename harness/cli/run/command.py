@@ -74,7 +74,7 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     from pydantic import ValidationError
 
     from harness.errors import UsageError
-    from harness.tasks.pair import CLAUDE_MODEL, DIRECT, ORCH_MODEL, Pair, default_models
+    from harness.tasks.pair import CLAUDE_MODEL, DIRECT, MOCK_CODER, ORCH_MODEL, Pair, default_models
     from harness.tasks.suite import Selection, Suite
 
     models = [name for name in ("orchestrator", "letta", "coder", "tester", "backend") if options[name]]
@@ -101,9 +101,9 @@ def choose_pair(options: dict[str, Any]) -> Pair:
             expected = details.get("ctx", {}).get("expected") or details["msg"]
             option = details["loc"][0] if details["loc"] else "backend"
             raise UsageError(f"--{option}: expected {expected}") from None
-    if pair.backend == "mock":
+    if pair.backend == "mock" or MOCK_CODER.fullmatch(pair.coder):
         raise UsageError(
-            "backend mock writes what stands in a task file, and here is none",
+            f"{pair.coder} is a mock: backend mock writes what stands in a task file, and here is none",
             remedy="choose another pair, or --backend local with `harness up`",
         )
     return pair

@@ -165,6 +165,7 @@ def test_a_task_file_that_cannot_be_written(name, tmp_path, letta) -> None:
     ("args", "said"),
     [
         (("--backend", "mock", "--coder", "oracle"), "backend mock writes what stands in a task file"),
+        (("--coder", "oracle"), "oracle is a mock: backend mock writes what stands in a task file"),
         (("--backend", "nope"), "--backend: expected 'anthropic', 'claude-code'"),
         (("--pair", "one", "--coder", "x"), "--pair and --coder exclude each other"),
         (("--pair", "one"), "benchmarks/pairs.yaml"),
