@@ -123,7 +123,14 @@ class File:
         if self._error is not None:
             raise self._error
         if self._path.name in (loader.PAIRS_FILE, loader.PRICES_FILE):
-            return Checked(self.shown, [])
+            pairs = self._suite.named_pairs if self._path.name == loader.PAIRS_FILE else {}
+            doubts = {name: loader.doubt_handle(pair.orchestrator.model) for name, pair in pairs.items()}
+            warnings = tuple(
+                f"{self.shown}: warning: pairs.{name}.orchestrator.model: {doubt}"
+                for name, doubt in doubts.items()
+                if doubt
+            )
+            return Checked(self.shown, [], warnings=warnings)
         if not self._suite.collects(self._path):
             return Checked(self.shown, [], "its tasks are checked when it is named")
         proofs = {place: proof.result() for place, proof in self._proofs.items()}

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from harness.errors import SpecError
-from harness.tasks.pair import Pair
+from harness.tasks.pair import DIRECT, Pair
 from harness.tasks.task import Limits, Name, Task, Text, Value
 from harness.tasks.yaml_lines import YamlFile
 from harness.text import shorten
@@ -200,6 +200,13 @@ def near(word: str, known: Iterable[str]) -> str:
     """Return the end of a message: the known word that was probably meant, if there is one."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def doubt_handle(model: str) -> str:
+    """Return why an orchestrator's model can hardly be meant; nothing if it may be."""
+    if model == DIRECT or "/" in model:
+        return ""
+    return f"{model!r} is no Letta handle (PROVIDER/MODEL){near(model, [DIRECT])}"
 
 
 def _tupled(value: Any) -> Any:

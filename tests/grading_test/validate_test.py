@@ -198,3 +198,19 @@ def test_what_would_stop_a_plain_pytest(pairs, environment, said, tmp_path):
     found = stops_pytest(tmp_path, tmp_path, environment)
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+def test_an_orchestrator_that_is_no_handle_is_a_warning(tmp_path):
+    """A misspelt direct would look for a Letta server."""
+    words = {"a": "dirct", "b": "gpt-5-mini", "c": "direct", "d": "openai/o"}
+    pairs = "".join(
+        f"  {name}: {{orchestrator: {{model: {word}}}, coder: c}}\n" for name, word in words.items()
+    )
+    (tmp_path / "pairs.yaml").write_text(f"pairs:\n{pairs}")
+    (file,) = check(tmp_path, tmp_path)
+    assert file.problems == []
+    where, said = "pairs.yaml: warning: pairs.{}.orchestrator.model:", "is no Letta handle (PROVIDER/MODEL)"
+    assert file.warnings == (
+        f"{where.format('a')} 'dirct' {said}; did you mean 'direct'?",
+        f"{where.format('b')} 'gpt-5-mini' {said}",
+    )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.backends.checks.finding import Finding
 from harness.errors import UsageError
+from harness.tasks.loader import doubt_handle
 from harness.tasks.pair import Pair
 
 
@@ -25,5 +26,6 @@ def check(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool = 
     if not any(each.level == "error" for each in found):
         found += services.of_pairs(pairs, environment, ask=ask)
     if errors := [str(each) for each in found if each.level == "error"]:
+        errors += filter(None, dict.fromkeys(doubt_handle(pair.orchestrator.model) for pair in pairs))
         raise UsageError("\n".join(errors))
     return [each for each in found if each.level == "warning"]

@@ -81,6 +81,13 @@ def test_no_letta(repo, monkeypatch) -> None:
     refused(run(repo, "--record=once"), "letta: Letta at http://127.0.0.1:9 cannot be reached -> start it")
 
 
+def test_a_word_that_is_no_handle(repo, letta) -> None:
+    """A fixed policy that is misspelt looks for a server: what was meant is told."""
+    (repo.path / "benchmarks/pairs.yaml").write_text(PAIRS.replace("openai/gpt-5-mini", "dirct"))
+    said = "'dirct' is no Letta handle (PROVIDER/MODEL); did you mean 'direct'?"
+    refused(run(repo, "--record=once"), said)
+
+
 def test_a_model_that_letta_does_not_offer(repo, letta) -> None:
     """The nearest handle is named."""
     letta.handles = ["openai/gpt-5-nano"]
