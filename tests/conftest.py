@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,10 @@ from harness.sandbox.fork_server import ForkServer
 from harness.tasks.pair import Orchestrator, Pair
 from harness.tasks.task import Task
 from harness.tasks.trial import Trial
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores Ctrl-C for what it starts in the background; processes that a test starts inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ACCEPTANCE = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n"
 

@@ -10,6 +10,8 @@ import importlib
 import pkgutil
 
 import anthropic  # noqa: F401
+import httpcore  # noqa: F401  (httpx loads these when the first client is made)
+import httpcore2  # noqa: F401
 import letta_client  # noqa: F401
 import pandas as pd  # noqa: F401
 import pytest

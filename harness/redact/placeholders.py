@@ -79,12 +79,20 @@ def is_placeholder(value: str) -> bool:
     value = value.strip()
     if len(set(value.upper())) <= 1 or set(value) <= set("xX0*.-_"):
         return value[:1].upper() in ("", "X", "0", "*", ".", "-", "_")
-    if value.lower() in EXAMPLES or _is_in_order(value) or _is_masked(value):
+    if value.lower() in EXAMPLES:
         return True
     if len(value) > MAX_LENGTH or not OF_WORDS.fullmatch(value):
         return False
     digits = sum(letter.isdigit() for letter in A_WORD.sub("", value))
     return digits <= MAX_DIGITS and A_WORD.search(value) is not None
+
+
+def is_made_up(value: str) -> bool:
+    """Return True if a text that looks like a key is none: a placeholder, a sequence, masked.
+
+    Not for the value of a variable, which somebody has set.
+    """
+    return is_placeholder(value) or _is_in_order(value) or _is_masked(value)
 
 
 def _is_in_order(value: str) -> bool:

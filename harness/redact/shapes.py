@@ -24,7 +24,7 @@ from harness.redact.placeholders import (
     is_class_name,
     is_example_jwt,
     is_filled_in,
-    is_placeholder,
+    is_made_up,
 )
 from harness.redact.views import AROUND_LINES
 
@@ -211,7 +211,7 @@ def _keys_of_word(word: str) -> list[Match]:
 def _is_harmless(kind: str, key: str, rest: str) -> bool:
     if kind == "a JSON web token":
         return is_example_jwt(key)
-    return rest.upper().endswith("EXAMPLE") or is_placeholder(rest) or is_class_name(rest)
+    return rest.upper().endswith("EXAMPLE") or is_made_up(rest) or is_class_name(rest)
 
 
 def url_passwords(text: str) -> Iterator[Match]:
@@ -237,7 +237,7 @@ def url_passwords(text: str) -> Iterator[Match]:
 
 def _is_no_password(scheme: str, user: str, password: str, host: str) -> bool:
     password = unquote(password)
-    if len(password) < 2 or A_PORT.match(password) or is_filled_in(password) or is_placeholder(password):
+    if len(password) < 2 or A_PORT.match(password) or is_filled_in(password) or is_made_up(password):
         return True
     if END_OF_STRING.search(password) or (password.lower() == user.lower() and password.isalpha()):
         return True
@@ -252,11 +252,11 @@ def headers(text: str) -> Iterator[Match]:
         token = match[1]
         if token.startswith("eyJ") and token.count(".") >= 1 and is_example_jwt(token):
             continue
-        if not (is_placeholder(token.replace("/", "-")) or is_class_name(token.rstrip("."))):
+        if not (is_made_up(token.replace("/", "-")) or is_class_name(token.rstrip("."))):
             yield *match.span(1), "a bearer token"
     for match in BASIC.finditer(text) if "asic" in text or "ASIC" in text else ():
         user, colon, password = decoded(match[1]).decode("utf-8", "replace").partition(":")
-        if colon and f"{user}{password}".isprintable() and not is_placeholder(password):
+        if colon and f"{user}{password}".isprintable() and not is_made_up(password):
             yield *match.span(1), "a basic authorization"
 
 
@@ -266,8 +266,8 @@ def named(text: str) -> Iterator[Match]:
         for match in pattern.finditer(text) if any(hint in text for hint in hints) else ():
             start, end = match.span(match.lastindex or 0)
             key = text[start:end]
-            example = key.upper().endswith("EXAMPLEKEY") or is_placeholder(key)
-            if not example and not is_placeholder(key.rpartition("/")[2]):
+            example = key.upper().endswith("EXAMPLEKEY") or is_made_up(key)
+            if not example and not is_made_up(key.rpartition("/")[2]):
                 yield start, end, kind
 
 

@@ -15,7 +15,7 @@ from harness.errors import SpecError, UsageError
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
 
-SECRET = "sk-ant-" + "abcdefgh12345678"
+SECRET = "sk-ant-" + "k7qp2mzx9lw4rt8v"
 
 
 @pytest.fixture(autouse=True)
