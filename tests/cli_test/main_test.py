@@ -92,7 +92,7 @@ def test_validate_checks_pairs_and_prices(folder) -> None:
 
 def test_validate_one_file_of_each_kind(folder) -> None:
     """A pairs file is checked as one, also when it is named alone."""
-    (folder / "pairs.yaml").write_text("pairs: {a: {orchestrator: {model: o}, coder: c}}\n")
+    (folder / "pairs.yaml").write_text("pairs: {a: {orchestrator: {model: openai/o}, coder: c}}\n")
     assert harness("validate", "benchmarks/pairs.yaml").output.startswith("benchmarks/pairs.yaml: ok")
 
 
