@@ -66,11 +66,11 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
 
     Of several pieces (``answer_blocks.py``) that one wins which is ahead in the first of these that tells
     them apart: it is not tagged as another language; does not import the file as a module; is labelled with
-    the file's name, or at least with no other; is Python; defines something (not only tests, unless the file
-    is one of tests); has neither a session's prompts nor line numbers, which are taken away; uses nothing
-    that another piece defines (the same); stands behind a sentence that names the file; is tagged as Python;
-    is fenced; is the longest. Without a fence, it has to define something. A fence without an end holds the
-    rest of the answer, unless the answer was cut off.
+    the file's name, or at least with no other; is Python; defines something (a test file: tests, or at least
+    something; any other: not only tests); has neither a session's prompts nor line numbers, which are taken
+    away; uses nothing that another piece defines (the same); stands behind a sentence that names the file; is
+    tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence without
+    an end holds the rest of the answer, unless the answer was cut off.
     """
     answer = THOUGHTS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n").rstrip(), count=1)
     answer = answer[:-40] + END_OF_TURN.sub("", answer[-40:])
@@ -165,18 +165,20 @@ class _Piece:
                 names.add(node.name)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
                 names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
-        return names if tests else {name for name in names if not name.lower().startswith("test")}
+        return names if tests else {name for name in names if not _is_test(name)}
 
 
 def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
     """Rank a piece (see ``extract_code``) where ``known`` is defined by any."""
     block, is_definition = piece.block, bool(piece.defined(tests=tests))
+    # Tests are what a test file is for; of a file without any, its definitions.
+    worth = 2 * any(map(_is_test, piece.defined(tests=True))) if tests else 0
     return (
         block.may_be_python or is_definition,
         module_of(path) not in piece.imports,
         _match(piece.label, path) or -bool(piece.label),
         piece.tree is not None,
-        is_definition,
+        max(worth, is_definition),
         piece.is_bare,
         known.isdisjoint(piece.uses),
         max((_match(name, path) for name in FILE_NAME.findall(block.before[:300])), default=0),
@@ -224,6 +226,10 @@ def _match(name: str, path: str) -> int:
     if name == path:
         return 2
     return int(bool(name) and (name.endswith(f"/{path}") or path.endswith(f"/{name}")))
+
+
+def _is_test(name: str) -> bool:
+    return name.lower().startswith("test")
 
 
 def _is_test_file(path: str) -> bool:
