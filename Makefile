@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 
-.PHONY: benchmarks test env live claude-code record browser table lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live claude-code record browser table docs lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
@@ -46,6 +46,10 @@ table: OPTIONS = --no-run-cache
 table: benchmarks  ## put the table of a replay into the README
 	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
 
+docs: env  ## build the documentation into docs/_build; a warning or a dead link fails
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
+	@echo "docs/_build/index.html"
+
 check: lint types  ## all that CI checks besides tests
 	$(BIN)/harness validate $(VALIDATE)
 	$(BIN)/harness cassettes check
@@ -76,4 +80,4 @@ constraints: env  ## pin the newest versions that pyproject.toml allows
 		--constraint constraints.txt --generate-hashes --no-strip-extras --no-annotate --no-header --quiet --output-file constraints-live.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache
