@@ -17,6 +17,7 @@ from harness.cli.doctor import doctor
 from harness.cli.init import init
 from harness.cli.letta import letta, models
 from harness.cli.local import down, status, up
+from harness.cli.merge import merge
 from harness.cli.reports import compare, report, show, view
 from harness.cli.run.command import run
 from harness.cli.task_files import new, schema, validate
@@ -24,7 +25,7 @@ from harness.cli.task_files import new, schema, validate
 GROUPS = {
     "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],
     "Live runs": [doctor, models, up, status, down, run, letta],
-    "Results": [report, compare, show, view],
+    "Results": [report, compare, show, view, merge],
 }
 
 

@@ -15,6 +15,19 @@ from typing import Any
 
 import pytest
 
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return K and N of ``K/N``.
+
+    Raises:
+        ArgumentTypeError: They are no such numbers.
+    """
+    number, _, of = text.partition("/")
+    if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise argparse.ArgumentTypeError(f"{text!r}: expected K/N, the K-th of N parts, such as 2/4")
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "pair": {
         "action": "append",
@@ -37,6 +50,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ("none", "once", "all"),
         "default": "none",
         "help": "none: replay only (default); once: record live what is missing; all: record everything anew",
+    },
+    "shard": {
+        "type": parse_shard,
+        "metavar": "K/N",
+        "help": "run the K-th of N equal parts of the trials; `harness merge` puts the N runs together",
     },
     "mutants": {
         "type": int,
@@ -129,6 +147,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))
     config.pluginmanager.register(session, "harness-session")
+    if (shard := config.getoption("harness_shard")) is not None:
+        from harness.plugin.shard import Shard
+
+        config.pluginmanager.register(Shard(*shard), "harness-shard")
     if session.mode == "none" or session.is_worker:
         return
     from harness.plugin.dead_endpoint import DeadEndpoint

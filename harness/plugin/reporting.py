@@ -16,9 +16,10 @@ import pytest
 
 from harness.agents.transcript import ROLES, Transcript, Usage
 from harness.plugin.collect import BrokenItem, TrialItem
-from harness.plugin.finish import RunSummary, finish, not_written
 from harness.results import record
 from harness.results.columns import KINDS, counted
+from harness.results.dataframe import frame
+from harness.results.finish import RunSummary, finish, not_written
 from harness.results.gates import Gates
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
@@ -111,7 +112,9 @@ class Reporter:
         """Fail a run that misses a gate, though none of its tests failed."""
         if not self._folder.rows:
             return
-        self._summary = finish(self._folder, self._prices, self._gates, write=not self._problem)
+        self._summary = finish(
+            self._folder.path, frame(self._folder.rows), self._prices, self._gates, write=not self._problem
+        )
         if self._summary.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

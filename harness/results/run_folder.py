@@ -66,7 +66,7 @@ class RunFolder:
     """
 
     def __init__(self, reports: Path, now: datetime) -> None:
-        self.path = reports / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.path = reports / run_name(now)
         self.rows: list[dict[str, Any]] = []
 
     def add(self, payload: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class RunFolder:
         self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
         if is_first:
             self.path.mkdir(parents=True)
-            _point_latest_at(self.path)
+            point_latest_at(self.path)
         write_whole(
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
@@ -90,6 +90,11 @@ class RunFolder:
             return
         with (self.path / TRIALS).open("ab") as file:
             file.write(_line(row).encode("utf-8", "surrogatepass"))
+
+
+def run_name(now: datetime) -> str:
+    """Return a name for a new run's folder; names sort by time."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -140,7 +145,7 @@ def load_conversation(folder: Path, row: dict[str, Any]) -> Conversation:
         raise UsageError(f"{path}: not a transcript ({explain(error)})") from None
 
 
-def _point_latest_at(run: Path) -> None:
+def point_latest_at(run: Path) -> None:
     """Let ``latest`` point at the newest run, in one step."""
     fresh = run.with_name(f".latest-{run.name}")
     try:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.results import aggregate, compare, gates, render, report
-from harness.results.dataframe import frame, read
+from harness.results.dataframe import Table, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
-from harness.results.run_folder import RunFolder
 from harness.results.tables import Tables, tables_of
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -28,9 +27,9 @@ class RunSummary:
     problem: str  # why the report could not be written, or empty
 
 
-def finish(run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
+def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
     """Summarise a run whose records are complete; write its report if asked to, and the job summary."""
-    trials = aggregate.add_costs(frame(run.rows), prices)
+    trials = aggregate.add_costs(records, prices)
     tables = tables_of(trials)
     changes: list[str] = []
     failures: list[str] = []
@@ -47,9 +46,9 @@ def finish(run: RunFolder, prices: Prices, wanted: Gates, *, write: bool) -> Run
     problem = ""
     if write:
         try:
-            report.write_report(run.path, trials, tables)
+            report.write_report(folder, trials, tables)
         except OSError as error:
-            problem = not_written(error, run.path)
+            problem = not_written(error, folder)
         except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)
             bug = "the report could not be made, which is a bug in the harness"
             problem = f"{bug}: {type(error).__name__}: {error}"

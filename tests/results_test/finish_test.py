@@ -1,23 +1,18 @@
 """What there is to say when a run has ended, and who is told."""
 
-from datetime import UTC, datetime
-
 from rows import a_row, a_run, many
 
-from harness.plugin.finish import finish
+from harness.results.dataframe import frame
+from harness.results.finish import finish
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
-from harness.results.run_folder import RunFolder
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_baseline_without_a_common_pair_is_a_missed_gate(tmp_path):
     """A gate that cannot be decided is not passed."""
     a_run(tmp_path / "old", [a_row("other")])
-    run = RunFolder(tmp_path, NOON)
-    run.rows = [a_row("a")]
-    summary = finish(run, Prices(), Gates.of(None, "old", tmp_path), write=False)
+    records = frame([a_row("a")])
+    summary = finish(tmp_path, records, Prices(), Gates.of(None, "old", tmp_path), write=False)
     assert summary.failures == ["no pair has measured trials in both old and this run"]
 
 
@@ -26,9 +21,8 @@ def test_a_job_summary_is_appended(tmp_path, monkeypatch):
     path = tmp_path / "summary.md"
     path.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
-    run = RunFolder(tmp_path, NOON)
-    run.rows = many("a", 1)
-    finish(run, Prices(), Gates(fail_under=50), write=False)
+    records = frame(many("a", 1))
+    finish(tmp_path, records, Prices(), Gates(fail_under=50), write=False)
     text = path.read_text()
     assert text.startswith("before\n## Pairs")
     assert "| a | 20 | 5.0 |" in text
@@ -38,9 +32,8 @@ def test_a_job_summary_is_appended(tmp_path, monkeypatch):
 def test_a_page_that_cannot_be_made_costs_no_table(tmp_path, monkeypatch):
     """A bug in the page is told, and fails the run; the tables are printed all the same."""
     monkeypatch.setattr("harness.results.report.write_report", lambda *_: 1 / 0)
-    run = RunFolder(tmp_path, NOON)
-    run.rows = many("a", 1)
-    summary = finish(run, Prices(), Gates(), write=True)
+    records = frame(many("a", 1))
+    summary = finish(tmp_path, records, Prices(), Gates(), write=True)
     assert summary.tables.pairs[0]["trials"] == 20
     assert "ZeroDivisionError" in summary.problem
     assert summary.failures == [summary.problem]

@@ -1,0 +1,116 @@
+"""Put the runs of several machines together: their records and conversations, as one run.
+
+Two passes over the files, with a few words for each trial in between: a million records are merged in the
+memory that their names need.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.results.columns import SETTINGS
+from harness.results.record import read_rows
+from harness.results.run_folder import TRIALS
+from harness.tasks.task import digest
+
+MAX_PROBLEMS = 10
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The record that a trial keeps: in which run, and what it says."""
+
+    run: int
+    kind: str
+    digest: str
+
+
+def merge(runs: Sequence[Path], folder: Path) -> Counter[Path]:
+    """Write the records and conversations of runs (their ``trials.jsonl``) into a new folder.
+
+    A trial that several runs have counts once: measured rather than ended by an infra error, and of several
+    infra errors the last.
+
+    Returns:
+        How many records each run gave.
+
+    Raises:
+        UsageError: A run cannot be read, or two runs differ in a task, a pair or a measured trial.
+    """
+    kept = choose(runs)
+    given: Counter[Path] = Counter()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".merge-", dir=folder.parent) as name:
+        unfinished = Path(name, folder.name)
+        unfinished.mkdir()
+        with (unfinished / TRIALS).open("wb") as file:
+            for number, path in enumerate(runs):
+                for row in _last_rows(path):
+                    if kept[row["trial"]].run == number:
+                        given[path] += 1
+                        line = json.dumps({"schema": row["schema"], **row}, ensure_ascii=False) + "\n"
+                        file.write(line.encode("utf-8", "surrogatepass"))
+                        _copy(Path("transcripts", f"{row['trial']}.json"), path.parent, unfinished)
+        unfinished.rename(folder)
+    return given
+
+
+def _copy(name: Path, source: Path, target: Path) -> None:
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(source / name, target / name)
+    except FileNotFoundError:
+        raise UsageError(f"{source / name}: not there", remedy="copy the whole folder of the run") from None
+
+
+def choose(runs: Sequence[Path]) -> dict[str, Kept]:
+    """Return for each trial the record that it keeps.
+
+    Raises:
+        UsageError: See ``merge``.
+    """
+    kept: dict[str, Kept] = {}
+    defined: dict[tuple[str, str], tuple[str, int]] = {}  # a task's or a pair's definition, and whose it is
+    problems: dict[str, None] = {}
+
+    def differ(what: str, one: int, other: int) -> None:
+        problems[f"{what} in {runs[one].parent} and {runs[other].parent}"] = None
+
+    for number, path in enumerate(runs):
+        for row in read_rows(path):
+            for key, definition in (
+                (("task", row["task"]), str(row.get("task_digest"))),
+                (("pair", row["pair"]), digest([row.get(name) for name in SETTINGS])),
+            ):
+                first, owner = defined.setdefault(key, (definition, number))
+                if first != definition:
+                    differ(f"{key[0]} {key[1]}: another", owner, number)
+            new = Kept(number, row["kind"], digest({**row, "schema": 0}))
+            old = kept.get(row["trial"])
+            if old is None or old.kind == "infra" or old.run == number:
+                kept[row["trial"]] = new
+            elif new.kind == "model" and new.digest != old.digest:
+                differ(f"{row['trial']}: another result", old.run, number)
+    if problems:
+        shown = list(problems)[:MAX_PROBLEMS]
+        more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+        raise UsageError(
+            "\n".join(shown + more), remedy="merge runs of one state of the repository, each trial once"
+        )
+    return kept
+
+
+def _last_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a run, of a trial that was run again in it only the last."""
+    last = {row["trial"]: number for number, row in enumerate(read_rows(path))}
+    for number, row in enumerate(read_rows(path)):
+        if last[row["trial"]] == number:
+            yield row
