@@ -37,7 +37,7 @@ from harness.cassette.json_diff import first_difference
 from harness.cassette.review import save_or_keep
 from harness.errors import ApiError, HarnessError, UnplayableRecording, UnusableAnswer
 from harness.grading.feedback import feedback
-from harness.grading.verdict import Attempt, Grader, Mutants, no_mutants
+from harness.grading.verdict import Attempt, Grader, Mutants, Verdict, no_mutants
 from harness.results import record
 from harness.results.record import Record
 from harness.sandbox import Sandbox
@@ -99,12 +99,14 @@ class Result:
         transcript: All that happened, as far as it got.
         files: The workspace at its end.
         error: What ended it, if the harness or what it stands on is to blame.
+        verdict: What the record's grades rest on; None where it came to none.
     """
 
     record: Record
     transcript: Transcript
     files: Mapping[str, str]
     error: HarnessError | None = None
+    verdict: Verdict | None = None
 
 
 def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
@@ -126,7 +128,7 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
                 endpoints.add_stack_fault(error, trial.pair)
             row = record.broken(trial, error, mode=state.mode)
             return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
-    return Result(row, transcript, state.workspace.snapshot())
+    return Result(row, transcript, state.workspace.snapshot(), verdict=state.verdict)
 
 
 class TrialState:
@@ -141,6 +143,7 @@ class TrialState:
         self.events: list[Event] = []
         self.attempts: list[Attempt] = []
         self.checks: list[Check] = []
+        self.verdict: Verdict | None = None
         self._grader = setup.grader(trial.task)
         self._watch = watch
 
@@ -169,8 +172,8 @@ class TrialState:
     def grade(self, transcript: Transcript, recorded: dict[str, Any]) -> Record:
         """Return the trial's row; ``recorded`` are the facts that only the live run could measure."""
         attempts = self.attempts or [self.attempt(self.workspace.snapshot())]
-        verdict = self._grader.verdict(attempts, transcript.stop, coder_called=transcript.coder_called)
-        return record.measured(self.trial, transcript, verdict, mode=self.mode, recorded=recorded)
+        self.verdict = self._grader.verdict(attempts, transcript.stop, coder_called=transcript.coder_called)
+        return record.measured(self.trial, transcript, self.verdict, mode=self.mode, recorded=recorded)
 
     def connect(self, where: Endpoints, transport: Transport) -> Connection:
         """Connect the trial to these endpoints."""

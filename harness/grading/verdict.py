@@ -7,8 +7,9 @@ not consulted here, but for why it stopped and whether the coder was called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Literal, get_args
 
 from harness.agents.tool_call import Author
@@ -47,6 +48,7 @@ MUTANT_TIMEOUT_S = 2.0
 LIBRARIES = (".so", ".pyd")
 Files = Mapping[str, str]
 Mutants = Callable[[Task], tuple[Bug, ...]]
+OnBug = Literal["caught", "accepted", "not tried"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Grade:
         bugs_total: Known bugs of the task.
         mutants_caught: As ``bugs_caught``, of bugs derived from the reference.
         mutants_total: How many of those there were.
+        on_reference: The run on the reference.
+        on_bugs: Names of the known bugs, each with what the file made of it.
     """
 
     valid: bool
@@ -69,6 +73,8 @@ class Grade:
     bugs_total: int
     mutants_caught: int = 0
     mutants_total: int = 0
+    on_reference: TestRun | None = field(default=None, compare=False)
+    on_bugs: tuple[tuple[str, OnBug], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,8 @@ class Grader:
             bugs_total=len(task.bugs),
             mutants_caught=sum(not run.passed for run in on_mutants),
             mutants_total=len(mutants),
+            on_reference=on_reference,
+            on_bugs=tuple(_on_bugs(task.bugs, on_bugs, valid=valid)),
         )
 
     def _outcome(self, attempt: Attempt, *, coder_called: bool) -> tuple[ModelOutcome, str, TestRun | None]:
@@ -221,6 +229,12 @@ class Grader:
         if name not in self._runs:
             self._runs[name] = run()
         return self._runs[name]
+
+
+def _on_bugs(bugs: Sequence[Bug], runs: Sequence[TestRun], *, valid: bool) -> Iterator[tuple[str, OnBug]]:
+    """Yield each bug with what a test file made of it; one that rejects the reference too catches none."""
+    for bug, run in zip_longest(bugs, runs):
+        yield bug.name, "accepted" if run and run.passed else "caught" if run and valid else "not tried"
 
 
 def accepted(run: TestRun) -> bool:

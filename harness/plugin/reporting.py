@@ -44,7 +44,9 @@ class Payloads:
         if isinstance(item, TrialItem) and call.when == "call":
             if item.result is not None:
                 result = item.result
-                report.harness = report_payload(result.record.row(), result.transcript, result.files)
+                report.harness = report_payload(
+                    result.record.row(), result.transcript, result.files, result.verdict, item.trial.task
+                )
             elif call.excinfo is not None:
                 row = record.broken(item.trial, call.excinfo.value, mode=self._mode).row()
                 report.harness = report_payload(row, Transcript(()), {})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
@@ -18,10 +18,14 @@ from harness.agents.transcript import Stop, Transcript, from_json, to_json
 from harness.cassette.encoding import explain
 from harness.errors import UsageError
 from harness.files import write_whole
+from harness.grading.verdict import Verdict
 from harness.redact import redact_json
+from harness.results.evidence import Grades, TaskTexts, grades, task_texts
 from harness.results.record import read_rows
+from harness.tasks.task import Task
 
 TRIALS = "trials.jsonl"
+TASKS = "tasks"  # folder of the texts of each task
 
 
 class Kept(TypedDict):
@@ -32,9 +36,11 @@ class Kept(TypedDict):
     stop: Stop
     events: list[dict[str, Any]]
     files: dict[str, str]
+    grades: NotRequired[Grades]
 
 
 KEPT = TypeAdapter(Kept)
+TEXTS = TypeAdapter(TaskTexts)
 
 
 def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
@@ -52,10 +58,25 @@ def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
     raise UsageError(f"no run {str(run)!r}, neither as a path nor in {reports}", remedy=remedy)
 
 
-def report_payload(row: dict[str, Any], transcript: Transcript, files: Mapping[str, str]) -> dict[str, Any]:
-    """Return what travels with a test report, as plain values: row and conversation, without secrets."""
-    conversation = {"stop": transcript.stop, "events": to_json(transcript.events), "files": dict(files)}
-    payload: dict[str, Any] = redact_json({"record": row, "conversation": conversation}, os.environ)
+def report_payload(
+    row: dict[str, Any],
+    transcript: Transcript,
+    files: Mapping[str, str],
+    verdict: Verdict | None = None,
+    task: Task | None = None,
+) -> dict[str, Any]:
+    """Return what travels with a test report, as plain values without secrets."""
+    conversation: dict[str, Any] = {
+        "stop": transcript.stop,
+        "events": to_json(transcript.events),
+        "files": dict(files),
+    }
+    whole: dict[str, Any] = {"record": row, "conversation": conversation}
+    if verdict is not None:
+        conversation["grades"] = grades(verdict)
+    if task is not None:
+        whole["task"] = task_texts(task)
+    payload: dict[str, Any] = redact_json(whole, os.environ)
     return payload
 
 
@@ -85,11 +106,19 @@ class RunFolder:
             self.path / "transcripts" / f"{row['trial']}.json",
             json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
         )
+        if texts := payload.get("task"):
+            self._keep_texts(row["task"], texts)
         if again:
             write_whole(self.path / TRIALS, "".join(map(_line, self.rows)))
             return
         with (self.path / TRIALS).open("ab") as file:
             file.write(_line(row).encode("utf-8", "surrogatepass"))
+
+    def _keep_texts(self, task: str, texts: TaskTexts) -> None:
+        """Write what a task's author wrote, once for all its trials."""
+        path = self.path / TASKS / f"{task}.json"
+        if not path.exists():
+            write_whole(path, json.dumps(texts, ensure_ascii=False, indent=1) + "\n")
 
 
 def run_name(now: datetime) -> str:
@@ -108,6 +137,7 @@ class Conversation:
     row: dict[str, Any]
     transcript: Transcript
     files: dict[str, str]
+    grades: Grades | None = None  # none in runs of earlier versions, and of trials without a verdict
 
 
 def find_conversations(reports: Path, run: str, wanted: str) -> list[Conversation]:
@@ -138,11 +168,22 @@ def load_conversation(folder: Path, row: dict[str, Any]) -> Conversation:
     path = folder / "transcripts" / f"{row['trial']}.json"
     try:
         kept = KEPT.validate_python(json.loads(path.read_text(encoding="utf-8")))
-        return Conversation(row, Transcript(from_json(kept["events"]), kept["stop"]), kept["files"])
+        return Conversation(
+            row, Transcript(from_json(kept["events"]), kept["stop"]), kept["files"], kept.get("grades")
+        )
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: not a transcript ({explain(error)})") from None
+
+
+def load_texts(folder: Path, task: str) -> TaskTexts | None:
+    """Return what a task's author wrote, as the run saw it; None where it is not kept, or damaged."""
+    path = folder / TASKS / f"{task}.json"
+    try:
+        return TEXTS.validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
 
 
 def point_latest_at(run: Path) -> None:
