@@ -35,9 +35,8 @@ from harness.local.stack.processes import spawn, wait_until_ready
 
 CONTEXT = 8192  # tokens of one conversation
 SEEDED, UNSEEDED = SLOTS = range(2)
-# llama.cpp's threads wait for each other by spinning: where another program takes a core from one of them, all
-# stand still (0.4 tokens a second in place of 11, measured with two threads on two busy cores). Its answer does
-# not depend on their number.
+# One core is left to Letta, the tests and another model. llama.cpp's threads wait for each other: where a
+# program takes a core from one of them, all stand still. Its answers do not depend on their number.
 THREADS = max(1, (os.cpu_count() or 1) - 1)
 LOAD_S = 180.0
 # A model that reads its weights from a busy disk, and answers a long prompt on a busy machine.
