@@ -12,6 +12,7 @@ import click
 
 from harness import __version__
 from harness.cli.cassettes import cassettes
+from harness.cli.cluster import cluster_run
 from harness.cli.console import OneLineErrors
 from harness.cli.doctor import doctor
 from harness.cli.init import init
@@ -24,7 +25,7 @@ from harness.cli.task_files import new, schema, validate
 
 GROUPS = {
     "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],
-    "Live runs": [doctor, models, up, status, down, run, letta],
+    "Live runs": [doctor, models, up, status, down, run, cluster_run, letta],
     "Results": [report, compare, show, view, merge],
 }
 

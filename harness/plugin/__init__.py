@@ -28,6 +28,18 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise argparse.ArgumentTypeError(f"{text!r}: expected K/N, the K-th of N parts, such as 2/4")
 
 
+def parse_cluster(text: str) -> str:
+    """Return the address of a scheduler.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    kind, _, rest = text.partition(":")
+    if (kind == "local" and rest.isdecimal() and int(rest)) or (kind in ("tcp", "tls", "ws", "wss") and rest):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r}: expected tcp://HOST:PORT of a Dask scheduler, or local:N")
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "pair": {
         "action": "append",
@@ -55,6 +67,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": parse_shard,
         "metavar": "K/N",
         "help": "run the K-th of N equal parts of the trials; `harness merge` puts the N runs together",
+    },
+    "cluster": {
+        "type": parse_cluster,
+        "metavar": "ADDRESS",
+        "help": "run the trials on the workers of this Dask scheduler (tcp://HOST:PORT), or of one that is "
+        "started here (local:N)",
     },
     "mutants": {
         "type": int,
@@ -151,6 +169,12 @@ def pytest_configure(config: pytest.Config) -> None:
         from harness.plugin.shard import Shard
 
         config.pluginmanager.register(Shard(*shard), "harness-shard")
+    if (address := config.getoption("harness_cluster")) and not session.is_worker:
+        from harness.plugin.cluster import ClusterLoop
+
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("--cluster and -n exclude each other: the cluster has its own workers")
+        config.pluginmanager.register(ClusterLoop(session, address), "harness-cluster")
     if session.mode == "none" or session.is_worker:
         return
     from harness.plugin.dead_endpoint import DeadEndpoint

@@ -84,7 +84,10 @@ class TestRuns:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Add the counts of a worker that has ended in good order."""
-        counts = (getattr(node, "workeroutput", None) or {}).get(KEY, (0, 0))
+        self.add((getattr(node, "workeroutput", None) or {}).get(KEY, (0, 0)))
+
+    def add(self, counts: Sequence[int]) -> None:
+        """Count the test runs of another process: executed, remembered."""
         self._counts = [one + other for one, other in zip(self._counts, counts, strict=True)]
 
     def pytest_sessionfinish(self) -> None:

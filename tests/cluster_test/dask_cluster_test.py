@@ -1,0 +1,88 @@
+"""Trials on a Dask cluster of two processes, one of which is killed."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+from in_process import run_here
+
+from harness.cluster.dask_cluster import DaskCluster
+from harness.cluster.order import Control, Done
+from harness.errors import UsageError
+
+distributed = pytest.importorskip("distributed")
+ROOT = Path(__file__).parents[2]
+PAIRS = ("scripted+oracle", "scripted+smollm2")
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A task of the shipped suite, with its recordings by two pairs."""
+    benchmarks = pytester.mkdir("benchmarks")
+    shutil.copy(ROOT / "benchmarks/functions/add.yaml", benchmarks)
+    for pair in PAIRS:
+        shutil.copytree(ROOT / "cassettes" / pair / "add", pytester.path / "cassettes" / pair / "add")
+    pairs = yaml.safe_load((ROOT / "benchmarks/pairs.yaml").read_text())["pairs"]
+    (benchmarks / "pairs.yaml").write_text(yaml.safe_dump({"pairs": {name: pairs[name] for name in PAIRS}}))
+    pytester.makeini("[pytest]\n")
+    return pytester
+
+
+@pytest.fixture
+def cluster():
+    """A scheduler on loopback, and two worker processes."""
+    options = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(2, threads_per_worker=1, **options) as cluster:
+        yield cluster
+
+
+def rows(repo):
+    path = max(repo.path.glob("reports/2*/trials.jsonl"))
+    return sorted(map(json.loads, path.read_text().splitlines()), key=lambda row: row["trial"])
+
+
+def test_a_killed_worker_costs_no_record(suite, cluster, monkeypatch):
+    """The records are those of a run without it; what the worker had begun is run again once."""
+    counts, killed = [], []
+
+    class Killing(Control):
+        def begin(self, slug):
+            allowed = super().begin(slug)
+            if len(self.begun) == 2 and not killed:
+                busy = [each for each in cluster.scheduler.workers.values() if each.processing]
+                killed.append(
+                    next(each for each in busy if any(slug in task.key for task in each.processing))
+                )
+                os.kill(pid_of[killed[0].address], signal.SIGKILL)
+            counts.append(self.begun)
+            return allowed
+
+    with distributed.Client(cluster, set_as_default=False) as client:
+        pid_of = client.run(os.getpid)
+    monkeypatch.setattr("harness.plugin.cluster.Control", Killing)
+    there = run_here(suite, "benchmarks", "--mix-mocks", "--cluster", cluster.scheduler.address)
+    of_cluster = rows(suite)
+    here = run_here(suite, "benchmarks", "--mix-mocks")
+    assert there.ret == here.ret == 0, there.outlines
+    assert of_cluster == rows(suite)
+    assert len(killed) == 1
+    assert sorted(counts[-1].values()) == [1, 1, 1, 2]
+
+
+def test_a_trial_is_begun_twice_at_most():
+    """Its worker may be lost once; what has ended is not begun again."""
+    control = Control()
+    control.end("done", Done())
+    assert not control.begin("done")
+    assert [control.begin(slug) for slug in ("a", "b", "a", "a")] == [True, True, True, False]
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
+    """The address is in it."""
+    monkeypatch.setattr("harness.cluster.dask_cluster.CONNECT_S", 0.3)
+    with pytest.raises(UsageError, match=r"^no Dask scheduler at tcp://127.0.0.1:9: "):
+        DaskCluster("tcp://127.0.0.1:9", print).__enter__()
