@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913  (one for each option of the command line)
         needed = {each.pair.name: each.pair for each in missing}
         for warning in check(list(needed.values()), os.environ):
             say(str(warning))
-    run = RunFolder(at / "reports", datetime.now(UTC))
+    run = RunFolder.new(at / "reports", datetime.now(UTC))
     try:
         with ForkServer(sight=Sight(at, (at, *home()))) as sandbox:
             setup = Setup(at, sandbox, record)

@@ -1,14 +1,15 @@
 """Status words and letters, the records of a run, its summary, and figures for JUnit files.
 
-Under xdist the workers send record and transcript with the test report; the controller alone writes and
-prints. Tables and gates are computed in ``finish.py``.
+Each process writes the trials that it finishes (``RunFolder.add``): they are on the disk before anybody else
+hears of them. The controller prints. Tables and gates are computed in ``finish.py``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
 from harness.results.report import PAGE
 from harness.results.run_folder import RunFolder, report_payload
+from harness.results.run_state import STATE
 from harness.terminal import visible
 
 MISSING = "missing_cassette"
@@ -32,10 +34,15 @@ BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows 
 
 
 class Payloads:
-    """Attaches record and transcript to pytest's reports, in each process that runs trials."""
+    """Attaches record and transcript to pytest's reports, in each process that runs trials.
 
-    def __init__(self, mode: str) -> None:
+    A worker writes them, and sends the record alone; what it cannot write it sends whole.
+    """
+
+    def __init__(self, mode: str, folder: RunFolder, *, writes: bool) -> None:
         self._mode = mode
+        self._folder = folder
+        self._writes = writes
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -53,20 +60,35 @@ class Payloads:
         report.harness_broken = isinstance(item, BrokenItem) and report.failed
         return report  # type: ignore[no-any-return]
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a trial before the report is sent; not one that pytest-rerunfailures tries again."""
+        payload = getattr(report, "harness", None)
+        if payload is None or str(report.outcome) == "rerun":
+            return
+        if self._writes and (self._folder.path / STATE).is_file():  # else it is on another machine's disk
+            with suppress(OSError):
+                self._folder.add(payload)
+                vars(report)["harness"] = {"record": payload["record"]}
+
 
 class Reporter:
     """Gathers the records of a run and reports on them, in the controlling process."""
 
-    def __init__(self, root: Path, prices: Prices, gates: Gates, broken_rows: BrokenRows) -> None:
+    def __init__(
+        self, root: Path, folder: RunFolder, prices: Prices, gates: Gates, broken_rows: BrokenRows
+    ) -> None:
         self._root = root
+        self._folder = folder
+        self.finished: set[str] = set()  # trials of this session that have a row
+        self._repeats = False  # one of them has several, as with --dist each
         self._broken_rows = broken_rows
         self._prices = prices
         self._gates = gates
-        self._folder = RunFolder(self._root / "reports", datetime.now(UTC))
         self._properties: dict[str, list[tuple[str, object]]] = {}
         self._tried_again: dict[str, int] = {}
         self._problem = ""  # why the run's folder cannot be written
-        self._summary: RunSummary | None = None
+        self.summary: RunSummary | None = None
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         """Return a category, a letter and a word for each outcome; infra outcomes are errors."""
@@ -102,47 +124,54 @@ class Reporter:
             self._tried_again[name] = self._tried_again.get(name, 0) + 1
         elif payload is not None:
             self._properties[report.nodeid] = list(junit_properties(payload["record"], self._prices))
-            try:
-                self._folder.add(payload)
-            except OSError as error:
-                self._problem = not_written(error, self._folder.path)
+            self._repeats |= payload["record"]["trial"] in self.finished
+            self.finished.add(payload["record"]["trial"])
+            if "conversation" in payload:
+                try:
+                    self._folder.add(payload)
+                except OSError as error:
+                    self._problem = not_written(error, self._folder.path)
         if report.when == "teardown":
             report.user_properties.extend(self._properties.pop(report.nodeid, ()))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run that misses a gate, though none of its tests failed."""
-        if not self._folder.rows:
+        if not self.finished:
             return
-        self._summary = finish(
-            self._folder.path, frame(self._folder.rows), self._prices, self._gates, write=not self._problem
+        if self._repeats:
+            with suppress(OSError):
+                self._folder.drop_repeated()
+        self.summary = finish(
+            self._folder.path, frame(self._folder.rows()), self._prices, self._gates, write=not self._problem
         )
-        if self._summary.failures and session.exitstatus == pytest.ExitCode.OK:
+        if self.summary.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, what the gates say, and where the run's files are."""
-        if self._summary is None:
+        if self.summary is None:
             return
         from harness.results.terminal_tables import print_tables, pytest_console
 
         terminalreporter.section("pairs")
-        print_tables(self._summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
-        missing = Counter(row["pair"] for row in self._folder.rows if row["outcome"] == MISSING)
+        print_tables(self.summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
+        missing = Counter(row["pair"] for row in self.summary.outcomes if row["outcome"] == MISSING)
         for pair, count in missing.items():
             line = f"not recorded: {visible(pair)}: {counted(count, 'trial')}"
             terminalreporter.write_line(line, red=True)
         if missing:
             terminalreporter.write_line("record them: the same command with --record=once", red=True)
         for name, times in self._tried_again.items():
-            outcome = next((row["outcome"] for row in self._folder.rows if row["trial"] == name), "lost")
+            outcomes = (row["outcome"] for row in self.summary.outcomes if row["trial"] == name)
+            outcome = next(outcomes, "lost")
             terminalreporter.write_line(f"tried again {times}x (--reruns): {visible(name)}: {outcome}")
-        for line in self._summary.changes:
+        for line in self.summary.changes:
             terminalreporter.write_line(visible(line))
-        for line in self._summary.failures:
+        for line in self.summary.failures:
             terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
         page = (self._folder.path / PAGE).relative_to(self._root).as_posix()
-        terminalreporter.write_line(f"report: {self._problem or self._summary.problem or page}")
+        terminalreporter.write_line(f"report: {self._problem or self.summary.problem or page}")
 
 
 def junit_properties(row: Mapping[str, Any], prices: Prices) -> Iterator[tuple[str, object]]:

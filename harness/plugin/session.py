@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,12 @@ import pytest
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin.collect import SourceFile, TaskFile
 from harness.plugin.reporting import Payloads, Reporter
+from harness.plugin.run import KEY, Run
 from harness.plugin.test_runs import TestRuns
 from harness.plugin.times import Times
 from harness.results.gates import Gates
 from harness.results.report import load_prices
+from harness.results.run_folder import RunFolder
 from harness.sandbox import fork_server
 from harness.sandbox.filesystem_view import Sight
 from harness.tasks.loader import PAIRS_FILE, PRICES_FILE, is_task_file
@@ -97,6 +100,13 @@ class BenchmarkSession:
         kept = self.test_runs.kept
         return Times(self.config.rootpath, kept and kept.with_name("times.json"))
 
+    @cached_property
+    def run_folder(self) -> RunFolder:
+        """The folder of the run, the same in all its processes; made when the trials are known."""
+        if self.is_worker:
+            return RunFolder(Path(vars(self.config)["workerinput"][KEY]))
+        return RunFolder.new(self.root / "reports", datetime.now(UTC))
+
     # --- options ----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -118,14 +128,22 @@ class BenchmarkSession:
                 return
             lines = printable(str(error), os.environ).splitlines()
             raise pytest.UsageError("\nERROR: ".join(lines)) from None  # of several, pytest parts the lines
-        self.config.pluginmanager.register(Payloads(self.mode), "harness-payloads")
+        payloads = Payloads(self.mode, self.run_folder, writes=self.is_worker)
+        self.config.pluginmanager.register(payloads, "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
+            run = Run(self.config, self.run_folder, reporter, self.find_trials)
+            self.config.pluginmanager.register(run, "harness-run")
         terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             # A reader that goes away (`| head`) must not cost a trial; pytest offers no public way.
             writer = terminal._tw  # noqa: SLF001
             writer._file = LastingStream(writer._file)  # noqa: SLF001
+
+    def pytest_unconfigure(self) -> None:
+        """Take the sign of life away."""
+        if "run_folder" in vars(self):
+            self.run_folder.close()
 
     def _check_options(self) -> Reporter | None:
         """Read the files and probe the machine as the options demand; return the controller's reporter."""
@@ -139,7 +157,7 @@ class BenchmarkSession:
         reporter = None
         if not self.is_worker:
             gates = Gates.of(option("harness_fail_under"), option("harness_baseline"), self.root / "reports")
-            reporter = Reporter(self.root, prices, gates, self.broken_rows)
+            reporter = Reporter(self.root, self.run_folder, prices, gates, self.broken_rows)
             if option("harness_require_sandbox"):
                 fork_server.require_all()
         for path in filter(self._paths.__contains__, self.suite.sources()):
@@ -228,6 +246,7 @@ class BenchmarkSession:
         # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
         from harness.runner import Setup, run_trial
 
+        self.run_folder.alive  # noqa: B018  (from the first trial on)
         watch = None
         option = self.config.getoption
         # Without its plugins, as with -p no:capture, pytest has not these options: nothing is captured.

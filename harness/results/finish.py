@@ -12,16 +12,21 @@ from harness.results import aggregate, compare, gates, render, report
 from harness.results.dataframe import Table, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
-from harness.results.tables import Tables, tables_of
+from harness.results.tables import Row, Tables, tables_of
 
+OUTCOME = ["trial", "pair", "kind", "outcome", "detail"]
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The results of a run: its tables, a line for each pair of the baseline, and for each missed gate."""
+    """The results of a run: its tables, a line for each pair of the baseline, and for each missed gate.
+
+    ``outcomes``: of each trial the columns ``OUTCOME``.
+    """
 
     tables: Tables
+    outcomes: list[Row]
     changes: list[str]
     failures: list[str]
     problem: str  # why the report could not be written, or empty
@@ -53,7 +58,7 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
             bug = "the report could not be made, which is a bug in the harness"
             problem = f"{bug}: {type(error).__name__}: {error}"
             failures.append(problem)
-    summary = RunSummary(tables, changes, failures, problem)
+    summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem)
     if path := os.environ.get(SUMMARY_VARIABLE):
         append_job_summary(Path(path), summary)
     return summary

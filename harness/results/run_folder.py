@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -17,11 +18,12 @@ from typing_extensions import TypedDict
 from harness.agents.transcript import Stop, Transcript, from_json, to_json
 from harness.cassette.encoding import explain
 from harness.errors import UsageError
-from harness.files import write_whole
+from harness.files import append_line, write_whole
 from harness.grading.verdict import Verdict
 from harness.redact import redact_json
 from harness.results.evidence import Grades, TaskTexts, grades, task_texts
 from harness.results.record import read_rows
+from harness.results.run_state import Alive
 from harness.tasks.task import Task
 
 TRIALS = "trials.jsonl"
@@ -81,38 +83,57 @@ def report_payload(
 
 
 class RunFolder:
-    """The folder of a run that goes on; made when the first record arrives.
+    """The folder of a run that goes on. Every process of the run adds the trials that it finishes.
 
-    Only the controlling process writes here; xdist workers send what they have with their test reports.
+    Attributes:
+        path: The folder, made when it is first written to.
+        unwritten: Rows that this process could not write; they count in its tables all the same.
     """
 
-    def __init__(self, reports: Path, now: datetime) -> None:
-        self.path = reports / run_name(now)
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.unwritten: list[dict[str, Any]] = []
+        self._is_latest = False
+
+    @classmethod
+    def new(cls, reports: Path, now: datetime) -> RunFolder:
+        """Return a folder that no other run has."""
+        return cls(reports / run_name(now))
+
+    @cached_property
+    def alive(self) -> Alive:
+        """The sign that this process works on the run, from the first use on."""
+        return Alive(self.path)
+
+    def close(self) -> None:
+        """Take the sign of life away."""
+        if "alive" in vars(self):
+            self.alive.close()
 
     def add(self, payload: dict[str, Any]) -> None:
-        """Append a record, as one whole line, and keep its conversation.
+        """Keep a trial: its conversation, then its row, so that who finds the row finds both.
+
+        The row is one whole line of the file. Of a trial that ends twice the last row counts, wherever rows
+        are read as a table.
 
         Raises:
-            OSError: It cannot be written; it counts in the tables all the same.
+            OSError: It cannot be written.
         """
-        row, is_first = payload["record"], not self.rows
-        again = any(each["trial"] == row["trial"] for each in self.rows)  # --dist each, or run twice
-        self.rows = [*(each for each in self.rows if each["trial"] != row["trial"]), row]
-        if is_first:
-            self.path.mkdir(parents=True)
+        row = payload["record"]
+        try:
+            write_whole(
+                self.path / "transcripts" / f"{row['trial']}.json",
+                json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
+            )
+            if texts := payload.get("task"):
+                self._keep_texts(row["task"], texts)
+            append_line(self.path / TRIALS, json.dumps(row, ensure_ascii=False))
+        except OSError:
+            self.unwritten.append(row)
+            raise
+        if not self._is_latest:
+            self._is_latest = True
             point_latest_at(self.path)
-        write_whole(
-            self.path / "transcripts" / f"{row['trial']}.json",
-            json.dumps(payload["conversation"], ensure_ascii=False, indent=1) + "\n",
-        )
-        if texts := payload.get("task"):
-            self._keep_texts(row["task"], texts)
-        if again:
-            write_whole(self.path / TRIALS, "".join(map(_line, self.rows)))
-            return
-        with (self.path / TRIALS).open("ab") as file:
-            file.write(_line(row).encode("utf-8", "surrogatepass"))
 
     def _keep_texts(self, task: str, texts: TaskTexts) -> None:
         """Write what a task's author wrote, once for all its trials."""
@@ -120,14 +141,21 @@ class RunFolder:
         if not path.exists():
             write_whole(path, json.dumps(texts, ensure_ascii=False, indent=1) + "\n")
 
+    def drop_repeated(self) -> None:
+        """Keep the last row of each trial, when nobody writes any more. Raises OSError."""
+        last = {row["trial"]: json.dumps(row, ensure_ascii=False) for row in read_rows(self.path / TRIALS)}
+        write_whole(self.path / TRIALS, "".join(f"{line}\n" for line in last.values()))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all processes so far, read from the file."""
+        if (self.path / TRIALS).exists():
+            yield from read_rows(self.path / TRIALS)
+        yield from self.unwritten
+
 
 def run_name(now: datetime) -> str:
     """Return a name for a new run's folder; names sort by time."""
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -188,7 +216,7 @@ def load_texts(folder: Path, task: str) -> TaskTexts | None:
 
 def point_latest_at(run: Path) -> None:
     """Let ``latest`` point at the newest run, in one step."""
-    fresh = run.with_name(f".latest-{run.name}")
+    fresh = run.with_name(f".latest-{run.name}-{os.getpid()}")
     try:
         fresh.symlink_to(run.name)
         os.replace(fresh, run.with_name("latest"))

@@ -205,7 +205,7 @@ def test_show_a_trial(trial, recording: Setup, monkeypatch) -> None:
     from datetime import UTC, datetime
 
     result = run_trial(trial, recording)
-    RunFolder(recording.root / "reports", datetime(2026, 11, 22, tzinfo=UTC)).add(
+    RunFolder.new(recording.root / "reports", datetime(2026, 11, 22, tzinfo=UTC)).add(
         report_payload(result.record.row(), result.transcript, result.files)
     )
     monkeypatch.chdir(recording.root)

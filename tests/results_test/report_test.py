@@ -29,7 +29,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def written(run: RunFolder) -> Tables:
     """The tables of a run, and its report in its folder."""
-    trials = aggregate.add_costs(frame(run.rows), Prices())
+    trials = aggregate.add_costs(frame(run.rows()), Prices())
     tables = tables_of(trials)
     write_report(run.path, trials, tables)
     return tables
@@ -49,7 +49,7 @@ def test_luggage_is_plain(carried) -> None:
 
 def test_records_can_be_read_while_the_run_goes_on(carried, tmp_path) -> None:
     """Each record is one whole line as soon as it is added; a line being written is left out."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     path = run.path / "trials.jsonl"
     with path.open("a") as file:
@@ -59,7 +59,7 @@ def test_records_can_be_read_while_the_run_goes_on(carried, tmp_path) -> None:
 
 def test_damaged_records_are_named(carried, tmp_path) -> None:
     """A line that is no record is named by file and line."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     path = run.path / "trials.jsonl"
     path.write_text(path.read_text() + "nonsense\n")
@@ -69,18 +69,18 @@ def test_damaged_records_are_named(carried, tmp_path) -> None:
 
 def test_runs_do_not_collide(tmp_path) -> None:
     """Two runs of the same second have folders of their own."""
-    assert RunFolder(tmp_path, NOON).path != RunFolder(tmp_path, NOON).path
+    assert RunFolder.new(tmp_path, NOON).path != RunFolder.new(tmp_path, NOON).path
 
 
 def test_a_run_without_trials_leaves_nothing(tmp_path) -> None:
     """No record, no folder."""
-    RunFolder(tmp_path / "reports", NOON)
+    RunFolder.new(tmp_path / "reports", NOON)
     assert not (tmp_path / "reports").exists()
 
 
 def test_the_conversation_comes_back(carried, tmp_path) -> None:
     """A finished trial's transcript, files and row are read back whole."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     written(run)
     (found,) = find_conversations(tmp_path, run.path.name, "add")
@@ -93,7 +93,7 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
 )
 def test_a_damaged_transcript_is_named(damage, carried, tmp_path) -> None:
     """A transcript that cannot be read is one line, not a traceback."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     path = run.path / "transcripts" / "gpt+haiku/add/1.json"
     path.write_text(damage)
@@ -103,7 +103,7 @@ def test_a_damaged_transcript_is_named(damage, carried, tmp_path) -> None:
 
 def test_no_half_written_files(carried, tmp_path: Path) -> None:
     """A finished run holds no temporary file."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     written(run)
     names = {path.name for path in run.path.rglob("*") if path.is_file()}
@@ -131,7 +131,7 @@ def test_half_a_surrogate_pair_can_travel() -> None:
 
 def test_the_same_trial_counts_once(carried, tmp_path) -> None:
     """A trial that is run again in the same run replaces its row in the table."""
-    run = RunFolder(tmp_path, NOON)
+    run = RunFolder.new(tmp_path, NOON)
     run.add(carried)
     run.add(carried)
     assert written(run).pairs[0]["trials"] == 1
