@@ -18,6 +18,7 @@ import pytest
 
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin.collect import SourceFile, TaskFile
+from harness.plugin.preload import Preload
 from harness.plugin.reporting import Payloads, Reporter
 from harness.plugin.run import KEY, Run
 from harness.plugin.test_runs import TestRuns
@@ -121,6 +122,7 @@ class BenchmarkSession:
             self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
+                self.config.pluginmanager.register(Preload(), "harness-preload")
         except HarnessError as error:
             if not self.is_named:
                 self.left_out = printable(str(error), os.environ).splitlines()

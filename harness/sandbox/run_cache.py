@@ -139,7 +139,7 @@ def ground(server: ForkServer, probe: Probe) -> str:
     return _digest(
         {
             "sandbox": digest_of_sources(Path(__file__).parent),
-            "python": [sys.version, sys.executable, platform.libc_ver()],
+            "python": [sys.version, sys.prefix, os.path.realpath(sys.executable), platform.libc_ver()],
             "packages": [[each.name, each.version] for each in with_requirements(server.packages)],
             "disk": view(server.packages, sight.hidden, sight.folders)["steps"],
             "folders": [_files_of(folder) for folder in sight.folders],

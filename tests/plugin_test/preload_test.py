@@ -1,0 +1,101 @@
+"""Workers that are forks of one process."""
+
+import os
+import select
+import signal
+from types import SimpleNamespace
+
+import execnet
+import pytest
+
+from harness.plugin.preload import Preload
+
+LOOK = """
+import os, sys
+channel.send([os.getpid(), os.getppid(), os.getcwd(), sys.argv, "colorsys" in sys.modules, sys.path[:1]])
+"""
+
+
+@pytest.fixture
+def specs():
+    return [execnet.XSpec("popen"), execnet.XSpec("popen")]
+
+
+@pytest.fixture
+def preload(specs):
+    plugin = Preload(["colorsys", "no_such_module"])
+    plugin.pytest_xdist_setupnodes(config_of(), specs)
+    yield plugin
+    plugin.pytest_unconfigure()
+
+
+def config_of(*plugins):
+    return SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=plugins.__contains__))
+
+
+def looked(group, spec):
+    return group.makegateway(spec).remote_exec(LOOK).receive(timeout=60)
+
+
+def test_workers_are_forks_of_one_process_that_imported_for_them(preload, specs):
+    group = execnet.Group()
+    one, other = (looked(group, spec) for spec in specs)
+    parents = {one[1], other[1]}
+    assert one[0] != other[0]
+    assert len(parents) == 1
+    assert parents.isdisjoint({os.getpid()})
+    assert one[2:5] == [os.getcwd(), ["-c"], True]
+    group.terminate(timeout=5)
+
+
+def test_a_worker_that_comes_later_is_an_ordinary_one(preload, specs):
+    """One that replaces a worker that crashed, say, when the parent is gone."""
+    preload.pytest_unconfigure()
+    group = execnet.Group()
+    _, parent, *_, preloaded, _ = looked(group, specs[0])
+    assert (parent, preloaded) == (os.getpid(), False)
+    group.terminate(timeout=5)
+
+
+def test_a_worker_that_dies_is_noticed(preload, specs):
+    group = execnet.Group()
+    gateway = group.makegateway(specs[0])
+    channel = gateway.remote_exec("import os; channel.send(os.getpid()); channel.receive()")
+    os.kill(channel.receive(timeout=60), signal.SIGKILL)
+    with pytest.raises(EOFError):
+        channel.receive(timeout=60)
+    group.terminate(timeout=5)
+
+
+def test_a_worker_that_hangs_ends_with_the_run(preload, specs):
+    """Such a one neither reads its pipe nor ends when execnet has killed what it started."""
+    group = execnet.Group()
+    channel = group.makegateway(specs[0]).remote_exec(
+        "import os; channel.send(os.getpid()); channel.receive()"
+    )
+    worker = os.pidfd_open(channel.receive(timeout=60))
+    signal.pidfd_send_signal(worker, signal.SIGSTOP)
+    group.terminate(timeout=0.1)
+    preload.pytest_unconfigure()
+    ended, _, _ = select.select([worker], [], [], 30)
+    os.close(worker)
+    assert ended
+
+
+@pytest.mark.parametrize(
+    ("given", "plugins"),
+    [
+        (["popen"], ()),
+        (["popen", "ssh=host"], ()),
+        (["popen//python=python3"] * 2, ()),
+        (["popen"] * 2, ("_cov",)),
+    ],
+)
+def test_what_is_started_otherwise_stays_as_it_is(given, plugins):
+    """One worker, other machines, another Python, a run whose coverage is measured."""
+    specs = [execnet.XSpec(each) for each in given]
+    before = [vars(each).copy() for each in specs]
+    plugin = Preload()
+    plugin.pytest_xdist_setupnodes(config_of(*plugins), specs)
+    plugin.pytest_unconfigure()
+    assert [vars(each) for each in specs] == before
