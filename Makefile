@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 4
 MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 
-.PHONY: benchmarks test env live claude-code record browser table docs lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live claude-code interchange record browser table docs lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
@@ -30,6 +30,10 @@ live: env  ## what the embedded live stack needs
 claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to its limits
 	$(BIN)/pip install --quiet 'claude-agent-sdk>=0.2.187,<0.3'
 	$(BIN)/pytest tests/backends_test/claude_test/claude_code_live_test.py
+
+interchange: env  ## what `harness export` writes, read by inspect_ai, pyarrow and OpenTelemetry themselves (500 MB)
+	$(BIN)/pip install --quiet 'inspect-ai>=0.3.200' 'pyarrow>=20' 'opentelemetry-proto>=1.30'
+	$(BIN)/pytest tests/results_test/export_test
 
 # Unattended: a trial that failed, for a server that died say, is tried again in the next round. Interrupted, it
 # goes on where it stopped. Stale cassettes stay: remove them first (make benchmarks names them).

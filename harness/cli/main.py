@@ -15,6 +15,7 @@ from harness.cli.cassettes import cassettes
 from harness.cli.cluster import cluster_run
 from harness.cli.console import OneLineErrors
 from harness.cli.doctor import doctor
+from harness.cli.export import export
 from harness.cli.init import init
 from harness.cli.letta import letta, models
 from harness.cli.local import down, status, up
@@ -26,7 +27,7 @@ from harness.cli.task_files import new, schema, validate
 GROUPS = {
     "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],
     "Live runs": [doctor, models, up, status, down, run, cluster_run, letta],
-    "Results": [report, compare, show, view, merge],
+    "Results": [report, compare, show, view, merge, export],
 }
 
 
