@@ -11,6 +11,7 @@
     │   └── UnplayableRecording  it would not replay, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
     │   └── UnusableAnswer       what answered is not what the harness can read
+    ├── BudgetSpent              the run, or this trial of it, may spend no more
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
 
@@ -111,6 +112,12 @@ class ApiError(HarnessError):
 
 class UnusableAnswer(ApiError):
     """An answer came, and is not what the harness can read; the message says why."""
+
+
+class BudgetSpent(HarnessError):
+    """The run, or this trial of it, may spend no more: nothing more was asked, and nothing is recorded."""
+
+    outcome = "budget"
 
 
 class SandboxError(HarnessError):

@@ -25,6 +25,7 @@ from harness.agents.tools import Tools, tool_context
 from harness.agents.transcript import Event, Role, Transcript, Watch, Wrote, to_json
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
+from harness.backends.budget import Meter
 from harness.backends.claude.claude_code import ADDRESS
 from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
@@ -41,6 +42,7 @@ from harness.grading.verdict import Attempt, Grader, Mutants, Verdict, no_mutant
 from harness.results import record
 from harness.results.record import Record
 from harness.sandbox import Sandbox
+from harness.tasks.pair import Pair
 from harness.tasks.task import Task, digest
 from harness.tasks.trial import Trial
 
@@ -57,7 +59,8 @@ class Setup:
         mode: ``none``: replay only. ``once``: record what is missing. ``all``: record everything.
         environment: The variables that name endpoints and keys.
         now: The clock that dates a recording.
-        transport: Makes what sends a trial's requests.
+        transport: Makes what sends the requests of a trial that is recorded.
+        meter: Makes what counts its calls and holds its budget, if there is one to hold.
         mutants: Gives further known bugs of a task, to grade testers on.
         graders: One for each task so far.
         keeps_unsaved: Whether a recording that is refused waits for a review.
@@ -69,6 +72,7 @@ class Setup:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     transport: Callable[[], Transport] = Transport
+    meter: Callable[[Pair, Transport], Meter] | None = None
     mutants: Mutants = no_mutants
     graders: dict[str, Grader] = field(default_factory=dict, repr=False)
     keeps_unsaved: bool = True
@@ -138,7 +142,7 @@ class TrialState:
         self.trial = trial
         self.setup = setup
         self.mode = mode
-        self.transport = setup.transport()
+        self.transport = setup.transport() if mode == "record" else Transport()
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Attempt] = []
@@ -177,8 +181,9 @@ class TrialState:
 
     def connect(self, where: Endpoints, transport: Transport) -> Connection:
         """Connect the trial to these endpoints."""
-        files = self.workspace.snapshot
-        return Connection(self.trial, where, transport, files, self.setup.environment)
+        files, setup, pair = self.workspace.snapshot, self.setup, self.trial.pair
+        meter = setup.meter(pair, transport) if setup.meter and where.live else None
+        return Connection(self.trial, where, transport, files, setup.environment, meter)
 
 
 class Rehearsal(TrialState):
@@ -284,6 +289,8 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
     connection = state.connect(where, transport)
+    if connection.meter:
+        connection.meter.require()
     letta_version = connection.letta_version()
     if pair.tools == "server":
         server_tools.require_here(where.letta_url)

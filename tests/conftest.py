@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fakes import FakeClaude, FakeLetta
+from fakes import FakeClaude, FakeLetta, no_wait
 
 from harness.backends.retries import Transport
 from harness.runner import Setup
@@ -100,7 +100,7 @@ def recording(
             "ANTHROPIC_BASE_URL": claude.url,
             "ANTHROPIC_API_KEY": "a-key-for-tests",
         },
-        transport=lambda: Transport(longest_wait_s=0.0),
+        transport=lambda: Transport(no_wait()),
         now=lambda: datetime(2026, 11, 22, tzinfo=UTC),
     )
 

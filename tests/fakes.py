@@ -23,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any
 
+from harness.backends.limiter import Limiter
 from harness.sandbox import Test, TestRun
 
 CODE = "def add(a: int, b: int) -> int:\n    return a + b\n"
@@ -254,6 +255,11 @@ class FakeLetta(Fake):
                 "step_count": 1,
             },
         }
+
+
+def no_wait() -> Limiter:
+    """A limiter that never lets anybody wait, and gives nothing up."""
+    return Limiter(gives_up=False, longest_wait_s=0.0)
 
 
 class FakeSandbox:

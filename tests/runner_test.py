@@ -250,7 +250,8 @@ def test_a_miss_costs_no_retry_and_no_wait(trial, recording, replaying, monkeypa
         used.append(Transport())
         return used[-1]
 
-    result = run_trial(trial, replace(replaying, transport=transport))
+    monkeypatch.setattr("harness.runner.Transport", transport)
+    result = run_trial(trial, replaying)
     assert isinstance(result.error, StaleCassette)
     assert [sum(each.retries.values()) for each in used] == [0]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -13,12 +13,15 @@ from typing import Any
 from harness.agents import prompts
 from harness.agents.fixed_policy import Direct
 from harness.agents.loop import Agent
+from harness.agents.messages import Claude
+from harness.backends.budget import Meter
 from harness.backends.claude.claude_code import Channel, ClaudeCode
 from harness.backends.claude.cli_process import Cli, cli_versions
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import tool_source
 from harness.backends.letta.client import Server, require_server
+from harness.backends.metered import MeteredAgent, MeteredClaude
 from harness.backends.mock import Mock, no_wait
 from harness.backends.retries import Transport
 from harness.tasks.pair import Pair
@@ -35,6 +38,7 @@ class Connection:
         transport: Sends requests, and counts those repeated.
         files: Gives the workspace as it is.
         environment: What the Claude CLI inherits from.
+        meter: Reserves and counts the trial's calls, where they are paid.
     """
 
     trial: Trial
@@ -42,6 +46,7 @@ class Connection:
     transport: Transport
     files: Callable[[], Mapping[str, str]]
     environment: Mapping[str, str] = field(repr=False)
+    meter: Meter | None = None
 
     @property
     def letta(self) -> Server:
@@ -60,22 +65,29 @@ class Connection:
         require_server(self.trial.pair.orchestrator, version, self.letta.base_url)
         return version
 
-    def orchestrator(self, secrets: Mapping[str, str] | None) -> AbstractContextManager[Agent]:
+    @contextmanager
+    def orchestrator(self, secrets: Mapping[str, str] | None) -> Iterator[Agent]:
         """Return the trial's orchestrator: an agent in Letta while the block runs, or the fixed policy.
 
         ``secrets`` are those of server tools.
         """
         pair = self.trial.pair
         if pair.is_direct:
-            return nullcontext(Direct())
+            yield Direct()
+            return
         system, role = prompts.ORCHESTRATOR, prompts.ROLE_BLOCK
         if not pair.has_tester:
             system, role = prompts.coder_only["system"], prompts.coder_only["role"]
         blocks = {"role": role, "workspace": prompts.WORKSPACE_BLOCK}
-        return self.letta.agent(self.trial.slug, pair.orchestrator, system, blocks, secrets)
+        with self.letta.agent(self.trial.slug, pair.orchestrator, system, blocks, secrets) as agent:
+            yield MeteredAgent(agent, pair.orchestrator.model, self.meter) if self.meter else agent
 
-    def claude(self, channel: Channel) -> MessagesApi | ClaudeCode | Mock:
+    def claude(self, channel: Channel) -> Claude:
         """Return the coder and the tester; ``channel`` records or plays what the Claude CLI reports."""
+        claude = self._claude(channel)
+        return MeteredClaude(claude, self.meter) if self.meter else claude
+
+    def _claude(self, channel: Channel) -> Claude:
         url, key = self.endpoints.claude_url, self.endpoints.claude_key
         match self.trial.pair.backend:
             case "mock":

@@ -46,12 +46,17 @@ class Served:
     def close(self) -> None:
         """Take no more callers."""
         self._closed = True
+        with suppress(OSError, EOFError, AuthenticationError):  # wake the thread that waits for one
+            host, port, key = self.address
+            Client((host, port), authkey=bytes.fromhex(key)).close()
         self._listener.close()
 
     def _accept(self) -> None:
         while not self._closed:
             with suppress(OSError, EOFError, AuthenticationError):
                 caller = self._listener.accept()
+                if self._closed:
+                    return
                 threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: Connection) -> None:

@@ -30,6 +30,7 @@ InfraOutcome = Literal[
     "sandbox_error",
     "spec_error",
     "harness_error",
+    "budget",
 ]
 Outcome = ModelOutcome | InfraOutcome
 MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)

@@ -16,6 +16,30 @@ from typing import Any
 import pytest
 
 
+def parse_usd(text: str) -> float:
+    """Parse an amount of dollars above 0.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    with suppress(ValueError):
+        if 0 < (value := float(text.strip().removeprefix("$").replace(",", ""))) < 1e9:
+            return value
+    raise argparse.ArgumentTypeError(f"expected US dollars above 0, such as 2.50, not {text!r}")
+
+
+def parse_tokens(text: str) -> int:
+    """Parse a number of tokens above 0.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    with suppress(ValueError):
+        if (value := int(text.replace(",", ""))) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"expected a number of tokens above 0, such as 1_000_000, not {text!r}")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """Return K and N of ``K/N``.
 
@@ -109,7 +133,26 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "keep-going": {
         "action": "store_true",
-        "help": "record on although three trials in a row of a pair ended with an API error",
+        "help": "record on although a service, or three trials in a row of a pair, failed",
+    },
+    "max-cost": {
+        "type": parse_usd,
+        "metavar": "USD",
+        "help": "record until so many dollars are spent, by all workers together; no question is asked",
+    },
+    "max-tokens": {
+        "type": parse_tokens,
+        "metavar": "N",
+        "help": "record until so many tokens are used, of all models, read and written",
+    },
+    "max-trial-cost": {
+        "type": parse_usd,
+        "metavar": "USD",
+        "help": "end a trial that has cost so much; it is no measurement, and not recorded",
+    },
+    "allow-unknown-price": {
+        "action": "store_true",
+        "help": "record although no price is known of a model; its calls count as no dollars",
     },
 }
 
@@ -175,15 +218,23 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("--cluster and -n exclude each other: the cluster has its own workers")
         config.pluginmanager.register(ClusterLoop(session, address), "harness-cluster")
-    if session.mode == "none" or session.is_worker:
-        return
-    from harness.plugin.dead_endpoint import DeadEndpoint
+    if session.mode != "none":
+        register_live(config, session)
 
-    config.pluginmanager.register(DeadEndpoint(config), "harness-dead-endpoint")
-    if not config.getoption("harness_no_live_checks"):
+
+def register_live(config: pytest.Config, session: Any) -> None:
+    """Register what a run needs that may ask models."""
+    from harness.plugin.spending import Spending
+
+    spending = Spending(session)
+    if not session.is_worker:
+        from harness.plugin.breaker import Breaker
         from harness.plugin.preflight import LiveChecks
 
-        config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
+        config.pluginmanager.register(Breaker(config, spending.limiter.given_up), "harness-breaker")
+        if not config.getoption("harness_no_live_checks"):
+            config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
+    config.pluginmanager.register(spending, "harness-spending")  # last: its question comes first
 
 
 def find_benchmarks(root: Path, name: str) -> Path | None:

@@ -35,8 +35,7 @@ class LiveChecks:
         self._check(self._benchmarks.find_trials(ids))
 
     def _check(self, trials: Sequence[Trial]) -> None:
-        root, mode = self._benchmarks.root, self._benchmarks.mode
-        missing = [each for each in trials if mode == "all" or not (root / each.cassette_path).is_file()]
+        missing = self._benchmarks.to_record(trials)
         if self._done or not missing:
             return
         self._done = True

@@ -99,8 +99,8 @@ class Reporter:
             return None
         outcome = payload["record"]["outcome"]
         word = outcome.replace("_", " ")
-        if outcome == MISSING:
-            return "missing", "E", (word.upper(), {"red": True})  # told below, a line for each pair
+        if outcome in (MISSING, "budget"):  # told below, in a line
+            return "missing" if outcome == MISSING else "cut", "E", (word.upper(), {"red": True})
         if payload["record"]["kind"] == "infra":
             return "error", "E", (word.upper(), {"red": True})
         if report.failed:

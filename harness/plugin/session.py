@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -72,6 +73,7 @@ class BenchmarkSession:
         self._isolation = tuple(
             kind for kind in fork_server.ISOLATION_KINDS if kind != "none" or not required
         )
+        self.live: dict[str, Any] = {}  # further fields of the trials' setup, where they may ask models
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self._graders: dict[str, Any] = {}
 
@@ -155,11 +157,11 @@ class BenchmarkSession:
         if option("harness_mutants") < 0:
             raise UsageError(f"--mutants {option('harness_mutants')}: expected 0 or more")
         self.suite.named_pairs  # noqa: B018  (wrong though no pair of it is chosen: say so now)
-        prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
+        self.prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
         reporter = None
         if not self.is_worker:
             gates = Gates.of(option("harness_fail_under"), option("harness_baseline"), self.root / "reports")
-            reporter = Reporter(self.root, self.run_folder, prices, gates, self.broken_rows)
+            reporter = Reporter(self.root, self.run_folder, self.prices, gates, self.broken_rows)
             if option("harness_require_sandbox"):
                 fork_server.require_all()
         for path in filter(self._paths.__contains__, self.suite.sources()):
@@ -241,6 +243,15 @@ class BenchmarkSession:
                             found.append(trial)
         return found
 
+    def to_record(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return those of these trials that the run asks models for."""
+        mode, root = self.mode, self.root
+        return [
+            each
+            for each in trials
+            if mode == "all" or (mode == "once" and not (root / each.cassette_path).is_file())
+        ]
+
     # --- trials -----------------------------------------------------------------------------
 
     def run(self, trial: Trial) -> Result:
@@ -260,7 +271,7 @@ class BenchmarkSession:
         setup = Setup(
             self.root, self.test_runs.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders
         )
-        return run_trial(trial, setup, watch)
+        return run_trial(trial, replace(setup, **self.live), watch)
 
     def mutants_of(self, task: Task) -> tuple[Bug, ...]:
         """Return as many further known bugs of a task as --mutants asks for; made once for all its trials."""

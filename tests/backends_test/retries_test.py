@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fakes import no_wait
 
 from harness.backends.retries import Transport
 
@@ -54,7 +55,7 @@ def never_connected() -> Exception:
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
 def test_passing_faults_are_repeated(status) -> None:
     """A request is sent again after these statuses, and the repetition is counted for its role."""
-    transport = Transport(longest_wait_s=0)
+    transport = Transport(no_wait())
     assert transport.send("coder", failing(StatusError(status), StatusError(status))) == "answer"
     assert transport.retries == {"orchestrator": 0, "coder": 2, "tester": 0}
 
@@ -62,7 +63,7 @@ def test_passing_faults_are_repeated(status) -> None:
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
 def test_lasting_faults_are_not(status) -> None:
     """Nothing is repeated that would fail the same way."""
-    transport = Transport(longest_wait_s=0)
+    transport = Transport(no_wait())
     with pytest.raises(StatusError):
         transport.send("coder", failing(StatusError(status)))
     assert transport.retries["coder"] == 0
@@ -71,7 +72,7 @@ def test_lasting_faults_are_not(status) -> None:
 def test_a_spend_cap_is_not_repeated() -> None:
     """429 for a spent budget does not pass by waiting."""
     body = {"error": {"details": {"error_code": "enforced_spend_limit_reached"}}}
-    transport = Transport(longest_wait_s=0)
+    transport = Transport(no_wait())
     with pytest.raises(StatusError):
         transport.send("coder", failing(StatusError(429, body)))
     assert transport.retries["coder"] == 0
@@ -79,7 +80,7 @@ def test_a_spend_cap_is_not_repeated() -> None:
 
 def test_attempts_are_bounded() -> None:
     """After the last attempt the SDK's own error comes through."""
-    transport = Transport(attempts=3, longest_wait_s=0)
+    transport = Transport(no_wait(), attempts=3)
     with pytest.raises(StatusError):
         transport.send("tester", failing(*[StatusError(500)] * 9))
     assert transport.retries["tester"] == 2
@@ -87,32 +88,32 @@ def test_attempts_are_bounded() -> None:
 
 def test_lost_connections_are_repeated() -> None:
     """A connection that broke is a passing fault."""
-    transport = Transport(longest_wait_s=0)
+    transport = Transport(no_wait())
     assert transport.send("coder", failing(lost())) == "answer"
 
 
 def test_what_may_have_happened_is_not_repeated() -> None:
     """A message that the server may have acted on is not sent twice."""
     with pytest.raises(APIConnectionError):
-        Transport(longest_wait_s=0).send("orchestrator", failing(lost()), safe_to_repeat=False)
+        Transport(no_wait()).send("orchestrator", failing(lost()), safe_to_repeat=False)
 
 
 @pytest.mark.parametrize("error", [never_connected(), StatusError(429), StatusError(500), StatusError(529)])
 def test_what_cannot_have_happened_is_repeated(error) -> None:
     """A failure that was answered, and a connection that never stood, are repeated even then."""
-    assert Transport(longest_wait_s=0).send("orchestrator", failing(error), safe_to_repeat=False) == "answer"
+    assert Transport(no_wait()).send("orchestrator", failing(error), safe_to_repeat=False) == "answer"
 
 
 @pytest.mark.parametrize("value", ["0", "0.01", "Wed, 21 Oct 2026 07:28:00 GMT", "-3", "soon"])
 def test_retry_after_is_heeded_or_ignored(value) -> None:
     """A waiting time in any form never breaks the retry, and never makes it wait past the bound."""
-    transport = Transport(longest_wait_s=0)
+    transport = Transport(no_wait())
     assert transport.send("coder", failing(StatusError(429, retry_after=value))) == "answer"
 
 
 def test_a_retry_is_counted_and_not_logged(caplog, capsys) -> None:
     """A log line of the library for each repetition would show what the request failed with, and no more."""
     with caplog.at_level("DEBUG"):
-        Transport(longest_wait_s=0).send("coder", failing(StatusError(500)))
+        Transport(no_wait()).send("coder", failing(StatusError(500)))
     assert caplog.records == []
     assert capsys.readouterr() == ("", "")

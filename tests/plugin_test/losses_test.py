@@ -115,7 +115,10 @@ def test_a_trial_that_is_tried_again_has_one_row_and_is_told(tmp_path):
 
 def test_a_dead_endpoint_stops_the_run_and_is_told_once(tmp_path):
     """After three trials in a row nothing is tried any more; --keep-going tries them all."""
-    root, options = repository(tmp_path, NOBODY_ANSWERS), ("--record=once", "--no-live-checks", "--epochs=2")
+    root, options = (
+        repository(tmp_path, NOBODY_ANSWERS),
+        ("--record=once", "--no-live-checks", "--epochs=2", "--allow-unknown-price"),
+    )
     code, output, rows = run(root, *options)
     assert (code, len(rows)) == (1, 3)
     told = output.partition("short test summary")[0]

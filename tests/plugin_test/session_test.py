@@ -566,7 +566,7 @@ def test_nothing_heavy_is_imported_without_benchmarks(pytester) -> None:
         import sys
 
         def test_one():
-            heavy = {"anthropic", "letta_client", "pandas", "vcr", "pydantic", "yaml", "rich", "stamina"}
+            heavy = {"anthropic", "letta_client", "pandas", "vcr", "pydantic", "yaml", "rich"}
             assert not heavy & set(sys.modules)
             ours = {name for name in sys.modules if name.startswith("harness")}
             assert ours <= {"harness", "harness.plugin"}

@@ -68,14 +68,15 @@ class MessagesApi:
     def _send(self, role: Role, model: str, request: Callable[[], T]) -> T:
         import anthropic
 
+        service = f"Claude ({model} at {self._display_url})"
         try:
-            return self._transport.send(role, request)
+            return self._transport.send(role, request, service=service)
         except anthropic.APIError as error:
             status = status_of(error)
             if status in (400, 413, 422) and CONTENT.search(str(error)):
                 raise Refused(_reason(error)) from None
             raise ApiError(
-                f"Claude ({model} at {self._display_url}): {_reason(error)}",
+                f"{service}: {_reason(error)}",
                 remedy=diagnose(status, str(error)).remedy,
                 service="claude" if status else "",
             ) from None

@@ -111,7 +111,7 @@ class Server:
         )
         agent_id = self._create(create, f"the model {orchestrator.model}")
         try:
-            yield Agent(self._send, self._client, agent_id)
+            yield Agent(functools.partial(self._send, model=orchestrator.model), self._client, agent_id)
         except BaseException as error:
             # After a replay miss, a BaseException, there is nothing real to delete; after Ctrl-C there is.
             if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
@@ -128,13 +128,25 @@ class Server:
             raise _no_letta(self.base_url, "it tells no id of what was created")
         return created
 
-    def _send(self, request: Any, *, about: str = "", safe_to_repeat: bool = True, once: bool = False) -> Any:
+    def _send(
+        self,
+        request: Any,
+        *,
+        about: str = "",
+        model: str = "",
+        safe_to_repeat: bool = True,
+        once: bool = False,
+    ) -> Any:
+        """Send a request, which ``model`` answers if it is a message."""
         import letta_client
 
         try:
             if once:
                 return decoded(request)
-            return self._transport.send("orchestrator", request, safe_to_repeat=safe_to_repeat)
+            service = f"Letta at {self.base_url}" + (f" ({model})" if model else "")
+            return self._transport.send(
+                "orchestrator", request, service=service, safe_to_repeat=safe_to_repeat
+            )
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
         except (ValueError, RecursionError) as error:

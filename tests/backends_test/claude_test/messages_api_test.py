@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from anthropic.resources import Messages
 from anthropic.types import OutputConfigParam, ThinkingConfigParam
-from fakes import FakeClaude, claude_error
+from fakes import FakeClaude, claude_error, no_wait
 
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Usage
@@ -20,7 +20,7 @@ from harness.tasks.task import Limits
 
 
 def api(claude: FakeClaude) -> MessagesApi:
-    return MessagesApi(claude.url, "a-key", Transport(longest_wait_s=0))
+    return MessagesApi(claude.url, "a-key", Transport(no_wait()))
 
 
 def ask(claude: FakeClaude, **options: Any) -> Answer:
@@ -150,7 +150,7 @@ def test_refusals_are_the_models_doing(status, claude) -> None:
 def test_nobody_there() -> None:
     """An endpoint that does not answer is named."""
     with pytest.raises(ApiError, match="http://127.0.0.1:9") as caught:
-        MessagesApi("http://127.0.0.1:9", "k", Transport(longest_wait_s=0)).ask(
+        MessagesApi("http://127.0.0.1:9", "k", Transport(no_wait())).ask(
             "coder", "m", "s", "p", {"max_tokens": 10}
         )
     assert "ANTHROPIC_BASE_URL" in caught.value.remedy

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import FakeLetta, call, say
+from fakes import FakeLetta, call, no_wait, say
 
 from harness.agents.transcript import Returned, Usage
 from harness.backends.letta.client import Server
@@ -19,7 +19,7 @@ TOOL = {"name": "run_claude_coder", "description": "d", "parameters": {"type": "
 
 
 def server(letta: FakeLetta) -> Server:
-    return Server(letta.url, "no-key", Transport(longest_wait_s=0))
+    return Server(letta.url, "no-key", Transport(no_wait()))
 
 
 def bodies(letta: FakeLetta, ending: str) -> list[Any]:

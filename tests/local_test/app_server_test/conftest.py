@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import Fake
+from fakes import Fake, no_wait
 
 from harness.backends.letta.client import Server as LettaServer
 from harness.backends.retries import Transport
@@ -204,7 +204,7 @@ class Stage:
         self.model = model
         self.translator = translator
         self.url = url
-        self.transport = Transport(longest_wait_s=0.01)
+        self.transport = Transport(no_wait())
         self.letta = LettaServer(url, "", self.transport)
         self.alive = True
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import no_wait
 
 from harness.agents.transcript import Returned, Usage
 from harness.backends.letta.client import Server
@@ -50,7 +51,7 @@ def running(folder: Path, model: FakeModel) -> Iterator[tuple[Server, Home, Iden
         wait_until_ready(
             identity, lambda: letta_server.answers(port), what="App Server", log=log, timeout_s=90
         )
-        yield Server(f"http://127.0.0.1:{port}", "", Transport(longest_wait_s=0.01)), home, identity
+        yield Server(f"http://127.0.0.1:{port}", "", Transport(no_wait())), home, identity
     finally:
         stop(identity)
 

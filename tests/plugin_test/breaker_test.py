@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rows import a_row, an_infra_row
 
-from harness.plugin.dead_endpoint import DeadEndpoint
+from harness.plugin.breaker import Breaker
 
 
 def reports(*outcomes: str) -> list[SimpleNamespace]:
@@ -36,7 +36,7 @@ def test_in_a_row_means_of_one_pair(outcomes, stops):
         getoption=lambda _: False,
         pluginmanager=SimpleNamespace(get_plugin={"dsession": workers}.get),
     )
-    plugin = DeadEndpoint(config)
+    plugin = Breaker(config, list)
     for report in reports(*outcomes):
         plugin.pytest_runtest_logreport(report)
     assert bool(workers.shouldstop) is stops
