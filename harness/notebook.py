@@ -59,7 +59,7 @@ def evaluate(  # noqa: PLR0913  (one for each option of the command line)
     folder, trials = at / benchmarks, select(tasks, pairs, epochs, at, at / benchmarks)
     if record not in get_args(Mode):
         raise UsageError(f"record={record!r}: expected one of {', '.join(get_args(Mode))}")
-    report.load_prices(folder, str(folder / "prices.yaml"))  # wrong: say so before the first trial
+    prices = report.load_prices(folder, str(folder / "prices.yaml"))  # wrong: say so before the first trial
 
     def say(line: str) -> None:
         progress(printable_line(line, os.environ))
@@ -79,7 +79,7 @@ def evaluate(  # noqa: PLR0913  (one for each option of the command line)
                 run.add(report_payload(result.record.row(), *left))
                 say(f"{number}/{len(trials)} {trial.slug}: {in_words(result)}")
         table = load(run.path, benchmarks=folder)
-        report.write_report(run.path, table, tables_of(table))
+        report.write_report(run.path, table, tables_of(table), prices)
     except OSError as error:
         raise UsageError(f"not written to {error.filename or run.path}: {error.strerror}") from None
     say(f"report: {run.path / report.PAGE}")

@@ -261,13 +261,15 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 @click.option("--port", default=8299, show_default=True, help="With --serve.")
 def view(run: str, day: datetime | None, serve: bool, port: int, **folders: Path) -> None:
     """Write the report page and tables of RUN anew from its records, and open the page in a browser."""
-    from harness.results.report import PAGE, write_report
+    from harness.results.report import PAGE, load_prices, write_report
     from harness.results.run_folder import find_run
 
     path = find_run(run, folders["reports"])
     folder = path.parent.resolve()
     try:
-        write_report(folder, *_trials_and_tables(path, folders["benchmarks"], day))
+        prices = load_prices(folders["benchmarks"], str(folders["benchmarks"] / "prices.yaml"))
+        found = _trials_and_tables(path, folders["benchmarks"], day)
+        write_report(folder, *found, prices, day.date() if day else None)
     except OSError as error:
         say(f"not written to {error.filename or folder}: {error.strerror}", err=True)
     page = folder / PAGE

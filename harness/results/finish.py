@@ -51,7 +51,7 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
     problem = ""
     if write:
         try:
-            report.write_report(folder, trials, tables)
+            report.write_report(folder, trials, tables, prices)
         except OSError as error:
             problem = not_written(error, folder)
         except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)

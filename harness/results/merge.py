@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.results.columns import SETTINGS
 from harness.results.record import read_rows
-from harness.results.run_folder import TRIALS
+from harness.results.run_folder import TASKS, TRIALS
 from harness.tasks.task import digest
 
 MAX_PROBLEMS = 10
@@ -59,6 +59,9 @@ def merge(runs: Sequence[Path], folder: Path) -> Counter[Path]:
                         line = json.dumps({"schema": row["schema"], **row}, ensure_ascii=False) + "\n"
                         file.write(line.encode("utf-8", "surrogatepass"))
                         _copy(Path("transcripts", f"{row['trial']}.json"), path.parent, unfinished)
+                        texts = Path(TASKS, f"{row['task']}.json")
+                        if (path.parent / texts).is_file():
+                            _copy(texts, path.parent, unfinished)
         unfinished.rename(folder)
     return given
 

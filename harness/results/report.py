@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from harness.agents.transcript import Spent
 from harness.files import write_whole
 from harness.results import aggregate, render
 from harness.results.dataframe import Table
 from harness.results.pricing import Prices
-from harness.results.run_folder import load_conversation
+from harness.results.run_folder import load_conversation, load_texts
 from harness.results.tables import Tables
 from harness.tasks import loader
 
 PAGE = "report.html"
 
 
-def write_report(folder: Path, trials: Table, tables: Tables) -> None:
+def write_report(
+    folder: Path, trials: Table, tables: Tables, prices: Prices | None = None, on: date | None = None
+) -> None:
     """Write all that a run's folder holds besides its records and transcripts, which must be there.
+
+    With ``prices``, the page has the cost of each answer too, ``on`` a day or that of its recording.
 
     Raises:
         OSError: It cannot be written.
         UsageError: A transcript is damaged.
     """
-    from harness.results.page.compose import page
+    from harness.results.page.compose import Sources, page
+
+    def cost_of(row: Mapping[str, Any], spent: Spent) -> float | None:
+        day = on or date.fromisoformat(str(row["recorded_at"])[:10])
+        return prices.cost(spent.model, spent.usage, day, spent.steps) if prices else None
 
     write_whole(folder / "pairs.csv", aggregate.to_csv(tables.pairs))
     write_whole(folder / "testers.csv", aggregate.to_csv(tables.testers))
     write_whole(folder / "pairs.md", render.markdown(tables))
     write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
     rows = aggregate.rows_of(trials)
-    whole, apart = page(f"Run {folder.name}", tables, rows, lambda row: load_conversation(folder, row))
-    for name, html in {PAGE: whole, **apart}.items():
-        write_whole(folder / name, html)
+    sources = Sources(partial(load_conversation, folder), partial(load_texts, folder), cost_of)
+    write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, sources))
 
 
 def load_prices(benchmarks: Path, shown: str) -> Prices:

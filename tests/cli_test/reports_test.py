@@ -183,7 +183,7 @@ def test_the_page_is_served_on_loopback(runs, monkeypatch):
     address = said[0].split(" ")[0]
     assert address.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(address) as answer:
-        assert b"<h1>Run old</h1>" in answer.read()
+        assert b"<title>Run old</title>" in answer.read()
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(address.rsplit("/", 1)[0] + "/../new/trials.jsonl")
 

@@ -27,6 +27,15 @@ def test_the_parts_of_a_run_are_the_run(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["whole"]
 
 
+def test_the_texts_of_a_task_come_along(tmp_path):
+    """Once, from whichever run kept them."""
+    one, other = (a_run(tmp_path / name, [a_row(epoch=n)]) for n, name in enumerate("ab", start=1))
+    (other / "tasks").mkdir()
+    (other / "tasks/t.json").write_text("{}")
+    merge([one / "trials.jsonl", other / "trials.jsonl"], tmp_path / "whole")
+    assert (tmp_path / "whole/tasks/t.json").read_text() == "{}"
+
+
 def test_a_measured_trial_stands_before_an_infra_error(tmp_path):
     """Whichever run is named first; of two infra errors the later stands."""
     measured, stale, lost = a_row(), an_infra_row(), an_infra_row(outcome="api_error")

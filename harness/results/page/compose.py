@@ -4,148 +4,173 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
-from typing import TYPE_CHECKING, Any, get_args
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
+from harness.agents.transcript import Spent
 from harness.results import render
-from harness.results.columns import BY, TOKENS, mark_of, marked
-from harness.results.page.chart import rate_against_cost
-from harness.results.page.conversation import figures, parts_for_page, python, unseen_files
+from harness.results.columns import BY, TOKENS, marked
+from harness.results.compare import Comparison
+from harness.results.evidence import TaskTexts
+from harness.results.layout import informative
+from harness.results.page import overview, scatter
+from harness.results.page.blobs import blob
+from harness.results.page.outcomes import mark_of_trial
+from harness.results.page.trial import is_long, view_values
 from harness.results.pricing import dollars
 from harness.results.run_folder import Conversation
 from harness.results.tables import Row, Tables
-from harness.tasks.task import Difficulty
 from harness.terminal import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-ONE_FILE_BYTES = 8_000_000
+MOST_ROWS = 5_000  # trials in the list
+MOST_BYTES = 12_000_000  # of compressed conversations
+SIZES = {"wide": (1100, 440), "narrow": (360, 360)}  # of the chart, in pixels
 
 
-def page(
-    title: str, tables: Tables, trials: Sequence[Row], load: Callable[[Row], Conversation]
-) -> tuple[str, dict[str, str]]:
-    """Return the page of a run, and by their paths beside it the conversations of a large run.
+@dataclass(frozen=True)
+class Sources:
+    """Where the page finds what is not in the tables.
 
-    Each trial's row has its ``cost``; ``load`` returns its conversation.
+    Attributes:
+        conversation: Of a trial's row.
+        texts: Of a task; None where the run did not keep them.
+        cost: Of one answer in a trial, in US dollars; None where it is unknown.
     """
-    bodies = {row["trial"]: _body(load(row)) for row in trials}
-    split = sum(map(len, bodies.values())) > ONE_FILE_BYTES
-    apart = {f"trials/{name}.html": _alone(name, body) for name, body in bodies.items()} if split else {}
-    place = "trials/{}.html" if split else "#trial/{}"
-    rows = [{**row, "href": place.format(quote(row["trial"]))} for row in trials]
-    filters = {name: sorted({row[name] for row in rows}) for name in ("pair", "outcome", "difficulty")}
-    filters["tag"] = sorted({tag for row in rows for tag in row["tags"].split()})
-    script = _text("script.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    html = _render(
+
+    conversation: Callable[[Row], Conversation]
+    texts: Callable[[str], TaskTexts | None]
+    cost: Callable[[Mapping[str, Any], Spent], float | None]
+
+
+def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) -> str:
+    """Return the page of a run. Each trial's row has its ``cost``.
+
+    Of a very large run the list and the conversations end somewhere, and the page says so; what was not
+    solved comes first.
+    """
+    listed = sorted(trials, key=lambda row: row["outcome"] == "solved")[:MOST_ROWS]
+    listed.sort(key=lambda row: (row["task"], row["pair"], row["epoch"]))
+    blobs = list(_conversations(listed, sources))
+    place = {name: number for number, (names, _) in enumerate(blobs) for name in names}
+    pairs = tables.pairs
+    names = overview.pair_names(trials)
+    filters = {
+        name: sorted({row[name] or "" for row in listed}) for name in ("pair", "outcome", "difficulty")
+    }
+    filters["task"] = sorted({row["task"] for row in listed})
+    filters["tag"] = sorted({tag for row in listed for tag in row["tags"].split()})
+    money = overview.in_dollars(pairs)
+    return render_page(
         "page.html.j2",
         title=title,
-        style=_text("style.css"),
-        script=script,
-        script_hash=f"sha256-{digest}",
         tables=tables,
-        answer=list(_answer(tables, rows)),
+        answer=overview.answer(tables, trials),
+        ranking=overview.ranking_rows(tables),
+        money=money,
+        matrix=overview.matrix(tables),
+        differences=blob({str(n): _difference(each) for n, each in enumerate(tables.comparisons)}),
+        grid=overview.grid(trials, pairs),
+        bars=overview.outcome_bars(trials, pairs),
+        legend=overview.legend(trials),
+        charts=_charts(pairs, money=money),
+        unpriced=sorted({name for row in pairs if row["unpriced"] for name in row["unpriced"].split(", ")}),
+        roles=overview.role_shares(pairs),
+        spending=render.spending_rows(pairs),
         columns={
-            "differences": [*render.DIFFERENCES, *render.SAVINGS[2:]],
+            "differences": informative([*render.DIFFERENCES, *render.SAVINGS[2:]], tables.comparisons),
             "spending": render.SPENDING,
             "testers": render.TESTERS,
             **{by: render.results(by) for by in BY},
         },
-        texts=render.TEXTS,
-        spending=render.spending_rows(tables.pairs),
-        figure=rate_against_cost(tables.pairs),
-        heat=_heat(rows),
+        text_columns=render.TEXTS,
         groups=[(by, tables.by[by]) for by in BY if by not in ("pair", "task")],
         filters=filters,
-        trials=[_trial_row(row) for row in rows],
-        split=split,
-        sections={} if split else bodies,
+        trials=[_trial_row(row, names, place) for row in listed],
+        left_out=len(trials) - len(listed),
+        without_view=sum(row["trial"] not in place for row in listed),
+        blobs=[text for _, text in blobs],
     )
-    return html, apart
 
 
-def _answer(tables: Tables, rows: Iterable[Row]) -> Iterator[str]:
-    """Yield sentences on what a reader wants to know first."""
-    if short := "; ".join(render.headline(tables.ranking)):
-        yield short[:1].upper() + short[1:] + "."
-    measured = [row for row in tables.pairs if row["trials"]]
-    for row in measured:
-        if (name := marked(row["pair"], row["mark"])) in tables.ranking.best:
-            low, high = row["solved_low_pct"], row["solved_high_pct"]
-            yield (
-                f"{name} solved {row['solved']} of {row['trials']} trials of {row['tasks']} tasks: "
-                f"{row['solved_pct']:.1f} % (95 % interval {low:.1f} to {high:.1f})."
-            )
-    free = [row for row in measured if row["cost_per_trial"] == 0]
-    if free and len(free) == len(measured):
-        yield "No trial cost anything."
-    for row in measured if len(free) < len(measured) else ():
-        unknown = f" (no price is known for {row['unpriced']})" if row["unpriced"] else ""
-        yield f"{marked(row['pair'], row['mark'])} costs {dollars(row['cost_per_trial'])} a trial{unknown}."
-    outcomes = Counter(row["outcome"].replace("_", " ") for row in rows)
-    yield "Outcomes: " + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) + "."
+def _conversations(listed: Sequence[Row], sources: Sources) -> Iterator[tuple[list[str], str]]:
+    """Yield the views of the trials of each task, compressed together, as far as there is room for them."""
+    by_task: dict[str, list[Row]] = defaultdict(list)
+    for row in listed:
+        by_task[row["task"]].append(row)
+    room = MOST_BYTES
+    for task, rows in by_task.items():
+        if room <= 0:
+            return
+        texts = sources.texts(task)
+        views = {row["trial"]: trial_view(sources.conversation(row), texts, sources) for row in rows}
+        packed = blob(views)
+        room -= len(packed)
+        yield list(views), packed
 
 
-def _heat(rows: Iterable[Row]) -> dict[str, Any]:
-    """Return cells of task by pair; each leads to the first trial that was not solved, or else the first."""
-    cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    backends: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        cells[row["task"], row["pair"]].append(row)
-        backends[row["pair"]].add(row["backend"])
-    difficulty = {row["task"]: row["difficulty"] for row in rows}
-    pairs = sorted({pair for _, pair in cells})
-    order = [*get_args(Difficulty), None]
-    return {
-        "pairs": [marked(pair, mark_of(backends[pair])) for pair in pairs],
-        "rows": [
-            {
-                "task": task,
-                "difficulty": difficulty[task],
-                "cells": [_cell(cells[task, pair]) if (task, pair) in cells else None for pair in pairs],
-            }
-            for task in sorted(difficulty, key=lambda task: (order.index(difficulty[task]), task))
-        ],
-    }
-
-
-def _cell(trials: list[Row]) -> dict[str, Any]:
-    measured = [row for row in trials if row["kind"] == "model"]
-    solved = sum(row["outcome"] == "solved" for row in measured)
-    chosen = next((row for row in trials if row["outcome"] != "solved"), trials[0])
-    text = f"{solved} of {len(measured)}" if measured else "error"
-    rate = round(solved / len(measured), 3) if measured else None
-    return {"text": text, "rate": rate, "href": chosen["href"]}
-
-
-def _trial_row(row: Row) -> Row:
-    """Return a row with its tokens and its cost as texts; what is unknown is ``-``."""
-    known = [row[name] for name in TOKENS if row[name] is not None]
-    cost = dollars(row["cost"]) if row["kind"] == "model" else "-"
-    return {**row, "tokens": f"{sum(known):,}" if known else "-", "cost": cost}
-
-
-def _body(conversation: Conversation) -> str:
-    events = conversation.transcript.events
+def trial_view(conversation: Conversation, texts: TaskTexts | None, sources: Sources) -> str:
+    """Return the view of one trial."""
+    row = conversation.row
     return _render(
         "trial.html.j2",
-        row=figures(conversation.row),
-        parts=parts_for_page(events),
-        stop=conversation.transcript.stop,
-        files=unseen_files(conversation.files, events),
+        **view_values(conversation, texts, sources.cost),
+        mark=mark_of_trial(row),
+        tokens=_tokens(row),
+        cost=_cost(row),
     )
 
 
-def _alone(name: str, body: str) -> str:
-    """Return a conversation as a file of its own."""
-    back = f"{'../' * (name.count('/') + 1)}report.html#trials"
-    return _render("alone.html.j2", title=name, style=_text("style.css"), body=body, back=back)
+def _charts(pairs: Sequence[Row], *, money: bool) -> dict[str, str]:
+    """Return the picture in each size; none of mocks, whose price is nobody's."""
+    points = []
+    for row in overview.ordered(pairs):
+        spent = row["cost_per_trial"] if money else overview.tokens_per_trial(row)
+        if row["trials"] and row["mark"] != overview.MOCK and spent is not None:
+            rates = row["solved_pct"], row["solved_low_pct"], row["solved_high_pct"]
+            points.append(scatter.Point(marked(row["pair"], row["mark"]), spent, *rates))
+    if not points:
+        return dict.fromkeys(SIZES, "")
+    number = dollars if money else render.short_count
+    axis = "US dollars a trial" if money else "tokens a trial"
+    pictures = {name: scatter.picture(points, number, axis, *size) for name, size in SIZES.items()}
+    return {name: _render("scatter.html.j2", p=each) for name, each in pictures.items()}
+
+
+def _difference(each: Comparison) -> str:
+    return _render("difference.html.j2", each=each, verdict=render.verdict(each).removeprefix("verdict: "))
+
+
+def _trial_row(row: Row, names: Mapping[str, str], place: Mapping[str, int]) -> Row:
+    """Return a row with its tokens and its cost as texts; what is unknown is ``-``."""
+    known = {"tokens": _tokens(row) or "-", "cost": _cost(row) or "-", "mark": mark_of_trial(row)}
+    return {**row, **known, "name": names[row["pair"]], "blob": place.get(row["trial"])}
+
+
+def _tokens(row: Row) -> str:
+    known = [row[name] for name in TOKENS if row[name] is not None]
+    return f"{sum(known):,}" if known else ""
+
+
+def _cost(row: Row) -> str:
+    return dollars(row["cost"]) if row["kind"] == "model" else ""
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a whole page: the template with the style, and the script that the page's policy allows."""
+    script = _text("script.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    return _render(template, style=_text("style.css"), script=script, policy=policy, **values)
 
 
 def _text(name: str) -> str:
@@ -163,5 +188,5 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_text), trim_blocks=True
     )
-    environment.filters |= {"visible": visible, "python": python}
+    environment.filters |= {"visible": visible, "is_long": is_long, "dollars": dollars}
     return environment

@@ -76,24 +76,67 @@ def browser(open_browser):
 
 
 def shown(browser):
-    """The names of the trials that the list shows."""
-    rows = "document.querySelectorAll('#trial-table tbody tr:not([hidden]) th')"
-    return browser.execute_script(f"return [...{rows}].map(e => e.textContent)")
+    """The names of the trials that the list lays out."""
+    rows = "document.querySelectorAll('#trial-table tbody tr:not([hidden])')"
+    return browser.execute_script(f"return [...{rows}].map(e => e.dataset.t)")
+
+
+def counted(browser):
+    """How many trials fit the filter, as the page says it."""
+    return browser.execute_script("return document.getElementById('count').textContent")
+
+
+def the_trial(browser):
+    """The view of a trial, once its conversation is unpacked."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    view = browser.find_element(By.ID, "trial")
+    WebDriverWait(browser, 20).until(lambda _: view.is_displayed() and "Conversation" in view.text)
+    return view
 
 
 def test_filters_narrow_the_list(browser, page):
-    """By pair and outcome, and by a word; the count says how many are left."""
+    """By pair and outcome, and by a word; the count says how many are left, a hundred are laid out."""
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import Select
 
     browser.get(page)
+    assert (counted(browser), len(shown(browser))) == ("2000 of 2000 trials", 100)
+    browser.find_element(By.CSS_SELECTOR, "#more button").click()
     assert len(shown(browser)) == 2000
     Select(browser.find_element(By.NAME, "pair")).select_by_visible_text("b")
     Select(browser.find_element(By.NAME, "outcome")).select_by_visible_text("solved")
-    assert len(shown(browser)) == 200
+    assert (counted(browser), len(shown(browser))) == ("200 of 2000 trials", 100)
     browser.find_element(By.NAME, "text").send_keys("t07/")
     assert shown(browser) == [f"b/t07/{n}" for n in range(1, 11)]
-    assert browser.find_element(By.ID, "count").text == "10 of 2000 trials"
+
+
+def test_filtering_two_thousand_trials_does_not_lag(browser, page):
+    """A keystroke, with all that the browser lays out after it, takes a few frames at the most."""
+    browser.get(page)
+    seconds = browser.execute_script(TIMED)
+    assert sorted(seconds)[len(seconds) // 2] < 0.1, seconds
+
+
+TIMED = """
+const field = document.querySelector("[name=text]"), seconds = [];
+for (const text of ["t", "t0", "t07", "t07/", "", "wrong", "b", "a"]) {
+  field.value = text;
+  const began = performance.now();
+  field.dispatchEvent(new Event("input", {bubbles: true}));
+  document.body.offsetHeight;
+  seconds.push((performance.now() - began) / 1000);
+}
+return seconds;
+"""
+
+
+def test_an_address_is_a_filter(browser, page):
+    """A bar of outcomes leads to its trials; what is chosen can be read off the form."""
+    browser.get(f"{page}#pair=b&mark=W")
+    assert counted(browser) == "800 of 2000 trials"
+    assert browser.execute_script("return document.querySelector('[name=pair]').value") == "b"
 
 
 def test_columns_are_sorted_as_numbers_by_keyboard(browser, page):
@@ -102,6 +145,7 @@ def test_columns_are_sorted_as_numbers_by_keyboard(browser, page):
     from selenium.webdriver.common.keys import Keys
 
     browser.get(page)
+    browser.find_element(By.CSS_SELECTOR, "#groups summary").click()
     head = browser.find_element(By.CSS_SELECTOR, "#pair-table thead th:nth-child(3)")
     button = head.find_element(By.TAG_NAME, "button")
     button.send_keys(Keys.ENTER)
@@ -115,32 +159,94 @@ def test_columns_are_sorted_as_numbers_by_keyboard(browser, page):
 
 def test_no_script_of_a_model_runs(browser, page):
     """The policy is in force, and there is nothing to run."""
-    browser.get(f"{page}#trial/a/t00/1")
-    assert browser.title.startswith("Run ")
+    browser.get(f"{page}#trial=a/t00/1")
+    assert "<script>document.title" in the_trial(browser).text
+    assert browser.title.startswith("a/t00/1")
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-def test_a_link_shows_its_conversation(javascript, open_browser, page):
-    """One at a time, by its address, with and without JavaScript."""
+def test_a_trial_is_a_view_with_an_address(browser, page):
+    """It takes the place of the rest; keys lead to the next of those that are chosen, and back."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"{page}#pair=b&mark=S")
+    browser.find_element(By.CSS_SELECTOR, "#trial-table tbody tr:not([hidden]) a").click()
+    assert "return a + b" in the_trial(browser).text
+    assert not browser.find_element(By.ID, "overview").is_displayed()
+    assert "1 of 200 chosen" in browser.find_element(By.ID, "place").text
+    assert "trial=b/t00/1" in browser.current_url
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.ARROW_RIGHT)
+    WebDriverWait(browser, 20).until(lambda b: b.title.startswith("b/t00/2"))
+    body.send_keys(Keys.ARROW_LEFT)
+    WebDriverWait(browser, 20).until(lambda b: b.title.startswith("b/t00/1"))
+    body.send_keys(Keys.ESCAPE)
+    WebDriverWait(browser, 20).until(lambda b: b.find_element(By.ID, "overview").is_displayed())
+    assert counted(browser) == "200 of 2000 trials", "the filter is as it was"
+
+
+def test_the_grid_is_walked_by_arrow_keys(browser, page):
+    """One stop of the tab key; Enter opens the trial of the cell."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(page)
+    (cell,) = browser.find_elements(By.CSS_SELECTOR, "#grid td[tabindex='0']")
+    cell.send_keys(Keys.ARROW_RIGHT)
+    browser.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    assert "by b" in the_trial(browser).text
+
+
+def test_a_difference_leads_to_the_tasks_behind_it(browser, page):
+    """The panel names them, with links to the trials of both pairs."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(page)
+    button = browser.find_element(By.CSS_SELECTOR, "#matrix .better button")
+    assert button.text == "▲ +40"
+    button.click()
+    panel = browser.find_element(By.ID, "difference")
+    WebDriverWait(browser, 20).until(
+        lambda _: "b is worse than a: -40.0 points" in panel.text.replace("B is", "b is")
+    )
+    assert len(panel.find_elements(By.TAG_NAME, "a")) == 2 * 40
+    panel.find_element(By.TAG_NAME, "a").click()
+    the_trial(browser)
+
+
+def test_without_javascript_all_figures_can_be_read(open_browser, page):
+    """The verdict, the ranking, the grid, the list; and how to read a conversation."""
     from selenium.webdriver.common.by import By
 
-    browser = open_browser(javascript=javascript)
-    browser.get(f"{page}#trial/b/t03/2")
-    (seen,) = [e for e in browser.find_elements(By.CSS_SELECTOR, "section.trial") if e.is_displayed()]
-    assert "b/t03/2" in seen.text
-    assert "return a + b" in seen.text
-    assert browser.find_element(By.ID, "filter").is_displayed() == javascript
+    browser = open_browser(javascript=False)
+    browser.get(page)
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "a is best" in text
+    assert "60.0 %" in text
+    assert "harness show TRIAL" in text
+    assert browser.find_element(By.CSS_SELECTOR, "#trial-table tbody tr:last-child").is_displayed()
+    assert not browser.find_element(By.ID, "filter").is_displayed()
 
 
-def test_it_fits_a_phone(browser, page):
-    """Wide tables scroll by themselves; the page does not."""
+@pytest.mark.parametrize("width", [360, 390, 1000, 1280, 1600])
+def test_no_width_cuts_anything(width, browser, page):
+    """The page never scrolls sideways, nor does a table of it where there is room for one."""
     browser.get(page)
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
-        {"width": 380, "height": 800, "deviceScaleFactor": 2, "mobile": True},
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500},
     )
     try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 380
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        wide = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth)"
+        cut = browser.execute_script(f"return {wide}.map(e => e.ariaLabel)")
+        assert width < 500 or cut == []
+        browser.execute_script("location.hash = '#trial=a/t00/1'")
+        the_trial(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -151,9 +257,12 @@ def test_text_can_be_read(scheme, browser, page):
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     )
-    browser.get(f"{page}#trial/a/t00/1")
-    worst = browser.execute_script(CONTRAST)
-    assert worst["ratio"] >= 4.5, worst
+    for address in (page, f"{page}#trial=a/t00/1"):
+        browser.get(address)
+        if "#" in address:
+            the_trial(browser)
+        worst = browser.execute_script(CONTRAST)
+        assert worst["ratio"] >= 4.5, worst
 
 
 CONTRAST = """

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 from rows import a_row, a_run, a_talk, an_infra_row, many
@@ -10,24 +11,58 @@ from rows import a_row, a_run, a_talk, an_infra_row, many
 from harness.results import aggregate
 from harness.results.dataframe import read
 from harness.results.page import compose
+from harness.results.page.blobs import unpacked
 from harness.results.pricing import Prices
 from harness.results.report import write_report
 from harness.results.tables import tables_of
+from harness.tasks.loader import Price
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m"
+TASK = {
+    "title": "Add two integers",
+    "spec": "Add.",
+    "code_file": "add.py",
+    "test_file": "test_add.py",
+    "reference": "def add(a, b):\n    return b + a\n",
+    "acceptance": "def test_add(): assert add(1, 2) == 3\n",
+    "bugs": [{"name": "subtracts", "code": "def add(a, b):\n    return a - b\n"}],
+}
+GRADES = {
+    "acceptance": [
+        {"name": "test_add", "outcome": "passed", "text": ""},
+        {"name": "test_zero", "outcome": "failed", "text": "assert 1 == 0"},
+    ],
+    "generated": [],
+    "on_reference": None,
+    "on_bugs": [{"name": "subtracts", "result": "accepted"}],
+}
 
 
-def report_of(folder):
+def report_of(folder, prices=None):
     """The page of a run's folder, written anew."""
-    trials = aggregate.add_costs(read(folder / "trials.jsonl"), Prices())
-    write_report(folder, trials, tables_of(trials))
+    prices = prices or Prices()
+    trials = aggregate.add_costs(read(folder / "trials.jsonl"), prices)
+    write_report(folder, trials, tables_of(trials), prices)
     return (folder / "report.html").read_text()
+
+
+def views_of(page):
+    """Name -> the view of each trial, unpacked."""
+    views = {}
+    for blob in re.findall(r'<data class="blob" value="([^"]+)"', page):
+        views |= unpacked(blob)
+    return views
+
+
+def differences_of(page):
+    """The panels behind the cells of the matrix, unpacked."""
+    return unpacked(re.search(r'id="differences-data" value="([^"]+)"', page)[1])
 
 
 class Elements(HTMLParser):
     """All elements of a page: ``(tag, attributes)``; and those that were never closed."""
 
-    VOID = ("meta", "br", "input", "img", "link", "path", "use", "rect", "line", "circle")
+    VOID = ("meta", "br", "input", "img", "link")
 
     def __init__(self, text):
         super().__init__()
@@ -62,97 +97,162 @@ def run(tmp_path):
 def test_nothing_of_a_model_becomes_markup(run):
     """Words, code, file names and reasons are text; the page has one script, and it is its own."""
     page = report_of(run)
-    elements = Elements(page)
-    assert not elements.open
-    assert [tag for tag, _ in elements.found].count("script") == 1
-    assert not [tag for tag, _ in elements.found if tag in ("img", "iframe", "object", "link")]
-    assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
-    assert "\x1b" not in page
-    assert "&lt;script&gt;alert(1)" in page
+    view = views_of(page)["a/t00/1"]
+    for text in (page, view):
+        elements = Elements(text)
+        assert not elements.open
+        assert not [tag for tag, _ in elements.found if tag in ("img", "iframe", "object", "link")]
+        assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
+        assert "\x1b" not in text
+    assert [tag for tag, _ in Elements(page).found].count("script") == 1
+    assert "script" not in [tag for tag, _ in Elements(view).found]
+    assert "&lt;script&gt;alert(1)" in view
 
 
 def test_the_page_needs_nothing_else(run):
     """No address of another file or host; the policy lets nothing load and only the page's script run."""
     page = report_of(run)
-    for _, attributes in Elements(page).found:
-        assert attributes.get("href", "#").startswith("#")
-        assert "src" not in attributes
-    assert "default-src 'none'" in page
-    assert re.search(r"script-src 'sha256-[\w+/=]{44}'", page)
+    for text in (page, *views_of(page).values()):
+        for _, attributes in Elements(text).found:
+            assert attributes.get("href", "#").startswith("#")
+            assert "src" not in attributes
+    (policy,) = [
+        attributes["content"] for _, attributes in Elements(page).found if "http-equiv" in attributes
+    ]
+    assert policy.startswith("default-src 'none';")
+    assert re.search(r"script-src 'sha256-[\w+/=]{44}'", policy)
 
 
 def test_each_link_leads_somewhere(run):
-    """Names in the list, cells of the heat map and sections of the page."""
-    from urllib.parse import unquote
-
-    elements = Elements(report_of(run)).found
+    """To a section, a trial that is there, or a filter by names that are there."""
+    page = report_of(run)
+    elements = Elements(page).found
     targets = {attributes["id"] for _, attributes in elements if "id" in attributes}
+    views = views_of(page)
     links = {unquote(attributes["href"][1:]) for _, attributes in elements if "href" in attributes}
-    assert links <= targets
-    assert {"trial/a/t00/1", "trial/b/t09/1", "pairs", "trials"} <= links
+    for text in differences_of(page).values():
+        links |= {
+            unquote(attributes["href"][1:]) for _, attributes in Elements(text).found if "href" in attributes
+        }
+    assert {link for link in links if "=" not in link} <= targets
+    trials = {link.removeprefix("trial=") for link in links if link.startswith("trial=")}
+    assert trials == set(views)
+    assert {link for link in links if link.startswith("pair=")} == {
+        *(
+            "pair=a",
+            "pair=b",
+            "pair=a&mark=S",
+            "pair=a&mark=W",
+            "pair=b&mark=S",
+            "pair=b&mark=W",
+            "pair=b&mark=!",
+        ),
+    }
 
 
 def test_a_cell_leads_to_what_was_not_solved(tmp_path):
-    """Of two epochs the one that failed."""
+    """Of two epochs the one that failed; a letter for each."""
     rows = [a_row(epoch=1), a_row(epoch=2, outcome="wrong")]
     page = " ".join(report_of(a_run(tmp_path / "r", rows)).split())
-    assert '<a href="#trial/p/t/2">1 of 2</a>' in page
+    cell = re.search(r'<td tabindex="-1" data-t="p/t/2">(.*?)</td>', page)[1]
+    assert re.findall(r">(\w)<", cell) == ["S", "W"]
+
+
+def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
+    """With the texts of the task and the results that the run kept."""
+    path = run / "transcripts/a/t03/1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "grades": GRADES}))
+    (run / "tasks").mkdir()
+    (run / "tasks/t03.json").write_text(json.dumps(TASK))
+    rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    for row in rows:
+        if row["trial"] == "a/t03/1":
+            row["detail"] = "1 of 2 acceptance tests passed; assert 1 == 0"
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    view = " ".join(views_of(report_of(run))["a/t03/1"].split())
+    assert "1 of 2 acceptance tests passed; assert 1 == 0." in view
+    assert "Hidden tests: 1 of 2 pass" in view
+    assert view.index("test_zero") < view.index("test_add</code>"), "what failed comes first"
+    assert "subtracts <small>accepted</small>" in view
+    assert '<tr class="same"><td>def add(a, b):</td><td>def add(a, b):</td></tr>' in view
+    assert '<tr class="changed"><td> return a + b</td><td> return b + a</td></tr>' in view
+
+
+def test_a_trial_of_an_earlier_version_has_a_view(run):
+    """Without the results of single tests or the reference: what there is, and a word on what is not."""
+    view = views_of(report_of(run))["a/t01/1"]
+    assert "Hidden tests: 2 of 4 pass" in view
+    assert "kept no result of each test" in view
+    assert "beside the reference" not in view
 
 
 def test_the_whole_conversation_is_there(run):
-    """Who said what, the code once and in colour, files that nobody wrote in the conversation."""
+    """Who said what, the code once, files that nobody wrote in the conversation."""
+    view = views_of(report_of(run))["a/t01/1"]
+    assert "Build add." in view
+    assert "orchestrator calls run_claude_coder" in view
+    assert view.count("return a + b") == 1
+    assert "(the file below)" in view
+    assert "given.py, as it was at the end" in view
+    assert "add.py, as it was" not in view
+
+
+def test_each_step_has_its_tokens_and_its_price(run):
+    """From the answer's own usage, at the price of the day of recording."""
+    path = run / "transcripts/a/t01/1.json"
+    talk = json.loads(path.read_text())
+    usage = {"input": 1000, "cache_write": 0, "cache_read": 0, "output": 100}
+    spent = {"kind": "spent", "attempt": 1, "role": "coder", "model": "code", "usage": usage, "steps": 1}
+    talk["events"].insert(2, spent)
+    path.write_text(json.dumps(talk))
+    prices = Prices({"code": Price(input=1, output=10), "orch": Price(input=0, output=0)})
+    view = views_of(report_of(run, prices))["a/t01/1"]
+    assert "1,000 tokens in, 100 out · $0.002" in view
+
+
+def test_a_very_large_run_ends_somewhere_and_says_so(run, monkeypatch):
+    """What was not solved is listed first; conversations that found no room are named by their number."""
+    monkeypatch.setattr(compose, "MOST_ROWS", 6)
+    monkeypatch.setattr(compose, "MOST_BYTES", 1)
     page = report_of(run)
-    section = page[page.index('id="trial/a/t01/1"') : page.index('id="trial/a/t02/1"')]
-    assert "Build add." in section
-    assert "orchestrator calls run_claude_coder" in section
-    assert section.count('<span class="nf">add</span>') == 1
-    assert "(the file below)" in section
-    assert "given.py, as it was at the end" in section
-    assert "add.py, as it was" not in section
-
-
-def test_a_large_run_is_split(run, monkeypatch):
-    """The conversations stand in files of their own; the page leads to them, and they lead back."""
-    monkeypatch.setattr(compose, "ONE_FILE_BYTES", 1000)
-    page = report_of(run)
-    assert 'class="trial"' not in page
-    assert 'href="trials/a/t01/1.html"' in page
-    alone = (run / "trials" / "a" / "t01" / "1.html").read_text()
-    assert 'href="../../../report.html#trials"' in alone
-    assert "Build add." in alone
-    assert not Elements(alone).open
-
-
-def test_the_answer_comes_first(run):
-    """Which pair is best, how sure that is, what it costs, and what went wrong."""
-    page = report_of(run)
-    answer = page[page.index('id="answer"') : page.index('id="pairs"')]
-    assert "Best: a; not shown to be worse: b" in answer
-    assert "a solved 3 of 4 trials of 4 tasks: 75.0 % (95 % interval 30.1 to 95.4)" in answer
-    assert "Outcomes: 4 solved, 1 stale cassette, 4 wrong." in answer
+    listed = re.findall(r'<tr data-t="([^"]+)"', page)
+    assert len(listed) == 6
+    assert {"a/t03/1", "b/t01/1", "b/t02/1", "b/t03/1", "b/t09/1"} <= set(listed)
+    assert "3 more trials are in <code>trials.jsonl</code>" in page
+    assert len(views_of(page)) < 6
+    assert f"The conversations of {6 - len(views_of(page))} of these trials" in page
 
 
 def test_a_run_without_measurements_has_a_page(tmp_path):
     """Nothing to compare, nothing to draw, nothing breaks."""
     page = report_of(a_run(tmp_path / "r", [an_infra_row()]))
+    assert "Nothing was measured." in page
     assert "<svg" not in page
     assert "No test file was written." in page
-    assert "error</a>" in page
+    assert "not measured: 1 infra errors" in page
 
 
-def test_the_picture_has_the_colours_of_the_page(run):
-    """Text and points follow light and dark; what costs nothing is drawn against tokens."""
-    page = report_of(run)
+def test_the_picture_shows_what_priced_pairs_cost(tmp_path):
+    """A stand-in with a price: dollars on the axis, the front joined, the unpriced named."""
+    rows = [
+        *many("cheap", 5, coder="small", coder_output=1000),
+        *many("dear", 15, coder="large", coder_output=1000),
+        *many("poor", 3, coder="large", coder_output=2000),
+        *many("free", 20, coder="oracle", backend="mock"),
+        *many("odd", 1, coder="nobody-knows", coder_output=5),
+    ]
+    known = {"small": Price(input=1, output=5), "large": Price(input=1, output=50)}
+    free = dict.fromkeys(("orch", "code", "oracle"), Price(input=0, output=0))
+    page = report_of(a_run(tmp_path / "r", rows), Prices({**known, **free}))
     svg = page[page.index("<svg") : page.index("</svg>")]
-    assert "var(--ink)" in svg
-    assert "var(--point)" in svg
-    assert "#000000" not in svg
-    assert "tokens per trial" in svg
-    assert report_of(run) == page
+    names = re.findall(r'<g class="([\w-]+)">.*?class="name"[^>]*>([^<]+)<', svg)
+    assert sorted(names) == [("off-front", "poor"), ("on-front", "cheap"), ("on-front", "dear")]
+    assert "US dollars a trial" in svg
+    assert "No price is known for nobody-knows" in page
+    assert report_of(tmp_path / "r", Prices({**known, **free})) == page
 
 
 def test_a_conversation_that_never_began(run):
-    """A trial that ended before its first word has a section without one."""
+    """A trial that ended before its first word has a view without one."""
     (run / "transcripts/b/t09/1.json").write_text('{"stop": "done", "events": [], "files": {}}')
-    page = report_of(run)
-    assert "Build add." not in page[page.index('id="trial/b/t09/1"') :]
+    assert "Nothing was said." in views_of(report_of(run))["b/t09/1"]

@@ -1,0 +1,191 @@
+"""Prepare one trial for its view: why, tests, code beside the reference, conversation by steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from harness.agents.transcript import Event, Said, Spent, Tested, Usage, Wrote
+from harness.results.conversation import Part, part_of, tokens
+from harness.results.evidence import CaseResult, TaskTexts
+from harness.results.run_folder import Conversation
+
+LONG_LINES, LONG_CHARS = 14, 1_200  # a longer part is folded
+CostOf = Callable[[Mapping[str, Any], Spent], float | None]
+
+
+@dataclass
+class Step:
+    """One answer of a model with what followed from it, or what the harness said or tested between two.
+
+    Attributes:
+        style: Who is at work.
+        title: Its name.
+        attempt: Number of the attempt.
+        model: Which model answered, if one did.
+        used: Its tokens in words.
+        count: Its tokens.
+        cost: Dollars; None where unknown, or where no model answered.
+        share: Tokens, in percent of the largest step of the trial.
+        parts: What was said, called, written and returned.
+    """
+
+    style: str
+    title: str
+    attempt: int
+    model: str = ""
+    used: str = ""
+    count: int = 0
+    cost: float | None = None
+    share: float = 0.0
+    parts: list[Part] = field(default_factory=list)
+
+
+def steps_of(conversation: Conversation, cost_of: CostOf) -> list[Step]:
+    """Return the steps of a trial in order; usage comes with an answer, before what it says."""
+    steps: list[Step] = []
+    events = conversation.transcript.events
+    for event in map(_without_its_code, events, (*events[1:], None)):
+        if isinstance(event, Spent):
+            cost = cost_of(conversation.row, event)
+            steps.append(
+                Step(
+                    *(event.role, event.role, event.attempt, event.model, tokens(event.usage)),
+                    count=_count(event.usage),
+                    cost=cost,
+                )
+            )
+            continue
+        alone = isinstance(event, Tested) or (isinstance(event, Said) and event.speaker == "user")
+        speaker = getattr(event, "role", None) or getattr(event, "speaker", None)
+        last = steps[-1] if steps else None
+        other = last and (last.style in ("user", "test") or last.attempt != event.attempt)
+        if last is None or alone or other or (speaker and last.style != speaker):
+            style = "user" if alone and isinstance(event, Said) else "test" if alone else speaker or "harness"
+            title = {"user": "task" if not steps else "repair message", "test": "tests run"}.get(style, style)
+            last = Step(style, title, event.attempt)
+            steps.append(last)
+        last.parts.append(part_of(event))
+    most = max((step.count for step in steps), default=0)
+    return [replace(step, share=100 * step.count / most if most else 0.0) for step in steps]
+
+
+def _count(usage: Usage) -> int:
+    return usage.input + usage.cache_write + usage.cache_read + usage.output
+
+
+def _without_its_code(event: Event, following: Event | None) -> Event:
+    """Return an answer without the code that became a file: the file is shown below it."""
+    if isinstance(event, Said) and isinstance(following, Wrote) and (code := following.text.strip()):
+        return replace(event, text=event.text.replace(code, "(the file below)"))
+    return event
+
+
+def is_long(text: str) -> bool:
+    """Return True for what is folded."""
+    return text.count("\n") >= LONG_LINES or len(text) > LONG_CHARS
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of two texts side by side; None where one of them has none."""
+
+    kind: Literal["same", "changed", "left", "right"]
+    left: str | None
+    right: str | None
+
+
+def side_by_side(left: str, right: str) -> list[Line]:
+    """Return two texts line by line, what is the same in one row."""
+    mine, theirs = left.splitlines(), right.splitlines()
+    lines = []
+    for kind, a, b, c, d in SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
+        if kind == "equal":
+            lines += [Line("same", mine[a + n], theirs[c + n]) for n in range(b - a)]
+            continue
+        for n in range(max(b - a, d - c)):
+            here = mine[a + n] if n < b - a else None
+            there = theirs[c + n] if n < d - c else None
+            name: Any = "left" if there is None else "right" if here is None else "changed"
+            lines.append(Line(name, here, there))
+    return lines
+
+
+def why(row: Mapping[str, Any]) -> str:
+    """Return one sentence on how the trial ended."""
+    if row["kind"] != "model":
+        return row["detail"] or "The trial could not be measured."
+    if row["outcome"] != "solved":
+        text = str(row["detail"]) or row["outcome"].replace("_", " ")
+        return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    if row["solved_at"] is None:
+        return "All hidden tests pass."
+    after = "at the first attempt" if row["solved_at"] == 1 else f"at attempt {row['solved_at']}"
+    return f"All {row['acceptance_tests'] or ''} hidden tests pass, {after}.".replace("  ", " ")
+
+
+@dataclass(frozen=True)
+class Tests:
+    """The results of one test file; None where it was not run."""
+
+    passed: int
+    results: Sequence[CaseResult]
+
+
+def tests_of(results: Sequence[CaseResult] | None) -> Tests | None:
+    """Return results with those first that did not pass."""
+    if results is None:
+        return None
+    bad = [each for each in results if each["outcome"] != "passed"]
+    good = [each for each in results if each["outcome"] == "passed"]
+    return Tests(len(good), [*bad, *good])
+
+
+def tester_says(conversation: Conversation) -> Iterator[str]:
+    """Yield sentences on what the tester's file is worth."""
+    row = conversation.row
+    if row["tests_valid"] is None:
+        return
+    yield "It accepts the reference." if row["tests_valid"] else "It rejects the reference: a false alarm."
+    if row["bugs_total"]:
+        yield f"It catches {row['bugs_caught']} of {row['bugs_total']} known bugs."
+    if row["mutants_total"]:
+        yield f"It catches {row['mutants_caught']} of {row['mutants_total']} mutants of the reference."
+    verdict = "pass" if row["generated_passed"] else "do not pass"
+    yield f"Its tests {verdict} on the delivered code."
+
+
+def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: CostOf) -> dict[str, Any]:
+    """Return what the template of a trial needs."""
+    files, found = conversation.files, conversation.grades
+    code_file = texts["code_file"] if texts else ""
+    test_file = texts["test_file"] if texts else ""
+    delivered = files.get(code_file)
+    written = {event.path: event.text for event in conversation.transcript.events if isinstance(event, Wrote)}
+    shown = {code_file} if delivered is not None else set()
+    others = [
+        (name, text)
+        for name, text in sorted(files.items())
+        if name not in shown and (name == test_file or written.get(name) != text)
+    ]
+    return {
+        "row": conversation.row,
+        "why": why(conversation.row),
+        "texts": texts,
+        "delivered": delivered,
+        "lines": side_by_side(delivered, texts["reference"]) if texts and delivered is not None else [],
+        "is_reference": bool(
+            texts and delivered is not None and delivered.strip() == texts["reference"].strip()
+        ),
+        "hidden": tests_of(found["acceptance"]) if found else None,
+        "generated": tests_of(found["generated"]) if found else None,
+        "on_reference": tests_of(found["on_reference"]) if found else None,
+        "on_bugs": found["on_bugs"] if found else [],
+        "bug_code": {bug["name"]: bug["code"] for bug in texts["bugs"]} if texts else {},
+        "tester_says": list(tester_says(conversation)),
+        "others": others,
+        "steps": steps_of(conversation, cost_of),
+        "stop": conversation.transcript.stop,
+    }

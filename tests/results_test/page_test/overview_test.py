@@ -1,0 +1,122 @@
+"""harness/results/page/overview.py: the sentences and orders of the first screen."""
+
+import math
+
+from rows import a_row, an_infra_row, many
+
+from harness.results import aggregate
+from harness.results.dataframe import frame
+from harness.results.page import overview
+from harness.results.pricing import Prices
+from harness.results.tables import tables_of
+from harness.tasks.loader import Price
+
+FREE = Prices({name: Price(input=0, output=0) for name in ("orch", "code")})
+
+
+def answer_of(*rows, prices=FREE):
+    """The answer to these rows."""
+    trials = aggregate.add_costs(frame(list(rows)), prices)
+    return overview.answer(tables_of(trials), aggregate.rows_of(trials))
+
+
+def test_one_best_pair_is_named_with_those_it_is_shown_to_beat():
+    """Shown to be better than all others, or than nobody in particular."""
+    assert answer_of(*many("a", 19), *many("b", 2)).verdict == (
+        "a is best: it solves 95 %, shown to be more than the other pair."
+    )
+    assert answer_of(*many("a", 12), *many("b", 10)).verdict == (
+        "a solves most, 60 %, but is not shown to be better than b."
+    )
+
+
+def test_ties_are_ties():
+    """Nobody is crowned; long lists are counted."""
+    rows = [row for name in "abcde" for row in many(name, 10)]
+    assert answer_of(*rows).verdict == "No single best pair: a, b, c and 2 more are tied at 50 %."
+
+
+def test_no_mock_is_crowned():
+    """However much it solves; alone it is no measurement of a model."""
+    mock = many("oracle", 20, backend="mock")
+    assert answer_of(*mock, *many("a", 2)).verdict.startswith("a solves 10 %.")
+    assert answer_of(*mock).verdict == "Only mocks ran: no model wrote code, so no pair is best."
+    assert answer_of(*mock, *many("a", 0), *many("b", 0)).verdict == "No pair solved anything."
+
+
+def test_stand_ins_are_named_beside_the_verdict():
+    """Their figures are not Claude's; where there are none there is no such line."""
+    assert answer_of(*many("a", 2, backend="local"), *many("b", 1)).caveat.startswith("1 of these pairs are")
+    assert answer_of(*many("a", 2)).caveat == ""
+
+
+def test_what_would_be_surer_follows_from_the_gap():
+    """Four times the tasks halve what can be shown; the gap is that of the two best."""
+    facts = dict(answer_of(*many("a", 12), *many("b", 10)).facts)
+    trials = aggregate.add_costs(frame([*many("a", 12), *many("b", 10)]), FREE)
+    (each,) = tables_of(trials).comparisons
+    needed = math.ceil(20 * (each.smallest_pct / 10) ** 2)
+    assert f"To show the 10 points to b: about {needed} tasks" in facts["To be surer"]
+    assert f"a true difference of {each.smallest_pct:.0f} points" in facts["To be surer"]
+
+
+def test_what_it_rests_on_is_counted():
+    """Trials, tasks, epochs, days, mocks and infra errors."""
+    mock = many("m", 5, 5, 2, backend="mock")
+    facts = dict(answer_of(*many("a", 3, 5, 2), *mock, an_infra_row("a", task="t9")).facts)
+    assert facts["What it rests on"] == (
+        "20 trials: 5 tasks, up to 2 epochs, 2 pairs; recorded 2026-01-01. 1 pair mocked: the task file "
+        "wrote the code, not a model. 1 infra error in no percentage."
+    )
+
+
+def test_an_unknown_price_is_unknown_and_not_nothing():
+    """The model is named; what is known is told."""
+    rows = [*many("a", 10, coder_output=10, coder="x"), *many("b", 5, coder_output=10)]
+    prices = Prices({"code": Price(input=0, output=100), "orch": Price(input=0, output=0)})
+    told = dict(answer_of(*rows, prices=prices).facts)["At what price"]
+    assert "Cheapest: b, $0.004." in told
+    assert "No price is known for x" in told
+
+
+def test_the_matrix_reads_by_row():
+    """Row minus column; both signs of one comparison; shown or not by kind; no mock against a model."""
+    rows = [*many("a", 19), *many("b", 2), *many("m", 20, backend="mock")]
+    made = overview.matrix(tables_of(aggregate.add_costs(frame(rows), FREE)))
+    assert made["heads"] == ["a", "b", "m"]
+    (_, (none, better, apart)), (_, (worse, _, _)), _ = made["rows"]
+    assert (none, apart) == (None, None)
+    assert (better["kind"], better["text"]) == ("better", "+85")
+    assert (worse["kind"], worse["text"]) == ("worse", "−85")
+    assert better["id"] == worse["id"]
+
+
+def test_tasks_that_are_solved_most_come_first():
+    """Over pairs of models alone; many epochs are a count."""
+    rows = [
+        *(a_row(task="hard", epoch=n, outcome="wrong") for n in range(1, 6)),
+        *(a_row(task="easy", epoch=n) for n in range(1, 3)),
+        a_row("m", task="hard", backend="mock"),
+    ]
+    trials = aggregate.add_costs(frame(rows), FREE)
+    made = overview.grid(aggregate.rows_of(trials), tables_of(trials).pairs)
+    assert [(line["task"], line["solved"], line["of"]) for line in made["rows"]] == [
+        ("easy", 2, 2),
+        ("hard", 0, 5),
+    ]
+    assert (made["never"], made["always"]) == (1, 1)
+    assert made["rows"][1]["cells"][0]["text"] == "0/5"
+
+
+def test_repairs_are_told_apart_and_bars_are_whole():
+    """A letter for what was solved after a repair; the parts of a bar make 100 %."""
+    rows = [
+        a_row(task="a"),
+        a_row(task="b", solved_at=2),
+        a_row(task="c", outcome="wrong"),
+        an_infra_row(task="d"),
+    ]
+    trials = aggregate.add_costs(frame(rows), FREE)
+    (bar,) = overview.outcome_bars(aggregate.rows_of(trials), tables_of(trials).pairs)
+    assert [mark.letter for mark, _, _ in bar["parts"]] == ["S", "R", "W", "!"]
+    assert sum(share for _, _, share in bar["parts"]) == 100
