@@ -10,7 +10,8 @@
     │   ├── UnsafeCassette       it would hold a secret, so it was not written; or holds one
     │   └── UnplayableRecording  it would not replay, so it was not written
     ├── ApiError                 Letta or Claude refused, failed or could not be reached
-    │   └── UnusableAnswer       what answered is not what the harness can read
+    │   ├── UnusableAnswer       what answered is not what the harness can read
+    │   └── OverTime             a conversation hung, and was cut off
     ├── BudgetSpent              the run, or this trial of it, may spend no more
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
@@ -118,6 +119,12 @@ class BudgetSpent(HarnessError):
     """The run, or this trial of it, may spend no more: nothing more was asked, and nothing is recorded."""
 
     outcome = "budget"
+
+
+class OverTime(ApiError):
+    """A conversation, or a turn of it, took longer than it may: it was cut off."""
+
+    outcome = "wall_limit"
 
 
 class SandboxError(HarnessError):

@@ -22,7 +22,8 @@ from harness.agents.messages import Answer, Claude
 from harness.agents.tool_call import Author
 from harness.agents.tool_replay import Replayed, ServerSide
 from harness.agents.tools import Tools, tool_context
-from harness.agents.transcript import Event, Role, Transcript, Watch, Wrote, to_json
+from harness.agents.transcript import Called, Event, Returned, Role, Said, Transcript, Watch, Wrote, to_json
+from harness.agents.wall_limit import WallLimit
 from harness.agents.workspace import Workspace
 from harness.backends import endpoints
 from harness.backends.budget import Meter
@@ -30,6 +31,7 @@ from harness.backends.claude.claude_code import ADDRESS
 from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
+from harness.backends.letta.client import ignore
 from harness.backends.retries import Transport
 from harness.cassette import offline, record_replay, staleness, unsaved
 from harness.cassette.exchange import Exchange, without_ids
@@ -40,7 +42,9 @@ from harness.errors import ApiError, HarnessError, UnplayableRecording, Unusable
 from harness.grading.feedback import feedback
 from harness.grading.verdict import Attempt, Grader, Mutants, Verdict, no_mutants
 from harness.results import record
+from harness.results.journal import Journal
 from harness.results.record import Record
+from harness.results.run_folder import report_payload
 from harness.sandbox import Sandbox
 from harness.tasks.pair import Pair
 from harness.tasks.task import Task, digest
@@ -64,6 +68,8 @@ class Setup:
         mutants: Gives further known bugs of a task, to grade testers on.
         graders: One for each task so far.
         keeps_unsaved: Whether a recording that is refused waits for a review.
+        journal: Where a trial that is recorded notes what it is at.
+        wall_limit: How long a conversation with real services, and a turn of it, may take.
     """
 
     root: Path
@@ -76,6 +82,8 @@ class Setup:
     mutants: Mutants = no_mutants
     graders: dict[str, Grader] = field(default_factory=dict, repr=False)
     keeps_unsaved: bool = True
+    journal: Journal = field(default_factory=Journal)
+    wall_limit: WallLimit = field(default_factory=WallLimit)
 
     def grader(self, task: Task) -> Grader:
         """Return the grader of a task; the same for all its trials, so that nothing is run twice."""
@@ -135,6 +143,16 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
     return Result(row, transcript, state.workspace.snapshot(), verdict=state.verdict)
 
 
+def stage_after(event: Event) -> str:
+    """Return what a trial is at after an event, in a few words."""
+    match event:
+        case Called(attempt=number, tool=name):
+            return f"attempt {number}: {name.removeprefix('run_claude_')}"
+        case Said(attempt=number, speaker="user") | Returned(attempt=number):
+            return f"attempt {number}: orchestrator"
+    return f"attempt {event.attempt}"
+
+
 class TrialState:
     """What has happened in a trial so far."""
 
@@ -153,6 +171,9 @@ class TrialState:
 
     def note(self, event: Event) -> None:
         """Keep an event, and show it."""
+        if self.mode == "record":
+            self.setup.wall_limit.turn()
+            self.setup.journal.stage(stage_after(event))
         self.events.append(event)
         self._watch(event)
 
@@ -183,7 +204,8 @@ class TrialState:
         """Connect the trial to these endpoints."""
         files, setup, pair = self.workspace.snapshot, self.setup, self.trial.pair
         meter = setup.meter(pair, transport) if setup.meter and where.live else None
-        return Connection(self.trial, where, transport, files, setup.environment, meter)
+        created = setup.journal.agent if self.mode == "record" else ignore
+        return Connection(self.trial, where, transport, files, setup.environment, meter, created)
 
 
 class Rehearsal(TrialState):
@@ -288,15 +310,17 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     trial, pair, setup = state.trial, state.trial.pair, state.setup
     setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
+    setup.journal.begin(trial.slug)
     connection = state.connect(where, transport)
     if connection.meter:
         connection.meter.require()
-    letta_version = connection.letta_version()
-    if pair.tools == "server":
-        server_tools.require_here(where.letta_url)
-        connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
+    with setup.wall_limit.running():
+        letta_version = connection.letta_version()
+        if pair.tools == "server":
+            server_tools.require_here(where.letta_url)
+            connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
     began = time.monotonic()
-    with record_replay.recording(where.services) as recording:
+    with setup.wall_limit.running(), record_replay.recording(where.services) as recording:
         claude = connection.claude(recording)
         try:
             if pair.tools == "client":
@@ -329,14 +353,19 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         recorded={**facts, "outcome": row.outcome},
         exchanges=recording.exchanges,
     )
-    rehearse(state, cassette, transcript)
+    text = rehearse(state, cassette, transcript)
+    left = report_payload(row.row(), transcript, state.workspace.snapshot(), state.verdict, trial.task)
+    setup.journal.saving(left, text)
     write = save_or_keep if setup.keeps_unsaved else save
     write(cassette, setup.path(trial), trial.cassette_path)
     return row, transcript
 
 
-def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> None:
+def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> str:
     """Replay a trial from its recording, as its file will be read; no model answers and no test is run.
+
+    Returns:
+        The text of the file; empty if it cannot be written.
 
     Raises:
         UnplayableRecording: It does not replay, or not as the trial went. It is kept, but not as a cassette.
@@ -346,7 +375,7 @@ def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> N
     try:
         text = dumps(cassette)
     except ValueError:
-        return  # ``save`` says why
+        return ""  # ``save`` says why
     try:
         played = play(again, parse(text))
         difference = first_difference(_comparable(state, transcript), _comparable(again, played))
@@ -354,7 +383,7 @@ def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> N
         why = error.message.removeprefix(f"{trial.cassette_path}: ")
     else:
         if difference is None:
-            return
+            return text
         why = f"a replay differs at {difference.path}: {difference.old} live, {difference.new} replayed"
     target, at = state.setup.path(trial), cassette.recorded["at"]
     path = unsaved.keep(target, text, "replay", at, [why]) if state.setup.keeps_unsaved else None

@@ -20,7 +20,7 @@ from harness.backends.claude.cli_process import Cli, cli_versions
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import tool_source
-from harness.backends.letta.client import Server, require_server
+from harness.backends.letta.client import Server, ignore, require_server
 from harness.backends.metered import MeteredAgent, MeteredClaude
 from harness.backends.mock import Mock, no_wait
 from harness.backends.retries import Transport
@@ -39,6 +39,7 @@ class Connection:
         files: Gives the workspace as it is.
         environment: What the Claude CLI inherits from.
         meter: Reserves and counts the trial's calls, where they are paid.
+        created: Called with the id of each agent that was made in Letta.
     """
 
     trial: Trial
@@ -47,6 +48,7 @@ class Connection:
     files: Callable[[], Mapping[str, str]]
     environment: Mapping[str, str] = field(repr=False)
     meter: Meter | None = None
+    created: Callable[[str], None] = ignore
 
     @property
     def letta(self) -> Server:
@@ -79,7 +81,9 @@ class Connection:
         if not pair.has_tester:
             system, role = prompts.coder_only["system"], prompts.coder_only["role"]
         blocks = {"role": role, "workspace": prompts.WORKSPACE_BLOCK}
-        with self.letta.agent(self.trial.slug, pair.orchestrator, system, blocks, secrets) as agent:
+        with self.letta.agent(
+            self.trial.slug, pair.orchestrator, system, blocks, secrets, created=self.created
+        ) as agent:
             yield MeteredAgent(agent, pair.orchestrator.model, self.meter) if self.meter else agent
 
     def claude(self, channel: Channel) -> Claude:

@@ -22,12 +22,13 @@ from harness.cli.local import down, status, up
 from harness.cli.merge import merge
 from harness.cli.reports import compare, report, show, view
 from harness.cli.run.command import run
+from harness.cli.runs import runs
 from harness.cli.task_files import new, schema, validate
 
 GROUPS = {
     "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],
     "Live runs": [doctor, models, up, status, down, run, cluster_run, letta],
-    "Results": [report, compare, show, view, merge, export],
+    "Results": [runs, report, compare, show, view, merge, export],
 }
 
 

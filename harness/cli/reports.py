@@ -317,8 +317,10 @@ def _priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[s
 def _trials_and_tables(
     path: Path, benchmarks: Path, day: datetime | None, broken: list[str] | None = None
 ) -> tuple[Table, Tables]:
+    from harness.results.run_state import incomplete
     from harness.results.tables import tables_of
 
     on = day.date() if day else None
     trials = _priced(path, benchmarks, on, broken)
-    return trials, tables_of(trials, f" Prices of {on}." if on else "")
+    further = incomplete(path.parent, len(trials)) + (f" Prices of {on}." if on else "")
+    return trials, tables_of(trials, further)

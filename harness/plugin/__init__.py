@@ -7,6 +7,7 @@ the standard library only. All else is imported where it is needed.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -64,6 +65,21 @@ def parse_cluster(text: str) -> str:
     raise argparse.ArgumentTypeError(f"{text!r}: expected tcp://HOST:PORT of a Dask scheduler, or local:N")
 
 
+def seconds(text: str) -> float:
+    """Return a number of seconds, 0 or more.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if 0 <= number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, 0 for no limit")
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "pair": {
         "action": "append",
@@ -86,6 +102,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "choices": ("none", "once", "all"),
         "default": "none",
         "help": "none: replay only (default); once: record live what is missing; all: record everything anew",
+    },
+    "resume": {
+        "nargs": "?",
+        "const": "",
+        "metavar": "RUN",
+        "help": "go on with a run (default: the newest): with what has no result, or one of an infra error",
+    },
+    "max-turn-time": {
+        "type": seconds,
+        "default": 1800.0,
+        "metavar": "S",
+        "help": "end a trial with real services where nothing happens for S seconds (default: 1800)",
+    },
+    "max-trial-time": {
+        "type": seconds,
+        "default": 0.0,
+        "metavar": "S",
+        "help": "end a trial with real services whose conversation takes longer (default: no limit)",
     },
     "shard": {
         "type": parse_shard,
@@ -208,6 +242,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))
     config.pluginmanager.register(session, "harness-session")
+    if session.resumed is not None:
+        from harness.plugin.resume import Resume
+
+        config.pluginmanager.register(Resume(session.resumed), "harness-resume")
     if (shard := config.getoption("harness_shard")) is not None:
         from harness.plugin.shard import Shard
 
@@ -247,6 +285,8 @@ def find_benchmarks(root: Path, name: str) -> Path | None:
 def is_asked_for(config: pytest.Config, folder: Path) -> bool:
     """Return True if the command line asks for trials: by the folder or what is in it, or by an option."""
     chosen = ("pair", "orchestrator", "coder")
+    if config.getoption("harness_resume") is not None:
+        return True
     if config.getoption("harness_record") != "none" or any(config.getoption(f"harness_{n}") for n in chosen):
         return True
     paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args]

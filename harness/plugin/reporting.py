@@ -17,7 +17,7 @@ import pytest
 
 from harness.agents.transcript import ROLES, Transcript, Usage
 from harness.plugin.collect import BrokenItem, TrialItem
-from harness.results import record
+from harness.results import record, recovery
 from harness.results.columns import KINDS, counted
 from harness.results.dataframe import frame
 from harness.results.finish import RunSummary, finish, not_written
@@ -25,7 +25,7 @@ from harness.results.gates import Gates
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
 from harness.results.report import PAGE
-from harness.results.run_folder import RunFolder, report_payload
+from harness.results.run_folder import TRIALS, RunFolder, report_payload
 from harness.results.run_state import STATE
 from harness.terminal import visible
 
@@ -81,7 +81,8 @@ class Reporter:
         self._root = root
         self._folder = folder
         self.finished: set[str] = set()  # trials of this session that have a row
-        self._repeats = False  # one of them has several, as with --dist each
+        self.planned: set[str] = set()  # all trials of the run
+        self.repeats = False  # a trial has several rows, as with --dist each
         self._broken_rows = broken_rows
         self._prices = prices
         self._gates = gates
@@ -117,14 +118,17 @@ class Reporter:
         """
         if str(report.when) == "???" and not hasattr(report, "harness"):
             for row in self._broken_rows(report.nodeid, str(report.longrepr)):
-                vars(report)["harness"] = report_payload(row, Transcript(()), {})
+                if kept := self._result_of(row["trial"]):
+                    vars(report).update(harness={"record": kept}, outcome="passed", longrepr=None)
+                else:
+                    vars(report)["harness"] = report_payload(row, Transcript(()), {})
         payload = getattr(report, "harness", None)
         if payload is not None and str(report.outcome) == "rerun":
             name = payload["record"]["trial"]
             self._tried_again[name] = self._tried_again.get(name, 0) + 1
         elif payload is not None:
             self._properties[report.nodeid] = list(junit_properties(payload["record"], self._prices))
-            self._repeats |= payload["record"]["trial"] in self.finished
+            self.repeats |= payload["record"]["trial"] in self.finished
             self.finished.add(payload["record"]["trial"])
             if "conversation" in payload:
                 try:
@@ -134,12 +138,21 @@ class Reporter:
         if report.when == "teardown":
             report.user_properties.extend(self._properties.pop(report.nodeid, ()))
 
+    def _result_of(self, trial: str) -> dict[str, Any] | None:
+        """Return the row of a trial whose worker died when it had a result, but had not sent it yet."""
+        for path, note in recovery.notes(self._folder.path):
+            if note.trial == trial:
+                with suppress(OSError):
+                    recovery.recover(self._folder, path, note, self._root)
+        rows = [row for row in self._folder.rows() if row["trial"] == trial and row["kind"] == "model"]
+        return rows[-1] if rows else None
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run that misses a gate, though none of its tests failed."""
-        if not self.finished:
+        if session.config.option.collectonly or not (self.finished or (self._folder.path / TRIALS).is_file()):
             return
-        if self._repeats:
+        if self.repeats:
             with suppress(OSError):
                 self._folder.drop_repeated()
         self.summary = finish(

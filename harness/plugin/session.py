@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.agents.wall_limit import WallLimit
 from harness.errors import HarnessError, SpecError, UsageError
+from harness.plugin import resume
 from harness.plugin.collect import SourceFile, TaskFile
 from harness.plugin.preload import Preload
 from harness.plugin.reporting import Payloads, Reporter
@@ -52,8 +56,12 @@ class BenchmarkSession:
         self.is_named = is_named
         self.left_out: list[str] = []  # why no trial takes part
         self.is_worker = hasattr(config, "workerinput")
-        self.mode: Mode = option("harness_record")
         self.root = folder.parent if config.rootpath.is_relative_to(folder) else config.rootpath
+        try:
+            self.resumed = resume.begin(config, self.root)
+        except HarnessError as error:
+            raise pytest.UsageError(printable(str(error), os.environ)) from None
+        self.mode: Mode = option("harness_record")
         paths = (Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args)
         self._paths = [below(folder, path) for path in paths]
         self.suite = Suite(
@@ -76,6 +84,7 @@ class BenchmarkSession:
         self.live: dict[str, Any] = {}  # further fields of the trials' setup, where they may ask models
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self._graders: dict[str, Any] = {}
+        self._on_terminate: Any = None  # what SIGTERM did before
 
     @cached_property
     def requested(self) -> bool:
@@ -108,6 +117,8 @@ class BenchmarkSession:
         """The folder of the run, the same in all its processes; made when the trials are known."""
         if self.is_worker:
             return RunFolder(Path(vars(self.config)["workerinput"][KEY]))
+        if self.resumed is not None:
+            return self.resumed.folder
         return RunFolder.new(self.root / "reports", datetime.now(UTC))
 
     # --- options ----------------------------------------------------------------------------
@@ -117,6 +128,7 @@ class BenchmarkSession:
         """Refuse wrong options, a wrong pairs file and a source that is not installed, with one line each."""
         if not self.requested:
             return
+        self._on_terminate = end_on_sigterm()
         # The clients build thousands of classes: collecting in between costs 0.5 s and finds nothing.
         gc.set_threshold(100_000, 10, 10)
         try:
@@ -136,7 +148,7 @@ class BenchmarkSession:
         self.config.pluginmanager.register(payloads, "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
-            run = Run(self.config, self.run_folder, reporter, self.find_trials)
+            run = Run(self.config, self.run_folder, self.resumed, reporter, self.find_trials)
             self.config.pluginmanager.register(run, "harness-run")
         terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
@@ -146,6 +158,8 @@ class BenchmarkSession:
 
     def pytest_unconfigure(self) -> None:
         """Take the sign of life away."""
+        if self._on_terminate is not None:
+            signal.signal(signal.SIGTERM, self._on_terminate)
         if "run_folder" in vars(self):
             self.run_folder.close()
 
@@ -160,6 +174,8 @@ class BenchmarkSession:
         self.prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
         reporter = None
         if not self.is_worker:
+            if self.resumed is not None:
+                resume.require_unchanged(self.resumed, self.suite)
             gates = Gates.of(option("harness_fail_under"), option("harness_baseline"), self.root / "reports")
             reporter = Reporter(self.root, self.run_folder, self.prices, gates, self.broken_rows)
             if option("harness_require_sandbox"):
@@ -269,7 +285,13 @@ class BenchmarkSession:
             # pytest has written the item's name without a line's end.
             watch = narrator(on_a_new_line=True)
         setup = Setup(
-            self.root, self.test_runs.sandbox, self.mode, mutants=self.mutants_of, graders=self._graders
+            self.root,
+            self.test_runs.sandbox,
+            self.mode,
+            mutants=self.mutants_of,
+            graders=self._graders,
+            journal=self.run_folder.journal,
+            wall_limit=WallLimit(option("harness_max_trial_time"), option("harness_max_turn_time")),
         )
         return run_trial(trial, replace(setup, **self.live), watch)
 
@@ -281,6 +303,22 @@ class BenchmarkSession:
         if task.id not in self._mutants:
             self._mutants[task.id] = known_mutants(task, self.test_runs.sandbox, wanted) if wanted else ()
         return self._mutants[task.id]
+
+
+def end_on_sigterm() -> Any:
+    """Let SIGTERM end the run as Ctrl-C does: agents are deleted, and the table is printed.
+
+    Returns:
+        What it did before; None where it is somebody else's affair.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return None
+
+    def terminate(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    return signal.signal(signal.SIGTERM, terminate)
 
 
 def below(folder: Path, path: Path) -> Path:

@@ -12,6 +12,7 @@ from harness.results import aggregate, compare, gates, render, report
 from harness.results.dataframe import Table, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
+from harness.results.run_state import incomplete
 from harness.results.tables import Row, Tables, tables_of
 
 OUTCOME = ["trial", "pair", "kind", "outcome", "detail"]
@@ -35,7 +36,7 @@ class RunSummary:
 def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
     """Summarise a run whose records are complete; write its report if asked to, and the job summary."""
     trials = aggregate.add_costs(records, prices)
-    tables = tables_of(trials)
+    tables = tables_of(trials, incomplete(folder, len(trials)))
     changes: list[str] = []
     failures: list[str] = []
     if wanted.fail_under is not None:

@@ -225,10 +225,13 @@ def row_schema() -> dict[str, Any]:
     return {**schema, "title": "Record", "description": "One trial: a line of trials.jsonl."}
 
 
-def read_rows(path: Path, broken: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_rows(
+    path: Path, broken: list[str] | None = None, *, end: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of a ``trials.jsonl``, but for a last line that is still being written.
 
-    ``broken`` takes a message for each line that is no record, in place of an error.
+    ``broken`` takes a message for each line that is no record, in place of an error. ``end``: how many bytes
+    of the file are read.
 
     Raises:
         UsageError: There is no such file, or lines of it are no records; after the last line, naming them.
@@ -245,6 +248,8 @@ def read_rows(path: Path, broken: list[str] | None = None) -> Iterator[dict[str,
                 if row is not None:
                     yield row
                 elif len(line) == MAX_LINE:
+                    break
+                if end is not None and file.tell() >= end:
                     break
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None

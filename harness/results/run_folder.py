@@ -22,6 +22,7 @@ from harness.files import append_line, write_whole
 from harness.grading.verdict import Verdict
 from harness.redact import redact_json
 from harness.results.evidence import Grades, TaskTexts, grades, task_texts
+from harness.results.journal import Journal
 from harness.results.record import read_rows
 from harness.results.run_state import Alive
 from harness.tasks.task import Task
@@ -105,6 +106,11 @@ class RunFolder:
         """The sign that this process works on the run, from the first use on."""
         return Alive(self.path)
 
+    @cached_property
+    def journal(self) -> Journal:
+        """The note of this process on the trial that it is recording."""
+        return Journal(self.path)
+
     def close(self) -> None:
         """Take the sign of life away."""
         if "alive" in vars(self):
@@ -131,6 +137,7 @@ class RunFolder:
         except OSError:
             self.unwritten.append(row)
             raise
+        self.journal.end()
         if not self._is_latest:
             self._is_latest = True
             point_latest_at(self.path)

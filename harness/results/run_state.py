@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,10 @@ class State(Kept):
     pairs: list[str]
     planned: int
     figures: Figures | None = None
+
+    def command(self, run: str) -> str:
+        """Return the command that goes on with the run of this name."""
+        return shlex.join(["pytest", *self.arguments, f"--resume={run}"])
 
 
 class PlannedTask(BaseModel):
@@ -130,6 +135,15 @@ def read(folder: Path, kind: type[AnyKept]) -> AnyKept:
         if any(each["loc"] == ("schema",) for each in error.errors()):
             raise UsageError(f"{path}: written by another version of the harness") from None
         raise UsageError(f"{path}: damaged ({explain(error)})") from None
+
+
+def incomplete(folder: Path, finished: int) -> str:
+    """Return a sentence for the tables of a run with fewer results than trials; else nothing."""
+    try:
+        planned = read(folder, State).planned
+    except UsageError:
+        return ""  # of an earlier version, or put together from others
+    return f" Not complete: {finished} of {planned} trials." if finished < planned else ""
 
 
 def status_of(folder: Path, state: State) -> Status:

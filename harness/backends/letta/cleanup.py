@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.agents import prompts
 from harness.backends.letta.client import LABEL, Kind, Server
+from harness.tasks.pair import NOT_IN_NAMES
 
 PAGE = 100
 BLOCKS = {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK}
@@ -64,6 +65,22 @@ def find(server: Server, now: datetime, still_in_use: timedelta) -> list[Leftove
     ]
     # Letta lists some twice.
     return [*sorted(agents, key=lambda each: (each.name, each.thing_id)), *dict.fromkeys(others)]
+
+
+def made_between(server: Server, trial: str, began: datetime, ended: datetime) -> list[str]:
+    """Return the agents that a trial made in this time; errors are those of ``Server``.
+
+    A process that was killed while it waited for a new agent never knew its id.
+    """
+    name = NOT_IN_NAMES.sub("_", trial)
+    found = server.ask(lambda client: list(client.agents.list(name=name, tags=[LABEL], limit=PAGE)))
+    return [
+        str(each.id)
+        for each in found
+        if each.name == name
+        and (made := _agent(each, ended, timedelta()).last_used)
+        and began <= made <= ended
+    ]
 
 
 def remove(server: Server, leftovers: Sequence[Leftover], tell: Callable[[Leftover], None]) -> None:

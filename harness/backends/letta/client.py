@@ -37,6 +37,10 @@ SETTINGS_OF_THEIR_OWN = frozenset(
 )
 
 
+def ignore(_agent_id: str) -> None:
+    """Take no notice of an agent that was made."""
+
+
 class Server:
     """A Letta server. Every method raises ``ApiError`` if it refuses, fails or cannot be reached."""
 
@@ -85,18 +89,20 @@ class Server:
         )
 
     @contextmanager
-    def agent(
+    def agent(  # noqa: PLR0913  (what an agent is)
         self,
         name: str,
         orchestrator: Orchestrator,
         system: str,
         blocks: dict[str, str],
         secrets: Mapping[str, str] | None = None,
+        *,
+        created: Callable[[str], None] = ignore,
     ) -> Iterator[Agent]:
         """Create an agent that exists as long as the block runs.
 
         Its memory is ``blocks``, label -> text. With ``secrets``, those of the server tools, it gets these
-        tools.
+        tools. ``created`` is called with its id.
         """
         create = functools.partial(
             self._client.agents.create,
@@ -111,6 +117,7 @@ class Server:
         )
         agent_id = self._create(create, f"the model {orchestrator.model}")
         try:
+            created(agent_id)
             yield Agent(functools.partial(self._send, model=orchestrator.model), self._client, agent_id)
         except BaseException as error:
             # After a replay miss, a BaseException, there is nothing real to delete; after Ctrl-C there is.

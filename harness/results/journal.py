@@ -1,0 +1,91 @@
+"""What a process is recording, on the disk: for who looks on, and for who cleans up after it was killed.
+
+    reports/<run>/live/<process>.json     one file for each process, while it records a trial
+
+Before a cassette is written, the trial's record stands here. So a kill between the two loses nothing that was
+paid for; ``recovery.py`` finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.files import write_whole
+
+LIVE = "live"
+CONNECTING = "connecting"  # an agent may be made, and is not known yet
+
+
+class Note(BaseModel):
+    """What one process is at.
+
+    Attributes:
+        trial: Its slug.
+        began, since: When the trial and its present stage began, in seconds since 1970.
+        stage: In a few words.
+        agents: The agents that it has in Letta.
+        payload: What it leaves behind (``run_folder.report_payload``), once that is known.
+        cassette: SHA-256 of its cassette's text; empty until then.
+    """
+
+    model_config = ConfigDict(strict=True)
+    trial: str
+    began: float
+    since: float
+    stage: str = CONNECTING
+    agents: list[str] = []
+    payload: dict[str, Any] | None = None
+    cassette: str = ""
+
+
+class Journal:
+    """Keeps the note of this process; without a folder, and on a disk that takes nothing, it does nothing."""
+
+    def __init__(self, run: Path | None = None) -> None:
+        self._path = run and run / LIVE / f"{os.getpid()}.json"
+        self._note: Note | None = None
+
+    def begin(self, trial: str) -> None:
+        """Note that a trial begins."""
+        if self._path is not None:
+            self._note = Note(trial=trial, began=time.time(), since=time.time())
+            self._write()
+
+    def stage(self, stage: str) -> None:
+        """Note what the trial is at."""
+        if self._note is not None and stage != self._note.stage:
+            self._note = self._note.model_copy(update={"stage": stage, "since": time.time()})
+            self._write()
+
+    def agent(self, agent_id: str) -> None:
+        """Note an agent that exists from now on."""
+        if self._note is not None:
+            self._note = self._note.model_copy(update={"agents": [*self._note.agents, agent_id]})
+            self._write()
+
+    def saving(self, payload: dict[str, Any], cassette: str) -> None:
+        """Note what the trial leaves behind, before its cassette is written."""
+        if self._note is not None:
+            digest = hashlib.sha256(cassette.encode("utf-8", "surrogatepass")).hexdigest()
+            self._note = self._note.model_copy(update={"payload": payload, "cassette": digest})
+            self._write()
+
+    def end(self) -> None:
+        """Take the note away: the trial's record is on the disk, and its agents are gone."""
+        if self._path is not None and self._note is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+        self._note = None
+
+    def _write(self) -> None:
+        if self._path is not None and self._note is not None:
+            with suppress(OSError):
+                write_whole(self._path, json.dumps(self._note.model_dump()))

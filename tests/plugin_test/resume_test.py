@@ -1,0 +1,157 @@
+"""Runs that go on: what --resume takes, and what it refuses."""
+
+import json
+
+import pytest
+from in_process import run_here
+from killing import TASK, campaign
+
+from harness.results.run_state import ALIVE
+
+PAIRS = """\
+pairs:
+  one: {orchestrator: {model: direct}, coder: oracle, backend: mock, epochs: 2}
+  two: {orchestrator: {model: direct}, coder: oracle, backend: mock}
+"""
+
+
+@pytest.fixture
+def recorded(pytester):
+    """A repository with three trials of mocks, which are recorded."""
+    folder = pytester.mkdir("benchmarks")
+    (folder / "add.yaml").write_text(TASK)
+    (folder / "pairs.yaml").write_text(PAIRS)
+    pytester.makeini("[pytest]\n")
+    assert run_here(pytester, "benchmarks", "--record=once").parseoutcomes() == {"solved": 3}
+    return pytester
+
+
+def rows(root):
+    lines = (root / "reports/latest/trials.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda row: row["trial"])
+
+
+def resume(repo, *args):
+    return run_here(repo, "benchmarks", "--resume", *args)
+
+
+@pytest.fixture
+def half(recorded):
+    """A repository whose run was killed: of its three trials one is measured, one ended in an infra error."""
+    run_here(recorded, "benchmarks")
+    folder = (recorded.path / "reports/latest").resolve()
+    lines = (folder / "trials.jsonl").read_text().splitlines()
+    failed = json.loads(lines[1]) | {"kind": "infra", "outcome": "api_error"}
+    (folder / "trials.jsonl").write_text(f"{lines[0]}\n{json.dumps(failed)}\n")
+    state = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(state | {"ended": None, "figures": None}))
+    return recorded, [json.loads(line) for line in lines], folder
+
+
+def test_what_is_missing_or_ended_in_an_infra_error_is_run(half):
+    """The rest is deselected; the folder then holds what an uninterrupted run leaves, each trial once."""
+    repository, whole, folder = half
+    result = resume(repository)
+    result.stdout.fnmatch_lines([f"resuming {folder.name}: 1 of 3 trials measured, 2 left"])
+    assert result.parseoutcomes() == {"solved": 2, "deselected": 1}
+    assert result.ret == 0
+    by_trial = sorted(whole, key=lambda row: row["trial"])
+    assert rows(repository.path) == by_trial
+    again = resume(repository, folder.name)
+    assert (again.ret, again.parseoutcomes()) == (0, {"deselected": 3})
+    again.stdout.fnmatch_lines(["one * 2 * 100.0 *"])
+    assert rows(repository.path) == by_trial
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "add.yaml",
+            "Implement add",
+            "Write add",
+            "benchmarks/add.yaml: the task add has changed: spec -> begin a new run*",
+        ),
+        ("add.yaml", "title", "limits: {max_repairs: 2}\ntitle", "*the task add has changed: limits -> *"),
+        ("pairs.yaml", "coder: oracle", "coder: bug", "*the pair one has changed: coder*"),
+        ("pairs.yaml", "two:", "three:", "*the pair two is gone -> *"),
+    ],
+)
+def test_what_has_changed_is_named(file, old, new, message, half):
+    """A run of something else is not gone on with, and no trial begins."""
+    repository, _, folder = half
+    path = repository.path / "benchmarks" / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    result = resume(repository)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: --resume: {folder.name} was begun with something else:", f"ERROR: {message}"]
+    )
+    assert len((folder / "trials.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nowhere"], "--resume: no run 'nowhere' in *reports -> use one of: 20*"),
+        (
+            ["latest", "--epochs", "1"],
+            "--resume: 20* was begun with --epochs its default, not 1 -> leave out*",
+        ),
+        (["latest", "--pair", "two"], "--resume: 20* was begun with --pair its default, not two -> *"),
+    ],
+)
+def test_options_that_are_others_are_refused(args, message, half):
+    """One line says which."""
+    repository, _, _ = half
+    result = resume(repository, *args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
+
+
+def test_options_are_those_of_the_run(recorded):
+    """They need not be given again."""
+    run_here(recorded, "benchmarks", "--pair", "two")
+    folder = (recorded.path / "reports/latest").resolve()
+    (folder / "trials.jsonl").unlink()
+    assert resume(recorded).parseoutcomes() == {"solved": 1}
+
+
+def test_a_damaged_run_is_one_line(half):
+    """It names the file; so for a run that tells nothing of its plan."""
+    repository, _, folder = half
+    (folder / "plan.json").write_text("{")
+    result = resume(repository)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *plan.json: damaged (*"])
+    assert len(result.stderr.str().strip().splitlines()) == 1
+
+
+def test_the_table_of_an_interrupted_run_says_so(recorded):
+    """How many of how many, which are missing, and how to go on; in the report's files as well."""
+    recorded.makeconftest(
+        "from harness.plugin.session import BenchmarkSession\n"
+        "real = BenchmarkSession.run\n"
+        "def run(self, trial):\n"
+        "    if trial.pair.name == 'two':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return real(self, trial)\n"
+        "BenchmarkSession.run = run\n"
+    )
+    result = recorded.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(
+        [
+            "*Not complete: 2 of 3 trials.*",
+            "interrupted: 2 of 3 trials have a result; not: two/add/1",
+            "go on: pytest benchmarks --resume=20*",
+        ]
+    )
+    assert "Not complete: 2 of 3 trials." in (recorded.path / "reports/latest/pairs.md").read_text()
+    assert (recorded.path / "reports/latest" / ALIVE).exists()
+
+
+def test_killed_runs_lose_nothing_and_pay_for_nothing_twice(tmp_path):
+    """Three kills at seeded moments; `bench/kill.py` makes fifty."""
+    tally = campaign(tmp_path, 3, seed=5, say=lambda _: None, per_run=3)
+    assert tally.kills.total() == 3
+    assert (tally.lost, tally.twice, tally.problems) == (0, 0, [])
