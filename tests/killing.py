@@ -223,14 +223,22 @@ def kill(repository: Repository, process: subprocess.Popen[bytes], kind: str, ch
     if target == "to all":
         os.killpg(process.pid, number)
     elif target == "of a worker":
-        workers = psutil.Process(process.pid).children()
-        workers = [each for each in workers if "execnet" in " ".join(each.cmdline())]
+        workers = workers_of(process.pid)
         if not workers:
             return False
         choose.choice(workers).send_signal(number)
     else:
         process.send_signal(number)
     return True
+
+
+def workers_of(controller: int) -> list[psutil.Process]:
+    """The workers of a run: forks of a process that imported for them, or children of xdist's own."""
+    children = psutil.Process(controller).children()
+    for child in children:
+        if "harness.plugin.preload" in " ".join(child.cmdline()):
+            return child.children()
+    return [each for each in children if "execnet" in " ".join(each.cmdline())]
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:
