@@ -58,6 +58,10 @@ class Player(VcrCassette):  # type: ignore[misc]
         self.misses: list[ReplayMiss] = []
         self.played: list[int] = []
 
+    def append(self, request: Request, response: dict[str, Any]) -> None:
+        """Add an exchange; nothing copies it, as vcrpy does for those who change what they record."""
+        self.data.append((self.filter_request(request), response))
+
     def can_play_response_for(self, request: Request) -> bool:  # noqa: ARG002
         """Return True: what is not recorded is refused by ``play_response``, and never sent."""
         return True

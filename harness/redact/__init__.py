@@ -84,7 +84,6 @@ def leaks(value: Any, environment: Mapping[str, str], allowed: Allowed = NOTHING
 
     What is allowed is none. One variable and each kind is named once for a place.
     """
-    clean = _redactor(environment)
     seen: dict[str, set[str]] = {}
     for path, _, each in findings(value, environment):
         kinds = seen.setdefault(path, set())
@@ -92,7 +91,7 @@ def leaks(value: Any, environment: Mapping[str, str], allowed: Allowed = NOTHING
         if each.kind in kinds or (is_value and VALUE in kinds) or each.secret in allowed:
             continue
         kinds |= {each.kind, VALUE} if is_value else {each.kind}
-        yield f"{clean(path)}: {each.kind}"
+        yield f"{redact(path, environment)}: {each.kind}"
 
 
 def redact(text: str, environment: Mapping[str, str]) -> str:

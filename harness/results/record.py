@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, get_type_hints
@@ -134,6 +134,7 @@ def measured(
     """Return the record of a trial that says something about its models."""
     accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
     grades: dict[str, Any] = {name: getattr(tester, name, None) for name in GRADES}
+    used = {role: transcript.usage(role) for role in ROLES}
     tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
     return Record(
         **_head(trial, mode),
@@ -158,7 +159,7 @@ def measured(
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
         conversation=digest(to_json(transcript.events)),
         requests="".join(_request(each) for role in ROLES for each in transcript.spent(role)),
-        tokens={f"{role}_{kind}": getattr(transcript.usage(role), kind) for role in ROLES for kind in KINDS},
+        tokens={f"{role}_{kind}": getattr(used[role], kind) for role in ROLES for kind in KINDS},
         recorded=recorded,
     )
 
@@ -166,7 +167,7 @@ def measured(
 def _request(spent: Spent) -> str:
     if spent.usage == Usage():
         return ""
-    return f"{spent.role}:{max(1, spent.steps)}:{','.join(map(str, astuple(spent.usage)))} "
+    return f"{spent.role}:{max(1, spent.steps)}:{','.join(map(str, spent.usage.counts))} "
 
 
 def requests_of(role: str, requests: str) -> list[tuple[Usage, int]]:
