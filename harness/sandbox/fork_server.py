@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 from harness.errors import SandboxError
 from harness.sandbox import HiddenTests, TestRun, Visible
 from harness.sandbox.filesystem_view import BEHIND, NO_SIGHT, TMP, Sight, bubblewrap, view
+from harness.sandbox.hidden_code import compiled
 from harness.sandbox.inner.isolation import remove
 from harness.sandbox.process import HERE, WORK, Died, Refused, Server, program
 from harness.tasks.task import Limits
@@ -180,6 +181,8 @@ class ForkServer:
             server = self._ready()
             try:
                 if self._kinds[0] != "none":
+                    if body["hidden"]:
+                        body["compiled"] = compiled(body["text"], str(Path(WORK, body["test"])))
                     return server.run({**order, "folder": WORK, "tmp": TMP}, body)
                 return self._run_in_a_folder(server, order, body)
             except Died as death:
