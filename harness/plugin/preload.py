@@ -45,7 +45,7 @@ MODULES = (
     "vcr.stubs.httpx_stubs",
     "stamina.instrumentation",
 )
-AT_THE_END = ("pandas", "scipy.special", "matplotlib.figure", "jinja2")
+AT_THE_END = ("pandas", "scipy.special", "jinja2")
 # pytest wants to rewrite the assertions of packages that bring a plugin, and warns where it is too late.
 NO_REWRITE = "\nPYTEST_DONT_REWRITE"
 PR_SET_PDEATHSIG = 1

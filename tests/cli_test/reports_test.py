@@ -198,3 +198,35 @@ def test_the_page_and_the_tables_are_written_anew_and_opened(runs, monkeypatch):
     assert opened == [page.as_uri()]
     assert "Prices of 2026-06-01." in page.read_text()
     assert "Prices of 2026-06-01." in page.with_name("pairs.md").read_text()
+
+
+def test_without_a_run_all_runs_are_listed_compared_and_opened(runs, monkeypatch):
+    """Pages that are missing are written; the address is a file."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert harness("view").exit_code == 0
+    index = runs / "reports/index.html"
+    assert opened == [index.as_uri()]
+    text = index.read_text()
+    assert 'href="old/report.html"' in text
+    assert (runs / "reports/old/report.html").is_file()
+
+
+def test_a_static_export_holds_pages_alone(runs, tmp_path, monkeypatch):
+    """What CI publishes: no records, no conversations in files, nothing that loads itself anew."""
+    monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail("nothing is opened"))
+    site = tmp_path / "site"
+    result = harness("view", "--export", str(site))
+    assert result.exit_code == 0, result.output
+    files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert "index.html" in files
+    assert {name.rpartition("/")[2] for name in files} == {"index.html", "report.html"}
+    assert harness("view", "old", "--export", str(site)).exit_code == 2
+
+
+def test_without_any_run_there_is_one_line(tmp_path, monkeypatch):
+    """And what to do."""
+    monkeypatch.chdir(tmp_path)
+    result = harness("view")
+    assert result.exit_code == 2
+    assert "run `pytest benchmarks` first" in result.output

@@ -69,6 +69,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
     money = overview.in_dollars(pairs)
     return render_page(
         "page.html.j2",
+        "script.js",
         title=title,
         tables=tables,
         answer=overview.answer(tables, trials),
@@ -118,7 +119,7 @@ def _conversations(listed: Sequence[Row], sources: Sources) -> Iterator[tuple[li
 def trial_view(conversation: Conversation, texts: TaskTexts | None, sources: Sources) -> str:
     """Return the view of one trial."""
     row = conversation.row
-    return _render(
+    return render_part(
         "trial.html.j2",
         **view_values(conversation, texts, sources.cost),
         mark=mark_of_trial(row),
@@ -140,11 +141,13 @@ def _charts(pairs: Sequence[Row], *, money: bool) -> dict[str, str]:
     number = dollars if money else render.short_count
     axis = "US dollars a trial" if money else "tokens a trial"
     pictures = {name: scatter.picture(points, number, axis, *size) for name, size in SIZES.items()}
-    return {name: _render("scatter.html.j2", p=each) for name, each in pictures.items()}
+    return {name: render_part("scatter.html.j2", p=each) for name, each in pictures.items()}
 
 
 def _difference(each: Comparison) -> str:
-    return _render("difference.html.j2", each=each, verdict=render.verdict(each).removeprefix("verdict: "))
+    return render_part(
+        "difference.html.j2", each=each, verdict=render.verdict(each).removeprefix("verdict: ")
+    )
 
 
 def _trial_row(row: Row, names: Mapping[str, str], place: Mapping[str, int]) -> Row:
@@ -162,22 +165,23 @@ def _cost(row: Row) -> str:
     return dollars(row["cost"]) if row["kind"] == "model" else ""
 
 
-def render_page(template: str, **values: Any) -> str:
-    """Return a whole page: the template with the style, and the script that the page's policy allows."""
-    script = _text("script.js")
+def render_page(template: str, script_file: str, **values: Any) -> str:
+    """Return a whole page: the template with the style, and the one script that the page's policy allows."""
+    script = _text(script_file)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
         "form-action 'none'"
     )
-    return _render(template, style=_text("style.css"), script=script, policy=policy, **values)
+    return render_part(template, style=_text("style.css"), script=script, policy=policy, **values)
 
 
 def _text(name: str) -> str:
     return package_files("harness.results.page").joinpath(name).read_text(encoding="utf-8")
 
 
-def _render(template: str, **values: Any) -> str:
+def render_part(template: str, **values: Any) -> str:
+    """Return a template with these values in it."""
     return _environment().get_template(template).render(values)
 
 

@@ -67,8 +67,8 @@ def answer(tables: Tables, rows: Sequence[Row]) -> Answer:
         ("What it rests on", _basis(pairs, rows)),
         ("To be surer", _surer(tables, models)),
     ]
-    verdict = _verdict(tables.ranking, models, pairs)
-    return Answer(verdict, _caveat(models), tuple(fact for fact in facts if fact[1]))
+    sentence = verdict(tables.ranking, models, pairs)
+    return Answer(sentence, _caveat(models), tuple(fact for fact in facts if fact[1]))
 
 
 def _caveat(models: list[Row]) -> str:
@@ -79,7 +79,8 @@ def _caveat(models: list[Row]) -> str:
     return f"{which} are stand-ins: small local models in place of Claude, whose figures these are not."
 
 
-def _verdict(ranking: Ranking, models: list[Row], pairs: list[Row]) -> str:
+def verdict(ranking: Ranking, models: Sequence[Row], pairs: Sequence[Row]) -> str:
+    """Return which pair is best, or which are tied. ``models`` are the measured pairs that are no mocks."""
     if not models:
         mocks = sum(bool(row["trials"]) for row in pairs)
         return (

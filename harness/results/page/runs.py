@@ -1,0 +1,156 @@
+"""The page of all runs: what each found, how a pair did from run to run, and any two runs compared.
+
+It is made from what the runs' folders hold, without reading a conversation, so that it can be made anew
+every few seconds while a run goes on. Links lead to ``RUN/report.html`` beside it: a folder with this page
+and those is all that has to be published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.results import render
+from harness.results.columns import marked
+from harness.results.compare import Comparison, Ranking, between_runs, rank
+from harness.results.dataframe import Table
+from harness.results.layout import informative
+from harness.results.page import overview
+from harness.results.page.blobs import blob
+from harness.results.page.compose import render_page, render_part
+from harness.results.run_folder import TRIALS
+from harness.results.run_state import State, read, status_of
+from harness.results.tables import Row, rows_by
+
+INDEX, PAGE, TABLES = "index.html", "report.html", "tables.json"
+COMPARED = 8  # newest runs that are compared with each other
+ACROSS = 8  # newest runs of the table of pairs
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the list shows it.
+
+    Attributes:
+        state: ``complete``, ``running``, ``interrupted``, or empty for runs of earlier versions.
+        planned: How many trials it has, if that is known.
+        pairs: Rows of ``aggregate.summary``.
+        has_page: Whether its page stands in its folder.
+    """
+
+    name: str
+    began: str
+    state: str
+    planned: int | None
+    trials: int
+    infra_errors: int
+    pairs: list[Row]
+    verdict: str
+    has_page: bool
+
+
+def find_runs(reports: Path, load: Callable[[Path], Table]) -> list[Run]:
+    """Return all runs below a folder, newest first; ``load`` reads and prices the records of one.
+
+    Those that cannot be read are left out: one damaged file must not hide the others.
+    """
+    found = []
+    for path in sorted(reports.glob(f"*/{TRIALS}"), key=lambda path: path.parent.name, reverse=True):
+        if path.parent.is_symlink():
+            continue
+        try:
+            found.append(_run(path, load))
+        except UsageError:
+            continue
+    return found
+
+
+def _run(path: Path, load: Callable[[Path], Table]) -> Run:
+    folder = path.parent
+    state, began = "", ""
+    planned: int | None = None
+    with suppress(UsageError):  # of an earlier version, or put together from others
+        kept = read(folder, State)
+        state, planned, began = str(status_of(folder, kept)), kept.planned, kept.began[:16].replace("T", " ")
+    pairs, ranking = _summary(path, load)
+    models = [row for row in overview.ordered(pairs) if row["trials"] and row["mark"] != overview.MOCK]
+    return Run(
+        folder.name,
+        began,
+        state,
+        planned,
+        trials=sum(row["trials"] for row in pairs),
+        infra_errors=sum(row["infra_errors"] for row in pairs),
+        pairs=pairs,
+        verdict=overview.verdict(ranking, models, pairs),
+        has_page=(folder / PAGE).is_file(),
+    )
+
+
+def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], Ranking]:
+    """Return the rows of pairs and their ranking: those of the run's end, or of its records so far."""
+    try:
+        if (tables := path.with_name(TABLES)).stat().st_mtime >= path.stat().st_mtime:
+            kept = json.loads(tables.read_text(encoding="utf-8"))
+            ranking: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in kept["ranking"].items()
+            }
+            return kept["by"]["pair"], Ranking(**ranking)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    pairs = rows_by(load(path), "pair")
+    return pairs, rank([], pairs, "pair")
+
+
+def runs_page(runs: Sequence[Run], reports: Path, load: Callable[[Path], Table], refresh_s: int = 0) -> str:
+    """Return the page; with ``refresh_s`` it loads itself anew every so many seconds while a run goes on."""
+    goes_on = any(run.state == "running" for run in runs)
+    return render_page(
+        "runs.html.j2",
+        "runs.js",
+        runs=runs,
+        across=_across(runs[:ACROSS]),
+        columns=[run.name for run in runs[:ACROSS]],
+        compared=[run.name for run in runs[:COMPARED]],
+        more=len(runs) - COMPARED,
+        comparisons=blob(_comparisons(runs[:COMPARED], reports, load)),
+        refresh_s=refresh_s if goes_on else 0,
+    )
+
+
+def _across(runs: Sequence[Run]) -> list[tuple[str, list[Row | None]]]:
+    """Return for each pair its row in each run, the pairs of most runs first."""
+    rows: dict[str, list[Row | None]] = {}
+    for number, run in enumerate(runs):
+        for row in overview.ordered(run.pairs):
+            name = marked(row["pair"], row["mark"])
+            rows.setdefault(name, [None] * len(runs))[number] = row if row["trials"] else None
+    return sorted(rows.items(), key=lambda item: sum(row is None for row in item[1]))
+
+
+def _comparisons(runs: Sequence[Run], reports: Path, load: Callable[[Path], Table]) -> dict[str, str]:
+    """Return by ``older|newer`` what the same pairs did in both."""
+    tables = {run.name: load(reports / run.name / TRIALS) for run in runs} if len(runs) > 1 else {}
+    panels = {}
+    for newer, older in combinations([run.name for run in runs], 2):
+        try:
+            found: list[Comparison] = between_runs(tables[older], tables[newer], (older, newer), "pair")
+            problem = ""
+        except UsageError as error:
+            found, problem = [], error.message
+        panels[f"{older}|{newer}"] = render_part(
+            "compared.html.j2",
+            older=older,
+            newer=newer,
+            problem=problem,
+            rows=[(each, render.verdict(each).removeprefix("verdict: ")) for each in found],
+            columns=informative(render.DIFFERENCES[2:], found) if found else [],
+        )
+    return panels
