@@ -54,6 +54,10 @@ OUTCOMES: dict[str, dict[str, Any]] = {
             "Code could not be run at all; the fault is not the code's.",
             "`harness doctor` tells what this machine lacks.",
         ),
+        "budget": (
+            "The run, or this trial of it, may spend no more: nothing more was asked.",
+            "Raise the budget, and record what is missing: [budgets](../how-to/budget.md).",
+        ),
         "spec_error": ("A task, pair or price file is wrong.", "Correct the line that the message names."),
         "harness_error": (
             "A worker died, or the harness has a bug.",

@@ -36,6 +36,7 @@ def merge(
     from harness.results.finish import finish, not_written
     from harness.results.merge import merge as merge_runs
     from harness.results.run_folder import TRIALS, find_run, point_latest_at, run_name
+    from harness.results.run_summary import workflow_commands
     from harness.results.terminal_tables import print_tables, stdout_console
     from harness.terminal import printable_line
 
@@ -58,6 +59,7 @@ def merge(
     if infra := sum(row["infra_errors"] for row in summary.tables.pairs):
         failures.append(f"{counted(infra, 'infra error')}: `harness report --failed` lists them")
     say(*(printable_line(line, os.environ) for line in [*summary.changes, *failures]))
+    say(*(printable_line(line, os.environ) for line in workflow_commands(summary)))
     say(f"report: {summary.problem or folder / report.PAGE}")
     if failures:
         sys.exit(1)

@@ -20,13 +20,14 @@ from harness.plugin.collect import BrokenItem, TrialItem
 from harness.results import record, recovery
 from harness.results.columns import KINDS, counted
 from harness.results.dataframe import frame
-from harness.results.finish import RunSummary, finish, not_written
+from harness.results.finish import finish, not_written
 from harness.results.gates import Gates
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
 from harness.results.report import PAGE
 from harness.results.run_folder import TRIALS, RunFolder, report_payload
 from harness.results.run_state import STATE
+from harness.results.run_summary import RunSummary, workflow_commands
 from harness.terminal import visible
 
 MISSING = "missing_cassette"
@@ -183,6 +184,8 @@ class Reporter:
             terminalreporter.write_line(visible(line))
         for line in self.summary.failures:
             terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
+        for line in workflow_commands(self.summary):
+            terminalreporter.write_line(visible(line))
         page = (self._folder.path / PAGE).relative_to(self._root).as_posix()
         terminalreporter.write_line(f"report: {self._problem or self.summary.problem or page}")
 

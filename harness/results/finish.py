@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.results import aggregate, compare, gates, render, report
+from harness.results import aggregate, compare, gates, report, run_summary
 from harness.results.dataframe import Table, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
 from harness.results.run_state import incomplete
-from harness.results.tables import Row, Tables, tables_of
-
-OUTCOME = ["trial", "pair", "kind", "outcome", "detail"]
-SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """The results of a run: its tables, a line for each pair of the baseline, and for each missed gate.
-
-    ``outcomes``: of each trial the columns ``OUTCOME``.
-    """
-
-    tables: Tables
-    outcomes: list[Row]
-    changes: list[str]
-    failures: list[str]
-    problem: str  # why the report could not be written, or empty
+from harness.results.run_summary import OUTCOME, RunSummary
+from harness.results.tables import tables_of
 
 
 def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
@@ -60,20 +43,13 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
             problem = f"{bug}: {type(error).__name__}: {error}"
             failures.append(problem)
     summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem)
-    if path := os.environ.get(SUMMARY_VARIABLE):
-        append_job_summary(Path(path), summary)
+    if write and not problem:
+        with suppress(OSError):  # the report is there, and holds the same
+            run_summary.write(folder, summary)
+    run_summary.append(os.environ, summary)
     return summary
 
 
 def not_written(error: OSError, folder: Path) -> str:
     """Return the line that says why a run's folder cannot be written."""
     return f"not written to {error.filename or folder}: {error.strerror}"
-
-
-def append_job_summary(path: Path, summary: RunSummary) -> None:
-    """Append the tables to the file of GitHub's job summary; one that cannot be written fails nothing."""
-    lines = [f"- {line}" for line in summary.changes]
-    lines += [f"- **gate:** {line}" for line in summary.failures]
-    text = "\n\n".join(["## Pairs", render.markdown(summary.tables), "\n".join(lines)]).rstrip() + "\n"
-    with suppress(OSError), path.open("a", encoding="utf-8", errors="replace") as file:
-        file.write(text)
