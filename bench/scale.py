@@ -44,6 +44,7 @@ from harness.tasks.suite import Selection, Suite
 ROOT = Path(__file__).parent.parent
 PAIR = "scripted+oracle"
 EPOCHS = 10
+HARNESS = (sys.executable, "-c", "from harness.cli.main import main; main()")
 PLAIN = "import pytest\n\n\n@pytest.mark.parametrize('n', range({}))\ndef test_{}(n):\n    assert n >= 0\n"
 
 
@@ -235,8 +236,7 @@ def report(workers: int, trials: int, cost: Cost, least: float) -> None:
 
 def run_again(root: Path) -> Cost:
     """Write tables and page of the newest run again, with no browser to open."""
-    command = [sys.executable, "-m", "harness.cli.main"]
-    return measure([*command, "view"], root, BROWSER="true")
+    return measure([*HARNESS, "view"], root, BROWSER="true")
 
 
 def ways(paths: list[str]) -> None:
@@ -252,7 +252,7 @@ def ways(paths: list[str]) -> None:
         for number in (1, 2, 3):
             measure(pytest(*paths, "-n2", "--shard", f"{number}/3"), root, **cache)
             shards.append(str((root / "reports" / "latest").resolve()))
-        measure([sys.executable, "-m", "harness.cli.main", "merge", *shards], root)
+        measure([*HARNESS, "merge", *shards], root)
         compare("three shards, merged", newest(root), expected)
         killer = threading.Thread(target=kill_a_worker, args=(root, len(expected) // 3))
         killer.start()

@@ -18,6 +18,7 @@ from typing import Any, Self
 from harness.cluster.order import MOST_BEGUN, Control, Done, Order, execute, lost
 from harness.errors import UsageError
 
+LOOPBACK = "127.0.0.1"
 LOCAL = "local:"  # and the number of workers
 AHEAD = 4  # orders that the scheduler has for each thread: it sees demand, and none of them weighs much
 LEAST_AHEAD = 64
@@ -56,9 +57,10 @@ class DaskCluster:
                     LocalCluster(
                         n_workers=int(self._address.removeprefix(LOCAL)),
                         threads_per_worker=1,
-                        host="127.0.0.1",
+                        host=LOOPBACK,
                         memory_limit=0,
-                        dashboard_address=None,
+                        dashboard_address=f"{LOOPBACK}:0",  # without one, pages are served to every network
+                        worker_dashboard_address=f"{LOOPBACK}:0",
                     )
                 )
             self._client = self._stack.enter_context(Client(target, timeout=CONNECT_S, set_as_default=False))
@@ -78,7 +80,7 @@ class DaskCluster:
         from distributed.utils import get_ip
 
         scheduler = get_address_host(self._client.scheduler.address)
-        return "127.0.0.1" if scheduler.startswith("127.") else str(get_ip(scheduler))
+        return LOOPBACK if scheduler.startswith("127.") else str(get_ip(scheduler))
 
     def run(self, orders: Iterator[Order], control: Control) -> Iterator[tuple[Order, Done]]:
         """Run orders; yield each with what came of it, in the order in which they end.
@@ -130,6 +132,7 @@ class DaskCluster:
     def _lost(self, order: Order, future: Any, control: Control) -> Done | None:
         """Return what came of an order that ended without a result; None if it has to be given once more."""
         error = future.exception(timeout=CONNECT_S) if future.status == "error" else None
+        control.release(order.trial.slug)
         if type(error).__name__ == "KilledWorker" or future.status == "cancelled":
             # Dask counts also what had not begun: it only stood in the queue of workers that were lost.
             return (

@@ -11,9 +11,10 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,9 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.agents.transcript import Transcript, from_json
+from harness.backends.budget import Caps, Meter
+from harness.backends.retries import Transport
 from harness.backends.sharing import Address, Remote
 from harness.errors import HarnessError, UsageError
 from harness.redact import redact
+from harness.results.estimate import cost_of
+from harness.results.pricing import Prices
 from harness.results.record import Record
 from harness.results.run_folder import report_payload
 from harness.sandbox import Sandbox, fork_server
@@ -31,6 +36,7 @@ from harness.sandbox.filesystem_view import Sight
 from harness.sandbox.fork_server import ForkServer
 from harness.sandbox.run_cache import CachedSandbox, RunCache
 from harness.store import default_folder
+from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
 
 if TYPE_CHECKING:
@@ -49,7 +55,7 @@ class Order:
         mode: That of the run, once it is known which cassettes are there: ``none`` or ``all``.
         files: Path relative to the root -> what the trial needs of the repository.
         control: Where the controlling process can be asked.
-        settings: What all trials of the run share.
+        settings, spending: What all trials of the run share; no spending in a run that asks no models.
     """
 
     trial: Trial
@@ -57,6 +63,7 @@ class Order:
     files: Mapping[str, bytes] = field(repr=False)
     control: Address = field(repr=False)
     settings: Settings
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,15 @@ class Settings:
     require_sandbox: bool = False
     run_cache: bool = True
     version: str = __version__
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a trial may spend, and what its calls cost; the run's budget is asked for at ``Order.control``."""
+
+    caps: Caps
+    prices: Prices
+    today: date
 
 
 @dataclass(frozen=True)
@@ -93,9 +109,13 @@ class Control:
     Attributes:
         begun: How often each trial was begun.
         ended: Trials by slug, with what came of them; and whatever else the controlling process waits for.
+
+    Args:
+        release: Called with the slug of a trial whose worker was lost: what it was about to spend.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, release: Callable[[str], None]) -> None:
+        self.release = release
         self.begun: dict[str, int] = {}
         self._has_ended: set[str] = set()
         self.ended: SimpleQueue[Any] = SimpleQueue()
@@ -104,6 +124,8 @@ class Control:
         """Return True if a trial may begin (again)."""
         if slug in self._has_ended or self.begun.get(slug, 0) >= MOST_BEGUN:
             return False
+        if slug in self.begun:
+            self.release(slug)
         self.begun[slug] = self.begun.get(slug, 0) + 1
         return True
 
@@ -158,6 +180,8 @@ def _run(order: Order, place: Place) -> Done:
         mutants=lambda task: known_mutants(task, place.sandbox, settings.mutants) if settings.mutants else (),
         keeps_unsaved=False,  # nobody would look for it here
     )
+    if order.spending is not None:
+        setup = replace(setup, **_live(order, order.spending))
     cassette = place.root / trial.cassette_path
     began = time.monotonic()
     try:
@@ -173,6 +197,17 @@ def _run(order: Order, place: Place) -> Done:
         seconds=time.monotonic() - began,
         test_runs=(after[0] - before[0], after[1] - before[1]),
     )
+
+
+def _live(order: Order, spending: Spending) -> dict[str, Any]:
+    """Return the fields of the setup of a trial that asks models: all workers share limiter and budget."""
+    limiter, budget = (Remote(order.control, name) for name in ("limiter", "budget"))
+
+    def meter(pair: Pair, transport: Transport) -> Meter:
+        price = cost_of(pair, spending.prices, spending.today)
+        return Meter(transport, budget, spending.caps, order.trial.slug, price)
+
+    return {"transport": lambda: Transport(limiter, patient=True), "meter": meter}
 
 
 def without_secrets(result: Result) -> Result:

@@ -7,7 +7,8 @@ are those of a run without a cluster.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from harness.backends.sharing import Address, Served
 from harness.cluster.dask_cluster import DaskCluster
-from harness.cluster.order import Control, Done, Order, Settings
+from harness.cluster.order import Control, Done, Order, Settings, Spending
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
 from harness.plugin.collect import TrialItem
@@ -37,6 +38,7 @@ class ClusterLoop:
         self._benchmarks = benchmarks
         self._address = address
         self._done: Done | None = None  # of the item that is being reported
+        self._spending: Spending | None = None
         option = benchmarks.config.getoption
         self._settings = Settings(
             mutants=option("harness_mutants"),
@@ -63,8 +65,16 @@ class ClusterLoop:
             return True
         try:
             with DaskCluster(self._address, self._say) as cluster:
-                control = Control()
-                served = Served(cluster.host, control=control)
+                spending: Any = config.pluginmanager.get_plugin("harness-spending")
+                shared: dict[str, Any] = {}
+                release: Callable[[str], None] = ignore
+                if spending is not None:
+                    shared = {"limiter": spending.limiter, "budget": spending.budget}
+                    release = spending.budget.release
+                    today = datetime.now(UTC).date()
+                    self._spending = Spending(spending.caps, self._benchmarks.prices, today)
+                control = Control(release)
+                served = Served(cluster.host, control=control, **shared)
                 try:
                     orders = (self._order(item.trial, served.address) for item in trials.values())
                     for order, done in cluster.run(orders, control):
@@ -87,7 +97,7 @@ class ClusterLoop:
         files = {name: (root / name).read_bytes() for name in names if (root / name).is_file()}
         for folder in trial.task.paths:
             files |= content_of(root, folder)
-        return Order(trial, mode, files, control, self._settings)
+        return Order(trial, mode, files, control, self._settings, self._spending)
 
     def _report(self, session: pytest.Session, item: pytest.Item) -> None:
         """Let pytest run an item, of which a trial has its result already, and stop where it wants to."""
@@ -122,6 +132,10 @@ class ClusterLoop:
         reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(printable_line(line, os.environ))
+
+
+def ignore(_slug: str) -> None:
+    """Nothing is spent in a replay."""
 
 
 class WorkerError(HarnessError):

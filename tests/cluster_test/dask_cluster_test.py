@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,11 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster():
     """A scheduler on loopback, and two worker processes."""
-    options = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    pages = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
+    options = {"host": "127.0.0.1", "silence_logs": 50, **pages}
     with distributed.LocalCluster(2, threads_per_worker=1, **options) as cluster:
         yield cluster
 
@@ -43,6 +45,44 @@ def cluster():
 def rows(repo):
     path = max(repo.path.glob("reports/2*/trials.jsonl"))
     return sorted(map(json.loads, path.read_text().splitlines()), key=lambda row: row["trial"])
+
+
+TASK = """\
+title: Add
+spec: Implement add(a, b).
+code_file: add.py
+test_file: test_add.py
+reference: "def add(a, b): return a + b"
+acceptance: "from add import add\\ndef test_sum(): assert add(2, 3) == 5"
+"""
+FAKES = """\
+pairs:
+  one: {orchestrator: {model: openai/gpt-5-mini}, coder: claude-haiku-5-5, epochs: 6}
+"""
+
+
+def test_recordings_and_budget_are_the_runs(pytester, cluster, letta, claude):
+    """Cassettes come back and replay; keys are the workers' own; one budget holds; no agent is left."""
+    benchmarks = pytester.mkdir("benchmarks")
+    (benchmarks / "add.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(FAKES)
+    pytester.makeini("[pytest]\n")
+    keys = {"ANTHROPIC_API_KEY": "a-key-for-tests", "ANTHROPIC_BASE_URL": claude.url}
+    with distributed.Client(cluster, set_as_default=False) as client:
+        set_here = lambda values: os.environ.update(values)  # noqa: E731, PLW0108 - the worker's, not this one's
+        client.run(set_here, {**keys, "LETTA_BASE_URL": letta.url})
+    live = ("--record=once", "--no-live-checks", "--allow-unknown-price", "--max-tokens", "1000")
+    done = run_here(pytester, "benchmarks", *live, "--cluster", cluster.scheduler.address)
+    outcomes = Counter(row["outcome"] for row in rows(pytester))
+    assert set(outcomes) == {"solved", "budget"}, rows(pytester)
+    done.stdout.fnmatch_lines(["spent: *"])
+    assert sum(path.endswith("/messages") for _, path, _ in letta.requests + claude.requests) <= 12
+    assert not letta.agents
+    recorded = list(pytester.path.glob("cassettes/one/add/*.json"))
+    assert len(recorded) == outcomes["solved"]
+    replayed = run_here(pytester, "benchmarks", f"--epochs={len(recorded)}")
+    assert {row["outcome"] for row in rows(pytester)} <= {"solved", "missing_cassette"}
+    assert "a-key-for-tests" not in "".join(done.outlines + replayed.outlines)
 
 
 def test_a_killed_worker_costs_no_record(suite, cluster, monkeypatch):
@@ -74,11 +114,13 @@ def test_a_killed_worker_costs_no_record(suite, cluster, monkeypatch):
 
 
 def test_a_trial_is_begun_twice_at_most():
-    """Its worker may be lost once; what has ended is not begun again."""
-    control = Control()
+    """Its worker may be lost once, and what it had under way counts; what has ended is not begun again."""
+    released = []
+    control = Control(released.append)
     control.end("done", Done())
     assert not control.begin("done")
     assert [control.begin(slug) for slug in ("a", "b", "a", "a")] == [True, True, True, False]
+    assert released == ["a"]
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
