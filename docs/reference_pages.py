@@ -131,7 +131,7 @@ def _command(command: click.Command, name: str, heading: str) -> Iterator[str]:
             yield from _command(child, f"{name} {child.name}", heading + "#")
         return
     records = [each.get_help_record(context) for each in command.params]
-    options = [(f"`{names}`", cell(text)) for names, text in filter(None, records)]
+    options = [(f"`{names}`", cell(text)) for names, text in filter(None, records) if text]
     if options:
         yield table(("option", "meaning"), options)
 

@@ -45,33 +45,33 @@ class Record:
     """
 
     trial: Annotated[str, Field(description="pair/task/epoch")]
-    task: str
+    task: Annotated[str, Field(description="The task's id.")]
     task_digest: Annotated[str, Field(description="Hash of what models see of the task, and its limits.")]
-    pair: str
+    pair: Annotated[str, Field(description="The pair's name.")]
     epoch: Annotated[int, Field(ge=1)]
     difficulty: Difficulty
     tags: Annotated[str, Field(description="Separated by blanks.")]
     orchestrator: Annotated[
         str, Field(description="Letta model handle; with ' (App Server)' if it lives in that server.")
     ]
-    coder: str
-    tester: str
-    flow: str
-    tools: str
-    backend: str
+    coder: Annotated[str, Field(description="The model that writes the code.")]
+    tester: Annotated[str, Field(description="The model that writes the tests; none if nobody does.")]
+    flow: Annotated[str, Field(description="free or guided.")]
+    tools: Annotated[str, Field(description="client or server: who runs the two tools.")]
+    backend: Annotated[str, Field(description="How coder and tester were reached.")]
     coder_settings: Annotated[str, Field(description="Such as effort=high; empty for the defaults.")]
-    tester_settings: str
+    tester_settings: Annotated[str, Field(description="The same of the tester.")]
     mode: Annotated[str, Field(description="replay or record")]
     kind: Annotated[
         Literal["model", "infra"], Field(description="A measurement, or nothing that tells of the models.")
     ]
-    outcome: str
+    outcome: Annotated[str, Field(description="One word; see the page of outcomes.")]
     detail: Annotated[str, Field(description="One line: why it is not solved.")] = ""
     solved_at: Annotated[Count, Field(description="The first attempt whose code passed acceptance.")] = None
     generated_passed: Annotated[
         bool | None, Field(description="The generated tests pass on the generated code.")
     ] = None
-    generated_tests: Count = None
+    generated_tests: Annotated[Count, Field(description="Tests that the tester's file holds.")] = None
     tests_valid: Annotated[
         bool | None,
         Field(description="The generated tests pass on the reference; null where there are none."),
@@ -80,19 +80,21 @@ class Record:
     bugs_accepted: Annotated[
         Count, Field(description="Known bugs that the generated tests pass on, valid or not.")
     ] = None
-    bugs_total: Count = None
-    mutants_caught: Count = None
-    mutants_total: Count = None
-    acceptance_passed: Count = None
-    acceptance_tests: Count = None
+    bugs_total: Annotated[Count, Field(description="Known bugs of the task.")] = None
+    mutants_caught: Annotated[
+        Count, Field(description="As bugs_caught, of the bugs that --mutants made.")
+    ] = None
+    mutants_total: Annotated[Count, Field(description="How many of those there were.")] = None
+    acceptance_passed: Annotated[Count, Field(description="Hidden tests that passed.")] = None
+    acceptance_tests: Annotated[Count, Field(description="Hidden tests.")] = None
     acceptance_fraction: Annotated[
         float | None, Field(ge=0, le=1, description="Partial credit; it never counts as solved.")
     ] = None
-    attempts: Count = None
-    repairs: Count = None
+    attempts: Annotated[Count, Field(description="Runs of the orchestrator until it ended its turn.")] = None
+    repairs: Annotated[Count, Field(description="Attempts after the first.")] = None
     steps: Annotated[Count, Field(description="Model calls that the orchestrator made inside Letta.")] = None
-    tool_calls: Count = None
-    tool_errors: Count = None
+    tool_calls: Annotated[Count, Field(description="Calls of coder and tester.")] = None
+    tool_errors: Annotated[Count, Field(description="Calls that returned an error.")] = None
     transport_retries: Annotated[
         Count, Field(description="HTTP requests repeated, when it was recorded.")
     ] = None
@@ -219,7 +221,7 @@ def row_schema() -> dict[str, Any]:
         **number,
         "description": "What the CLI says that its answers cost; nothing is billed to a subscription.",
     }
-    columns["letta_version"] = text
+    columns["letta_version"] = {**text, "description": "Of the server that the orchestrator lived in."}
     schema["properties"] = {"schema": {"const": SCHEMA}, **columns}
     schema["required"] = list(schema["properties"])
     schema["additionalProperties"] = False
