@@ -66,6 +66,8 @@ class Letta(FakeLetta):
     def answer(self, method: str, path: str, body: Any) -> Any:
         self.clock.tick()
         url = urlsplit(path)
+        if method == "POST" and body is None:  # of a client that was killed
+            return 400, {}
         if (method, url.path) == ("GET", "/v1/agents/"):
             wanted = parse_qs(url.query)["name"]
             found = [self.made[each] for each, name in self.agents.items() if name in wanted]
@@ -90,7 +92,7 @@ class Claude(FakeClaude):
 
     def answer(self, method: str, path: str, body: Any) -> Any:
         self.clock.tick()
-        return super().answer(method, path, body)
+        return super().answer(method, path, body) if body is not None else (400, {})
 
 
 class Clock:

@@ -6,6 +6,7 @@ hears of them. The controller prints. Tables and gates are computed in ``finish.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -28,9 +29,11 @@ from harness.results.report import PAGE
 from harness.results.run_folder import TRIALS, RunFolder, report_payload
 from harness.results.run_state import STATE
 from harness.results.run_summary import RunSummary, workflow_commands
-from harness.terminal import visible
+from harness.terminal import printable_line, visible
+from harness.text import shorten
 
 MISSING = "missing_cassette"
+MOST_UNSOLVED = 10  # trials that are listed without -ra
 BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows of its trial
 
 
@@ -80,7 +83,7 @@ class Reporter:
         self, root: Path, folder: RunFolder, prices: Prices, gates: Gates, broken_rows: BrokenRows
     ) -> None:
         self._root = root
-        self._folder = folder
+        self.folder = folder
         self.finished: set[str] = set()  # trials of this session that have a row
         self.planned: set[str] = set()  # all trials of the run
         self.repeats = False  # a trial has several rows, as with --dist each
@@ -133,34 +136,50 @@ class Reporter:
             self.finished.add(payload["record"]["trial"])
             if "conversation" in payload:
                 try:
-                    self._folder.add(payload)
+                    self.folder.add(payload)
                 except OSError as error:
-                    self._problem = not_written(error, self._folder.path)
+                    self._problem = not_written(error, self.folder.path)
         if report.when == "teardown":
             report.user_properties.extend(self._properties.pop(report.nodeid, ()))
 
     def _result_of(self, trial: str) -> dict[str, Any] | None:
         """Return the row of a trial whose worker died when it had a result, but had not sent it yet."""
-        for path, note in recovery.notes(self._folder.path):
+        for path, note in recovery.notes(self.folder.path):
             if note.trial == trial:
                 with suppress(OSError):
-                    recovery.recover(self._folder, path, note, self._root)
-        rows = [row for row in self._folder.rows() if row["trial"] == trial and row["kind"] == "model"]
+                    recovery.recover(self.folder, path, note, self._root)
+        rows = [row for row in self.folder.rows() if row["trial"] == trial and row["kind"] == "model"]
         return rows[-1] if rows else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run that misses a gate, though none of its tests failed."""
-        if session.config.option.collectonly or not (self.finished or (self._folder.path / TRIALS).is_file()):
+        if session.config.option.collectonly or not (self.finished or (self.folder.path / TRIALS).is_file()):
             return
         if self.repeats:
             with suppress(OSError):
-                self._folder.drop_repeated()
+                self.folder.drop_repeated()
         self.summary = finish(
-            self._folder.path, frame(self._folder.rows()), self._prices, self._gates, write=not self._problem
+            self.folder.path, frame(self.folder.rows()), self._prices, self._gates, write=not self._problem
         )
         if self.summary.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _list_unsolved(self, terminal: Any) -> None:
+        """Print what is not solved and why, a line each; all of it with -ra, nothing with -q."""
+        assert self.summary is not None
+        rows = [row for row in self.summary.outcomes if row["kind"] == "model" and row["outcome"] != "solved"]
+        if not rows or terminal.verbosity < 0:
+            return
+        most = len(rows) if "a" in terminal.reportchars.lower() else MOST_UNSOLVED
+        terminal.section("not solved")
+        for row in rows[:most]:
+            line = printable_line(
+                f"{row['outcome'].replace('_', ' ')}  {row['trial']}  {row['detail']}", os.environ
+            )
+            terminal.write_line(shorten(line, max(40, terminal._tw.fullwidth - 1)))  # noqa: SLF001
+        if len(rows) > most:
+            terminal.write_line(f"and {len(rows) - most} more: -ra lists them, or harness report --failed")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the tables, what the gates say, and where the run's files are."""
@@ -168,6 +187,7 @@ class Reporter:
             return
         from harness.results.terminal_tables import print_tables, pytest_console
 
+        self._list_unsolved(terminalreporter)
         terminalreporter.section("pairs")
         print_tables(self.summary.tables, pytest_console(terminalreporter._tw))  # noqa: SLF001
         missing = Counter(row["pair"] for row in self.summary.outcomes if row["outcome"] == MISSING)
@@ -186,7 +206,7 @@ class Reporter:
             terminalreporter.write_line(f"GATE: {visible(line)}", red=True)
         for line in workflow_commands(self.summary):
             terminalreporter.write_line(visible(line))
-        page = (self._folder.path / PAGE).relative_to(self._root).as_posix()
+        page = (self.folder.path / PAGE).relative_to(self._root).as_posix()
         terminalreporter.write_line(f"report: {self._problem or self.summary.problem or page}")
 
 

@@ -19,7 +19,6 @@ from harness.plugin.reporting import Reporter
 from harness.plugin.resume import OPTIONS, Resumed
 from harness.results import run_state
 from harness.results.columns import counted
-from harness.results.run_folder import RunFolder
 from harness.results.run_state import Figures, State
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
@@ -37,27 +36,27 @@ class Run:
 
     Args:
         config: Of this process.
-        folder: The run's folder.
         resumed: What stands in it already, if this run goes on.
-        reporter: Has the figures at the end.
+        reporter: Has the run's folder, and its figures at the end.
         find_trials: Returns the trials of node ids, which xdist's workers have collected.
+        pair: One whose orchestrator lives in Letta, if there is one.
     """
 
     def __init__(
         self,
         config: pytest.Config,
-        folder: RunFolder,
         resumed: Resumed | None,
         reporter: Reporter,
         find_trials: Callable[[Iterable[str]], list[Trial]],
+        pair: Pair | None,
     ) -> None:
         self._config = config
-        self._folder = folder
+        self._folder = reporter.folder
+        self._pair = pair
         self._reporter = reporter
         self._find_trials = find_trials
         self._resumed = resumed
         self._has_begun = False
-        self._pair: Pair | None = None  # one whose orchestrator lives in Letta
         self.state: State | None = None
         if resumed is not None:
             reporter.planned = set(resumed.plan.trials)
@@ -84,7 +83,6 @@ class Run:
         if not (trials or self._resumed):
             return
         self._has_begun = True
-        self._pair = next((trial.pair for trial in trials if not trial.pair.is_direct), None)
         self._folder.alive  # noqa: B018  (from now on)
         with suppress(OSError):
             if self._resumed is None:

@@ -24,6 +24,7 @@ from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin import resume
 from harness.plugin.collect import SourceFile, TaskFile
 from harness.plugin.preload import Preload
+from harness.plugin.progress import Progress
 from harness.plugin.reporting import Payloads, Reporter
 from harness.plugin.run import KEY, Run
 from harness.plugin.test_runs import TestRuns
@@ -133,6 +134,7 @@ class BenchmarkSession:
         gc.set_threshold(100_000, 10, 10)
         try:
             reporter = self._check_options()
+            in_letta = next((pair for pair in self.suite.pairs if not pair.is_direct), None)
             self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
@@ -148,8 +150,11 @@ class BenchmarkSession:
         self.config.pluginmanager.register(payloads, "harness-payloads")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
-            run = Run(self.config, self.run_folder, self.resumed, reporter, self.find_trials)
+            run = Run(self.config, self.resumed, reporter, self.find_trials, in_letta)
             self.config.pluginmanager.register(run, "harness-run")
+            before = len(self.resumed.finished) if self.resumed is not None else 0
+            progress = Progress(self.config, reporter, before)
+            self.config.pluginmanager.register(progress, "harness-progress")
         terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             # A reader that goes away (`| head`) must not cost a trial; pytest offers no public way.

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.files import write_whole
-from harness.results.journal import LIVE, Note
+from harness.results.journal import CONNECTING, LIVE, Note
 from harness.results.run_folder import RunFolder
 
 
@@ -41,7 +41,7 @@ def recover(folder: RunFolder, path: Path, note: Note, root: Path) -> None:
     rows = (row for row in folder.rows() if row["trial"] == note.trial and row["kind"] == "model")
     if is_saved and note.payload is not None and not any(rows):
         folder.add(note.payload)
-    if note.agents:  # to be deleted still
+    if note.agents or (note.stage == CONNECTING and note.payload is None):  # to be deleted still
         write_whole(path, note.model_copy(update={"payload": None}).model_dump_json())
     else:
         path.unlink(missing_ok=True)
