@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -132,7 +133,9 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
     state = TrialState(trial, setup, watch or (lambda _: None), "replay" if replays else "record")
     with redact.unlogged():
         try:
-            row, transcript = replay(state) if replays else record_live(state)
+            meter = state.meter.trial(trial.slug, trial.pair.name) if state.meter else nullcontext()
+            with meter:
+                row, transcript = replay(state) if replays else record_live(state)
         except HarnessError as error:
             if isinstance(error, ApiError) and (repeated := sum(state.transport.retries.values())):
                 error.message += f" (transport retries: {repeated})"
@@ -161,6 +164,7 @@ class TrialState:
         self.setup = setup
         self.mode = mode
         self.transport = setup.transport() if mode == "record" else Transport()
+        self.meter = setup.meter(trial.pair, self.transport) if setup.meter and mode == "record" else None
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []
         self.attempts: list[Attempt] = []
@@ -202,8 +206,8 @@ class TrialState:
 
     def connect(self, where: Endpoints, transport: Transport) -> Connection:
         """Connect the trial to these endpoints."""
-        files, setup, pair = self.workspace.snapshot, self.setup, self.trial.pair
-        meter = setup.meter(pair, transport) if setup.meter and where.live else None
+        files, setup = self.workspace.snapshot, self.setup
+        meter = self.meter if where.live else None
         created = setup.journal.agent if self.mode == "record" else ignore
         return Connection(self.trial, where, transport, files, setup.environment, meter, created)
 
@@ -312,8 +316,6 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     where, transport = endpoints.live(pair, setup.environment), state.transport
     setup.journal.begin(trial.slug)
     connection = state.connect(where, transport)
-    if connection.meter:
-        connection.meter.require()
     with setup.wall_limit.running():
         letta_version = connection.letta_version()
         if pair.tools == "server":

@@ -7,6 +7,7 @@ machines the address is one that they reach; what passes (names of models, count
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -82,7 +83,7 @@ class Remote:
     def __init__(self, address: Address, name: str) -> None:
         self._address = address
         self._name = name
-        self._local = threading.local()  # a connection for each thread: answers must not get mixed up
+        self._local = threading.local()  # a connection for each thread and process: answers must not mix
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):
@@ -91,9 +92,10 @@ class Remote:
 
     def _call(self, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
-            if not hasattr(self._local, "connection"):
+            if getattr(self._local, "process", None) != os.getpid():
                 host, port, key = self._address
                 self._local.connection = Client((host, port), authkey=bytes.fromhex(key))
+                self._local.process = os.getpid()
             self._local.connection.send((self._name, method, args, options))
             ok, answer = self._local.connection.recv()
         except (OSError, EOFError, AuthenticationError) as error:

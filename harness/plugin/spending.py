@@ -15,13 +15,13 @@ from typing import Any, cast
 
 import pytest
 
-from harness.backends.budget import Budget, Caps, Meter
+from harness.backends.budget import Amount, Budget, Caps, Meter
 from harness.backends.limiter import Limiter
 from harness.backends.retries import Transport
 from harness.backends.sharing import Address, Remote, Served
 from harness.plugin.collect import TrialItem
 from harness.plugin.session import BenchmarkSession
-from harness.results.estimate import Estimate, cost_of, estimate, read_history, unpriced
+from harness.results.estimate import Estimate, cost_of, of_trial, read_history, total, unpriced
 from harness.results.pricing import Prices, dollars
 from harness.tasks.loader import PRICES_FILE, doubt_handle
 from harness.tasks.pair import Pair
@@ -118,7 +118,11 @@ class Spending:
         if models and not self._config.getoption("harness_allow_unknown_price"):
             raise pytest.UsageError(self._no_price(models, pairs))
         history = read_history(self._benchmarks.root / "reports")
-        expected = estimate(missing, history, self._prices, self._today)
+        each = {trial.slug: of_trial(trial, history, self._prices, self._today) for trial in missing}
+        # A guess is no reason to leave a trial out.
+        known = {name: Amount(one.usd or 0.0, one.tokens, 1) for name, one in each.items() if not one.guessed}
+        self.budget.expect(known)
+        expected = total(each.values())
         lines = [f"estimate: {len(missing)} trial{'s' * (len(missing) != 1)} to record, {expected}"]
         lines += [f"not counted in dollars: {', '.join(models)} (no price is known)"] if models else []
         lines += self._budget_line(expected)

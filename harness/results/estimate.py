@@ -7,7 +7,7 @@ the mean; a single trial may well use twice as much.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
@@ -154,26 +154,35 @@ class Estimate:
         return f"about {self.calls:,} calls, {_rounded(self.tokens):,} tokens, {cost} ({basis})"
 
 
-def estimate(trials: Sequence[Trial], history: History, prices: Prices, on: date) -> Estimate:
-    """Return what trials are expected to use when they are recorded."""
+def of_trial(trial: Trial, history: History, prices: Prices, on: date) -> Estimate:
+    """Return what a trial is expected to use when it is recorded."""
     calls = tokens = guessed = 0
     usd: float | None = 0.0
-    for trial in trials:
-        is_guess = False
-        for role, model in models_of(trial.pair).items():
-            if trial.pair.backend == "mock" and role != "orchestrator":
-                continue
-            expected = history.expect(role, model, trial.task.id)
-            is_guess |= expected is None
-            count, usage = expected or GUESS[role]
-            calls += count
-            tokens += usage.input + usage.cache_write + usage.cache_read + usage.output
+    for role, model in models_of(trial.pair).items():
+        if trial.pair.backend == "mock" and role != "orchestrator":
+            continue
+        expected = history.expect(role, model, trial.task.id)
+        guessed |= expected is None
+        count, usage = expected or GUESS[role]
+        calls += count
+        tokens += usage.input + usage.cache_write + usage.cache_read + usage.output
+        if not (is_free(trial.pair, role) or usage == Usage()):
             price = prices.of(model, on)
-            if is_free(trial.pair, role) or usage == Usage() or usd is None:
-                continue
-            usd = None if price is None else usd + charge(price, usage, count)
-        guessed += is_guess
-    return Estimate(len(trials), calls, tokens, usd, guessed)
+            usd = None if price is None or usd is None else usd + charge(price, usage, count)
+    return Estimate(1, calls, tokens, usd, guessed)
+
+
+def total(of: Iterable[Estimate]) -> Estimate:
+    """Return what trials are expected to use together."""
+    every = list(of)
+    usd = [each.usd for each in every if each.usd is not None]
+    return Estimate(
+        trials=len(every),
+        calls=sum(each.calls for each in every),
+        tokens=sum(each.tokens for each in every),
+        usd=sum(usd) if len(usd) == len(every) else None,
+        guessed=sum(each.guessed for each in every),
+    )
 
 
 def _rounded(tokens: int) -> int:

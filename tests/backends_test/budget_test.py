@@ -123,3 +123,31 @@ def test_an_unknown_price_counts_tokens_and_is_told() -> None:
     )
     assert budget.spent == Amount(0.0, 7, 1)
     assert budget.unpriced == {"x"}
+
+
+def test_a_trial_begins_if_what_is_left_will_do_for_it() -> None:
+    """Half a trial is paid for nothing. What others have under way is not left; what they do not use is."""
+    budget = Budget(Caps(usd=1.0))
+    budget.expect({"p/t/1": Amount(0.6, 10, 1), "p/t/2": Amount(0.6, 10, 1), "p/t/3": Amount(0.4, 10, 1)})
+    assert budget.begin("gw0", "p/t/1", "p") == 0
+    assert budget.begin("gw1", "p/t/2", "p") > 0
+    budget.spend(ONE, Amount(0.5, 10, 1))
+    assert budget.begin("gw1", "p/t/3", "p") == 0  # 0.5 spent, 0.1 to come, 0.4 more
+    budget.end("gw0", whole=True)
+    budget.end("gw1", whole=False)
+    with pytest.raises(
+        BudgetSpent,
+        match=r"rest of the budget will not do for a trial that uses about \$0\.6000 .*0\.5000 of",
+    ):
+        budget.begin("gw0", "p/t/2", "p")
+    assert budget.begin("gw0", "p/t/9", "p") == 0  # of which nothing is known but that its pair used 0.5
+
+
+def test_a_pair_of_which_nothing_is_known_begins() -> None:
+    """A guess is no reason to leave a trial out; what its first trial used is."""
+    budget = Budget(Caps(usd=1.0))
+    assert budget.begin("gw0", "q/t/1", "q") == 0
+    budget.spend(ONE, Amount(0.9, 10, 1))
+    budget.end("gw0", whole=True)
+    with pytest.raises(BudgetSpent):
+        budget.begin("gw0", "q/t/2", "q")

@@ -8,7 +8,7 @@ from datetime import date
 from rows import a_row, an_infra_row
 from shelves import TASK
 
-from harness.results.estimate import GUESS, History, estimate, read_history, unpriced
+from harness.results.estimate import GUESS, Estimate, History, of_trial, read_history, total, unpriced
 from harness.results.pricing import Prices
 from harness.tasks.loader import Price, load_task
 from harness.tasks.pair import Pair
@@ -40,6 +40,10 @@ def row(trial: str, task: str, tokens: int, model: str = "m") -> dict[str, objec
         "requests": requests,
         **used,
     }
+
+
+def estimate(trials: list[Trial], history: History, prices: Prices, on: date) -> Estimate:
+    return total(of_trial(each, history, prices, on) for each in trials)
 
 
 KINDS = ("input", "cache_write", "cache_read", "output", "cache_write_1h")
