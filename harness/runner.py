@@ -164,6 +164,7 @@ class TrialState:
         self.setup = setup
         self.mode = mode
         self.transport = setup.transport() if mode == "record" else Transport()
+        self.transport.waited = setup.wall_limit.extend
         self.meter = setup.meter(trial.pair, self.transport) if setup.meter and mode == "record" else None
         self.workspace = Workspace(trial.task.files)
         self.events: list[Event] = []

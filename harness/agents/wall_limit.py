@@ -61,6 +61,11 @@ class WallLimit:
             if waiting:
                 signal.setitimer(signal.ITIMER_REAL, max(0.001, waiting - (time.monotonic() - began)))
 
+    def extend(self, seconds: float) -> None:
+        """Let the block take longer by what it waited for others: a full service, the end of a budget."""
+        self._ends += seconds
+        self.turn()
+
     def turn(self) -> None:
         """Begin the time of a turn anew: something has happened."""
         if self._runs and not self._reason:

@@ -295,3 +295,4 @@ class Meter:
             )
         while seconds := self.budget.reserve(call, patient=patient):
             self.wait(seconds)
+            self.transport.waited(seconds)

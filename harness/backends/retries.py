@@ -34,6 +34,7 @@ class Transport:
     Attributes:
         retries: How many requests were repeated, by role.
         lost: How many were sent and not answered, by role; they may have to be paid.
+        waited: Called with the seconds that a request has waited for its service.
 
     Args:
         limiter: Says when a request may be sent. Default: one of this trial's own, which gives nothing up.
@@ -46,6 +47,7 @@ class Transport:
     ) -> None:
         self.retries: dict[Role, int] = {"orchestrator": 0, "coder": 0, "tester": 0}
         self.lost: dict[Role, int] = dict(self.retries)
+        self.waited: Callable[[float], object] = lambda _: None
         self._limiter = limiter or Limiter(gives_up=False)
         self._patient = patient
         self._attempts = attempts
@@ -95,6 +97,7 @@ class Transport:
         wait_s, turn = self._limiter.admit(service)
         while wait_s > 0:
             time.sleep(min(wait_s, LOOK_AGAIN_S))
+            self.waited(min(wait_s, LOOK_AGAIN_S))
             wait_s, turn = self._limiter.admit(service, turn)
         return turn
 

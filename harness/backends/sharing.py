@@ -99,9 +99,12 @@ class Remote:
             self._local.connection.send((self._name, method, args, options))
             ok, answer = self._local.connection.recv()
         except (OSError, EOFError, AuthenticationError) as error:
-            raise HarnessError(
-                f"the process that controls this run is gone: {type(error).__name__}"
-            ) from None
+            self._local.process = None
+            what = f"the process that controls this run is gone: {type(error).__name__}"
+            raise HarnessError(what) from None
+        except BaseException:  # interrupted, such as by a time limit: the next call must not get this answer
+            self._local.process = None
+            raise
         if not ok:
             raise answer
         return answer

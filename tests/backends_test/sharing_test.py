@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import time
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 
@@ -56,3 +58,33 @@ def test_a_controlling_process_that_is_gone_is_one_line(served) -> None:
     served.close()
     with pytest.raises(HarnessError, match="the process that controls this run is gone"):
         Remote(address, "budget").require()
+
+
+class Slow:
+    def answer(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+
+def test_a_call_that_was_interrupted_leaves_its_answer_to_nobody() -> None:
+    """A time limit strikes anywhere; the next call gets its own answer."""
+
+    class Expired(BaseException):
+        pass
+
+    def expire(*_: object) -> None:
+        raise Expired
+
+    served = Served(slow=Slow())
+    remote = Remote(served.address, "slow")
+    assert remote.answer(0) == 0
+    handler = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(Expired):
+            remote.answer(1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert remote.answer(0.01) == 0.01
+    served.close()
