@@ -13,6 +13,7 @@
     │   ├── UnusableAnswer       what answered is not what the harness can read
     │   └── OverTime             a conversation hung, and was cut off
     ├── BudgetSpent              the run, or this trial of it, may spend no more
+    ├── NotRun                   a step of a course whose agent is not where the step begins
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
 
@@ -125,6 +126,12 @@ class OverTime(ApiError):
     """A conversation, or a turn of it, took longer than it may: it was cut off."""
 
     outcome = "wall_limit"
+
+
+class NotRun(HarnessError):
+    """A step of a course was not run: its agent is not where the step begins."""
+
+    outcome = "not_run"
 
 
 class SandboxError(HarnessError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import redact
-from harness.agents import prompts, tool_replay
+from harness.agents import memory, prompts, tool_replay
 from harness.agents.loop import Check, Loop
 from harness.agents.messages import Answer, Claude
 from harness.agents.tool_call import Author
@@ -32,10 +32,11 @@ from harness.backends.claude.claude_code import ADDRESS
 from harness.backends.connect import Connection, versions
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import server_tools, tool_source
-from harness.backends.letta.client import ignore
+from harness.backends.letta.client import Server, ignore
+from harness.backends.letta.course_run import CourseRun
 from harness.backends.retries import Transport
 from harness.cassette import offline, record_replay, staleness, unsaved
-from harness.cassette.exchange import Exchange, without_ids
+from harness.cassette.exchange import FIRST_AGENT, Exchange, without_ids
 from harness.cassette.file import Cassette, dumps, leaks, load, parse, require_no_link, save, unsafe
 from harness.cassette.json_diff import first_difference
 from harness.cassette.review import save_or_keep
@@ -71,6 +72,8 @@ class Setup:
         keeps_unsaved: Whether a recording that is refused waits for a review.
         journal: Where a trial that is recorded notes what it is at.
         wall_limit: How long a conversation with real services, and a turn of it, may take.
+        course_runs: Of the steps so far whose agent lives through a course, by ``Trial.run``.
+        keep_agents: A folder for the agent files of these agents, when their course has ended.
     """
 
     root: Path
@@ -85,6 +88,8 @@ class Setup:
     keeps_unsaved: bool = True
     journal: Journal = field(default_factory=Journal)
     wall_limit: WallLimit = field(default_factory=WallLimit)
+    course_runs: dict[str, CourseRun] = field(default_factory=dict, repr=False)
+    keep_agents: Path | None = None
 
     def grader(self, task: Task) -> Grader:
         """Return the grader of a task; the same for all its trials, so that nothing is run twice."""
@@ -96,6 +101,25 @@ class Setup:
     def path(self, trial: Trial) -> Path:
         """Return where a trial's cassette stands."""
         return self.root / trial.cassette_path
+
+    def course_run(self, trial: Trial) -> CourseRun | None:
+        """Return what the steps of a course share, if one agent lives through them."""
+        step, pair = trial.step, trial.pair
+        if step is None or pair.memory != "carried":
+            return None
+        if trial.run not in self.course_runs:
+
+            def has_cassette(number: int) -> bool:
+                return (self.root / trial.cassette_of(step.tasks[number - 1])).is_file()
+
+            def server() -> Server:
+                where = endpoints.live(pair, self.environment)
+                return Server(where.letta_url, where.letta_key, self.transport())
+
+            self.course_runs[trial.run] = CourseRun(
+                self.root, pair, trial.run, step.of, self.mode, has_cassette, server, self.keep_agents
+            )
+        return self.course_runs[trial.run]
 
     def require_no_link(self, trial: Trial) -> None:
         """Raise CassetteError if a trial's cassette is a link, or stands behind one."""
@@ -113,6 +137,7 @@ class Result:
         files: The workspace at its end.
         error: What ended it, if the harness or what it stands on is to blame.
         verdict: What the record's grades rest on; None where it came to none.
+        said: What people should know besides; may be empty.
     """
 
     record: Record
@@ -120,6 +145,7 @@ class Result:
     files: Mapping[str, str]
     error: HarnessError | None = None
     verdict: Verdict | None = None
+    said: str = ""
 
 
 def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
@@ -130,6 +156,14 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
     as it happens.
     """
     replays = setup.mode == "none" or (setup.mode == "once" and setup.path(trial).is_file())
+    course = setup.course_run(trial)
+    if course is not None:
+        try:
+            replays = not course.records(trial.place)
+        except HarnessError as error:
+            course.fail(trial.place, error)
+            row = record.broken(trial, error, mode="replay" if setup.mode == "none" else "record")
+            return Result(row, Transcript(()), dict(trial.task.files), error)
     state = TrialState(trial, setup, watch or (lambda _: None), "replay" if replays else "record")
     with redact.unlogged():
         try:
@@ -141,9 +175,13 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
                 error.message += f" (transport retries: {repeated})"
             if isinstance(error, ApiError) and not replays:
                 endpoints.add_stack_fault(error, trial.pair)
+            if course is not None:
+                course.fail(trial.place, error, state.agent_id)
             row = record.broken(trial, error, mode=state.mode)
             return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
-    return Result(row, transcript, state.workspace.snapshot(), verdict=state.verdict)
+    said = course.say() if course else ""
+    files = state.workspace.snapshot()
+    return Result(row, transcript, files, verdict=state.verdict, said=said)
 
 
 def stage_after(event: Event) -> str:
@@ -151,18 +189,25 @@ def stage_after(event: Event) -> str:
     match event:
         case Called(attempt=number, tool=name):
             return f"attempt {number}: {name.removeprefix('run_claude_')}"
-        case Said(attempt=number, speaker="user") | Returned(attempt=number):
+        case Said(attempt=number, speaker="user") | Returned(attempt=number) if number:
             return f"attempt {number}: orchestrator"
-    return f"attempt {event.attempt}"
+    return f"attempt {event.attempt}" if event.attempt else "review"
 
 
 class TrialState:
-    """What has happened in a trial so far."""
+    """What has happened in a trial so far.
+
+    Attributes:
+        course: The course run that it is a step of, if one agent lives through that.
+        agent_id: That agent, once it is known.
+    """
 
     def __init__(self, trial: Trial, setup: Setup, watch: Watch, mode: str) -> None:
         self.trial = trial
         self.setup = setup
         self.mode = mode
+        self.course = setup.course_run(trial)
+        self.agent_id = ""
         self.transport = setup.transport() if mode == "record" else Transport()
         self.transport.waited = setup.wall_limit.extend
         self.meter = setup.meter(trial.pair, self.transport) if setup.meter and mode == "record" else None
@@ -263,6 +308,8 @@ def play(state: TrialState, cassette: Cassette) -> Transcript:
     problem: BaseException | None = None
     transcript = Transcript(())
     connection = state.connect(endpoints.replayed(trial.pair), state.transport)
+    if state.course and trial.place > 1:
+        state.agent_id = FIRST_AGENT  # what the recorded conversation begins with
     with offline.offline(), record_replay.replaying(cassette.exchanges) as player:
         try:
             transcript = converse(state, connection, RecordedClaude(connection.claude(player)))
@@ -322,6 +369,8 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
         if pair.tools == "server":
             server_tools.require_here(where.letta_url)
             connection.letta.register(prompts.definitions(guided=False).values(), tool_source.source())
+        if state.course:
+            state.agent_id = state.course.agent_for(trial.place)
     began = time.monotonic()
     with setup.wall_limit.running(), record_replay.recording(where.services) as recording:
         claude = connection.claude(recording)
@@ -361,6 +410,8 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     setup.journal.saving(left, text)
     write = save_or_keep if setup.keeps_unsaved else save
     write(cassette, setup.path(trial), trial.cassette_path)
+    if state.course:
+        state.course.completed(trial.place, state.agent_id, transcript.blocks("after")[memory.NOTES])
     return row, transcript
 
 
@@ -414,9 +465,14 @@ def converse(
     trial, behind = state.trial, behind or Replayed()
     in_letta = trial.pair.tools == "server"
     tools = Tools(trial.task, trial.pair, claude, state.workspace, state.note, trial.epoch)
-    with connection.orchestrator(behind.secrets if in_letta else None) as agent:
+    with connection.orchestrator(behind.secrets if in_letta else None, state.agent_id) as agent:
         rerun = partial(tool_replay.replay, tools, behind) if in_letta else None
-        stop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun).run()
+        loop = Loop(trial, agent, tools, partial(state.end_attempt, behind), state.note, rerun)
+        if trial.pair.memory == "none":
+            stop = loop.run()
+        else:
+            state.agent_id = agent.id
+            stop = memory.run(loop, trial.step.review if trial.step else "")
     return Transcript(tuple(state.events), stop)
 
 

@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _go  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _go  # noqa: N815
 
 
 def reset(handler: Handler) -> None:
@@ -408,3 +408,79 @@ class FakeLettaThatRunsTools(FakeLetta):
         if done.returncode == 0:
             return True, done.stdout
         return False, f"Error executing function {name}: {done.stderr.strip().splitlines()[-1]}"[:1000]
+
+
+def remember(text: str) -> tuple[str, str, str]:
+    """A step of FakeLettaWithMemory: the orchestrator notes something, and goes on in the same turn."""
+    return "remember", "memory_insert", text
+
+
+class FakeLettaWithMemory(FakeLetta):
+    """Agents with blocks that they can write; a message after the last step of the script begins it anew."""
+
+    def __init__(self, steps: tuple[tuple[str, str, str], ...]) -> None:
+        super().__init__(steps)
+        self.blocks: dict[str, dict[str, Any]] = {}  # by id, also of agents that are gone
+        self.cut: list[str] = []  # agents whose messages were cut
+
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        parts = path.partition("?")[0].strip("/").split("/")
+        if parts[:2] == ["v1", "blocks"]:
+            del self.blocks[parts[2]]
+            return 200, {}
+        if parts[:2] != ["v1", "agents"] or len(parts) < 3:
+            return super().answer(method, path, body)
+        agent, what = parts[2], parts[3:]
+        if agent not in self.agents:
+            return 404, {"detail": f"Agent {agent} not found"}
+        if what == ["core-memory", "blocks"]:
+            return 200, [] if "after=" in path else [
+                block for block in self.blocks.values() if block["agent"] == agent
+            ]
+        if what[:2] == ["core-memory", "blocks"]:
+            self.notes(agent)["value"] = body["value"]
+            return 200, self.notes(agent)
+        if what == ["reset-messages"]:
+            self.cut.append(agent)
+            return 200, {"id": agent}
+        if what == ["export"]:
+            return 200, json.dumps({"agents": [self.notes(agent)["value"]]})
+        if not what and method == "GET":
+            return 200, {"id": agent, "name": self.agents[agent]}
+        return super().answer(method, path, body)
+
+    def notes(self, agent: str) -> dict[str, Any]:
+        return next(b for b in self.blocks.values() if (b["agent"], b["label"]) == (agent, "notes"))
+
+    def _create(self, body: Any) -> Any:
+        created = super()._create(body)
+        for given in body["memory_blocks"]:
+            block_id = f"block-{uuid.uuid4()}"
+            self.blocks[block_id] = {**given, "id": block_id, "agent": created["id"]}
+        return created
+
+    def _step(self, agent: str) -> Any:
+        messages = []
+        answer = super()._step(agent) if (noted := self._note(agent)) is None else None
+        while answer is None:
+            messages += noted
+            noted = self._note(agent)
+            answer = super()._step(agent) if noted is None else None
+        return {**answer, "messages": [*messages, *answer["messages"]]}
+
+    def _note(self, agent: str) -> list[Any] | None:
+        """Carry out the next step if it is a call of a memory tool; return its messages."""
+        kind, tool, text = step = next(self._playing[agent])
+        if kind != "remember":
+            self._playing[agent] = itertools.chain([step], self._playing[agent])
+            return None
+        block = self.notes(agent)
+        block["value"] = f"{block['value']}\n{text}"
+        asked = {"name": tool, "arguments": json.dumps({"label": "notes", "new_string": text})}
+        asked["tool_call_id"] = f"call_{next(self._calls):08x}"
+        shared = {"id": f"message-{uuid.uuid4()}", "date": now()}
+        returned = {"tool_return": block["value"], "status": "success", "tool_call_id": asked["tool_call_id"]}
+        return [
+            {**shared, "message_type": "tool_call_message", "tool_call": asked, "tool_calls": [asked]},
+            {**shared, "message_type": "tool_return_message", **returned, "tool_returns": [returned]},
+        ]

@@ -104,6 +104,8 @@ def steps(assignment: Assignment) -> list[Step]:
 class Direct:
     """An orchestrator that plays the policy; see ``loop.Agent``."""
 
+    id: str = ""
+
     _assignment: Assignment | None = None
     _results: list[tuple[Step, bool]] = field(default_factory=list)
     _calls: dict[str, Step] = field(default_factory=dict)
@@ -121,6 +123,10 @@ class Direct:
     def work(self, text: str, max_steps: int) -> Turn:  # noqa: ARG002
         """Refuse: nobody but Letta runs server tools. A pair with ``direct`` has client tools."""
         raise ApiError("the orchestrator direct has client tools only")
+
+    def blocks(self) -> dict[str, str]:
+        """Return nothing: it has no memory."""
+        return {}
 
     def _turn(self, tools: Sequence[dict[str, Any]]) -> Turn:
         if self._assignment is None:

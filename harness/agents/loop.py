@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.agents import prompts
-from harness.agents.messages import ExecutedCall, Turn
+from harness.agents.messages import ExecutedCall, ToolCall, Turn
 from harness.agents.tools import Tools
-from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Stop, Tested
+from harness.agents.transcript import Called, Event, Fault, Remembered, Returned, Said, Spent, Stop, Tested
 from harness.errors import ApiError
 from harness.tasks.trial import Trial
 
+MEMORY_TOOLS = ("memory_insert", "memory_replace")  # of Letta's own
 MODEL_FAULTS = {"invalid_llm_response", "invalid_tool_call", "no_tool_call"}
 LIMITS: dict[str, Stop] = {
     "max_steps": "step_limit",
@@ -42,6 +43,13 @@ class Agent(Protocol):
 
     def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of the tool calls that the agent waits for."""
+
+    def blocks(self) -> dict[str, str]:
+        """Return its memory, label -> text."""
+
+    @property
+    def id(self) -> str:
+        """Its id in Letta; empty if it lives nowhere."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class Loop:
     check: Callable[[], Check]
     note: Callable[[Event], None]
     replay: Callable[[Sequence[ExecutedCall], int], None] | None = None
+    _waiting: tuple[ToolCall, ...] = ()
 
     def run(self) -> Stop:
         """Work until the tests pass, the repairs are used up, or a limit is reached.
@@ -98,7 +107,7 @@ class Loop:
         if self.replay is not None:
             return self._in_letta(attempt, message)
         done: list[str] = []
-        turn = self._record(attempt, self.agent.say(message, self._offered(done)))
+        turn = self.listen(attempt, self.agent.say(message, self._offered(done)))
         while turn.calls:
             returns = []
             for call in turn.calls:
@@ -108,7 +117,7 @@ class Loop:
                 returns.append(self.tools.call(call, attempt))
                 if returns[-1].ok:
                     done.append(call.name)
-            turn = self._record(attempt, self.agent.answer(returns, self._offered(done)))
+            turn = self.listen(attempt, self.agent.answer(returns, self._offered(done)))
         return LIMITS.get(turn.stop, "done")
 
     def _in_letta(self, attempt: int, message: str) -> Stop:
@@ -118,7 +127,7 @@ class Loop:
         """
         if not self._calls_left:
             return "tool_call_limit"
-        turn = self._record(attempt, self.agent.work(message, self._calls_left))
+        turn = self.listen(attempt, self.agent.work(message, self._calls_left))
         self._calls_left = max(0, self._calls_left - len(turn.ran))
         stop = LIMITS.get(turn.stop, "done")
         return "tool_call_limit" if stop == "step_limit" else stop
@@ -132,20 +141,35 @@ class Loop:
             return [tools[name] for name in following]
         return list(tools.values())
 
-    def _record(self, attempt: int, turn: Turn) -> Turn:
+    def end_turn(self, attempt: int) -> None:
+        """Refuse the calls that still wait for a return: until then Letta takes no other message."""
+        if self._waiting:
+            why = prompts.memory["stopped"]
+            refused = [Returned(attempt, each.call_id, ok=False, text=why) for each in self._waiting]
+            self.listen(attempt, self.agent.answer(refused, []))
+
+    def listen(self, attempt: int, turn: Turn) -> Turn:
         """Note a turn: its tokens, texts and server tools, in order.
 
         Raises:
             ApiError: Letta ended it for a reason that is no model's doing.
         """
         model = self.trial.pair.orchestrator.model
+        self._waiting = turn.calls
         self.note(Spent(attempt, "orchestrator", model, turn.usage, turn.steps))
+        remembered = [each for each in turn.ran if each.call.name in MEMORY_TOOLS]
         if self.replay is None:
-            self._note_refused(attempt, turn.ran)
+            self._note_refused(attempt, [each for each in turn.ran if each not in remembered])
         last = len(turn.texts)
         for number in range(last + 1):
             if self.replay is not None:
                 self.replay([each for each in turn.ran if min(each.before, last) == number], attempt)
+            for each in remembered:
+                if min(each.before, last) == number:
+                    called = each.call
+                    self.note(
+                        Remembered(attempt, called.call_id, called.name, called.arguments, each.ok, each.text)
+                    )
             for thinking, text in turn.texts[number : number + 1]:
                 self.note(Said(attempt, "orchestrator", text, thinking))
         known = turn.calls or turn.stop in LIMITS or turn.stop in MODEL_FAULTS

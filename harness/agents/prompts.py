@@ -91,6 +91,21 @@ Specification:
 {spec}""",
 }
 
+# What an agent with memory is told besides, and how it is told a review; in lower case likewise.
+memory = {
+    "system": """\
+You also have a memory: the block notes, which you will still see in later tasks when this conversation is
+forgotten. With memory_insert and memory_replace you can write into it. After each task you are told a review
+of your team's work. Note there whatever will matter in later tasks. The coder and the tester see neither your
+memory nor the review: whatever they are to follow has to stand in the specification that you give them.
+""",
+    "notes": "What I have learnt that matters in later tasks.",
+    "review": """\
+The task has ended. There is nothing to write now. Review:
+{review}""",
+    "stopped": "The limit of tool calls of this task is reached: nothing was written.",
+}
+
 CURRENT_FILE = """
 
 The file as it is now:

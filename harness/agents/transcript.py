@@ -160,7 +160,29 @@ class Fault:
     text: str
 
 
-Event: TypeAlias = Said | Called | Wrote | Returned | Spent | Tested | Fault
+@dataclass(frozen=True)
+class Remembered:
+    """The orchestrator called a memory tool, which Letta executed: it counts as no tool call."""
+
+    attempt: int
+    call_id: str
+    tool: str
+    arguments: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A memory block of the orchestrator's, as a trial finds it and as it leaves it."""
+
+    attempt: int
+    moment: Literal["before", "after"]
+    label: str
+    text: str
+
+
+Event: TypeAlias = Said | Called | Wrote | Returned | Spent | Tested | Fault | Remembered | Block
 EVENTS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 TYPES = {name: get_type_hints(kind) for name, kind in EVENTS.items()}
 Stop = Literal["done", "tool_call_limit", "step_limit", "token_limit"]
@@ -233,6 +255,15 @@ class Transcript:
     def faults(self) -> tuple[Fault, ...]:
         """Failures that are not the models' doing."""
         return tuple(event for event in self.events if isinstance(event, Fault))
+
+    @property
+    def memory_calls(self) -> int:
+        """Calls of memory tools."""
+        return sum(isinstance(event, Remembered) for event in self.events)
+
+    def blocks(self, moment: Literal["before", "after"]) -> dict[str, str]:
+        """Return the memory blocks at a moment, by label."""
+        return {e.label: e.text for e in self.events if isinstance(e, Block) and e.moment == moment}
 
     def usage(self, role: Role) -> Usage:
         """Add up the tokens that a role used in the whole trial."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +19,7 @@ from harness.backends.claude.claude_code import Channel, ClaudeCode
 from harness.backends.claude.cli_process import Cli, cli_versions
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.endpoints import Endpoints
-from harness.backends.letta import tool_source
+from harness.backends.letta import memory, tool_source
 from harness.backends.letta.client import Server, ignore, require_server
 from harness.backends.metered import MeteredAgent, MeteredClaude
 from harness.backends.mock import Mock, no_wait
@@ -68,9 +68,10 @@ class Connection:
         return version
 
     @contextmanager
-    def orchestrator(self, secrets: Mapping[str, str] | None) -> Iterator[Agent]:
+    def orchestrator(self, secrets: Mapping[str, str] | None, agent_id: str = "") -> Iterator[Agent]:
         """Return the trial's orchestrator: an agent in Letta while the block runs, or the fixed policy.
 
+        One that lives through a course outlives the block, too; ``agent_id`` is that of its earlier steps.
         ``secrets`` are those of server tools.
         """
         pair = self.trial.pair
@@ -81,10 +82,19 @@ class Connection:
         if not pair.has_tester:
             system, role = prompts.coder_only["system"], prompts.coder_only["role"]
         blocks = {"role": role, "workspace": prompts.WORKSPACE_BLOCK}
-        with self.letta.agent(
-            self.trial.slug, pair.orchestrator, system, blocks, secrets, created=self.created
-        ) as agent:
+        with self._agent(system, blocks, secrets, agent_id) as agent:
             yield MeteredAgent(agent, pair.orchestrator.model, self.meter) if self.meter else agent
+
+    def _agent(
+        self, system: str, blocks: dict[str, str], secrets: Mapping[str, str] | None, agent_id: str
+    ) -> AbstractContextManager[Agent]:
+        pair, server, name = self.trial.pair, self.letta, self.trial.slug
+        if agent_id:
+            return nullcontext(server.existing_agent(agent_id, memory.MAX_STEPS))
+        if pair.memory != "none":
+            lasts = pair.memory == "carried"
+            return memory.new_agent(server, name, pair.orchestrator, blocks, system, outlives=lasts)
+        return server.agent(name, pair.orchestrator, system, blocks, secrets, created=self.created)
 
     def claude(self, channel: Channel) -> Claude:
         """Return the coder and the tester; ``channel`` records or plays what the Claude CLI reports."""

@@ -64,6 +64,15 @@ class MeteredAgent:
         """Send the returns of the tool calls that the agent waits for."""
         return self.meter.call("orchestrator", self.model, lambda: self.agent.answer(returns, tools), _turn)
 
+    def blocks(self) -> dict[str, str]:
+        """Return its memory, label -> text."""
+        return self.agent.blocks()
+
+    @property
+    def id(self) -> str:
+        """Its id in Letta."""
+        return self.agent.id
+
 
 def _turn(turn: Turn) -> tuple[Usage, int]:
     return turn.usage, max(1, turn.steps)

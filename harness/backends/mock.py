@@ -1,6 +1,7 @@
 """Stand-ins for Claude that are no models: they answer with code of the task file, or with a script of it.
 
     oracle       the reference; as tester the acceptance tests
+    obedient     the reference; but of the task's conventions those that the prompt states
     bug[:NAME]   the task's first known bug, or the one of that name
     trivial      a test that is true of any code
     script:NAME  call for call what the task's script of that name says; afterwards as ``oracle``
@@ -52,6 +53,8 @@ class Mock:
             raise Refused(f"400 the mock {model} refuses call {self._calls[role]} of the {role}, as told")
         if step.fault == "slow":
             self._wait(SLOW_S)
+        if model == "obedient":
+            step = self._unaware(prompt)
         text = step.answer or self._answer(role, model, step)
         cut_off = step.fault == "truncated"
         return Answer(text[: len(text) // 2] if cut_off else text, model, Usage(), cut_off=cut_off)
@@ -68,6 +71,11 @@ class Mock:
             "usage": {"input_tokens": 0, "output_tokens": 0},
         }
         return json.dumps(message).encode()
+
+    def _unaware(self, prompt: str) -> Step:
+        """Return the step that writes the known bug of the first convention that a prompt does not state."""
+        unstated = (bug for bug, phrase in self._task.conventions.items() if phrase not in prompt)
+        return Step(bug=next(unstated, ""))
 
     def _step(self, role: Role, model: str, number: int) -> Step:
         """Return the step for a call, counted from 1 for each role."""

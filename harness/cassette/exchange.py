@@ -19,6 +19,7 @@ LETTA_ID = re.compile(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b"
 )
 BARE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+FIRST_AGENT = "agent-00000000-0000-4000-8000-000000000000"  # an agent that is named before any other thing
 BARE_ID_KEYS = frozenset({"otid"})
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 TIME_KEYS = frozenset({"date", "created_at", "updated_at", "last_run_completion", "last_synced"})

@@ -99,8 +99,13 @@ def command(trial: Trial, mode: Literal["once", "all"] = "once") -> str:
 def pair_digest(pair: Pair) -> str:
     """Hash a pair's models and settings, as kept in each cassette."""
     asked = {"coder_settings", "tester_settings"}
-    settings = pair.model_dump(mode="json", exclude={"epochs", "on_request", "tasks", *asked})
+    chosen = {"epochs", "on_request", "tasks", "courses"}  # for what it is run, not how
+    settings = pair.model_dump(mode="json", exclude={*chosen, *asked})
     settings |= {name: getattr(pair, name).given or None for name in asked}
     if pair.orchestrator.server == "v1":  # as it was before there was a choice
         del settings["orchestrator"]["server"]
+    if pair.memory == "none":  # likewise
+        del settings["memory"]
+    if pair.memory != "carried":
+        del settings["history"]
     return digest({name: value for name, value in settings.items() if value is not None})

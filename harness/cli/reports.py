@@ -146,7 +146,7 @@ def show(trial: str, run: str, folder: Path) -> None:
 @click.argument("names", nargs=-1, metavar="[A] [B]")
 @click.option(
     "--by",
-    type=click.Choice(["pair", "orchestrator", "coder"]),
+    type=click.Choice(["pair", "orchestrator", "coder", "memory"]),
     default="pair",
     show_default=True,
     help="What is compared, or what is the same in both runs.",
@@ -172,8 +172,10 @@ def compare(  # noqa: PLR0913  (one for each option)
 
     With one run as A, or nothing, all of that run are compared with each other. Paired by task: difference
     with its 95 % interval, exact McNemar test (sign-flip test over several epochs), Holm's adjustment. The
-    verdict stands last.
+    verdict stands last. --by memory compares kinds of memory on courses, paired by step, and counts course
+    runs; A and B are none, fresh or carried.
     """
+    from harness.results import courses
     from harness.results.compare import between_runs, rank, within_run
     from harness.results.gates import left_out
     from harness.results.render import headline, verdict
@@ -200,8 +202,13 @@ def compare(  # noqa: PLR0913  (one for each option)
         only = (names[0], names[1]) if len(names) == 2 else None
         paths = [find_run(names[0] if len(names) == 1 else run, reports)] * 2
         trials = _priced(paths[0], benchmarks)
-        comparisons = within_run(trials, by, only)
-        verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
+        if by == "memory":
+            comparisons = courses.by_memory(trials, only)
+        else:
+            ordinary = courses.plain(trials)
+            trials = trials if only or ordinary.empty else ordinary
+            comparisons = within_run(trials, by, only)
+            verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
     if output_format != "terminal":
         click.echo(_comparisons_as_text(comparisons, output_format), nl=False)
         return

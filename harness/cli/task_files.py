@@ -96,7 +96,7 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
     "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write them into FOLDER."
 )
 def schema(folder: Path | None) -> None:
-    """Print the JSON Schemas of the task, source, pair and price files, or write them."""
+    """Print the JSON Schemas of the task, source, course, pair and price files, or write them."""
     for name, value in schemas().items():
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         if folder is None:
@@ -110,11 +110,13 @@ def schema(folder: Path | None) -> None:
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each kind of file, by the name of the schema file."""
     from harness.results.record import row_schema
+    from harness.tasks.course import CourseFile
     from harness.tasks.loader import PairsFile, PricesFile, SourceFile, TaskFile
 
     found = {
         "task": TaskFile.model_json_schema(),
         "source": SourceFile.model_json_schema(),
+        "course": CourseFile.model_json_schema(),
         "pairs": PairsFile.model_json_schema(),
         "prices": PricesFile.model_json_schema(),
         "record": row_schema(),

@@ -93,28 +93,27 @@ class Prover:
             self._store.prune()
             self._store.close()
 
-    def prove(self, task: Task) -> Future[Proof]:
+    def prove(self, task: Task, guess: str = "") -> Future[Proof]:
         """Begin to prove a task; see ``proof``."""
-        return self._pool.submit(self._prove, task)
+        return self._pool.submit(self._prove, task, guess)
 
-    def _prove(self, task: Task) -> Proof:
-        key = self._key(task)
+    def _prove(self, task: Task, guess: str) -> Proof:
+        key = self._key(task, guess)
         known = self._store.read(key) if self._store else None
         with suppress(ValidationError):
             if known is not None:
                 return replace(PROOF.validate_json(known, strict=True), remembered=True)
-        found = proof(task, [_Ending(server, self._is_over) for server in self._seeds()])
+        found = proof(task, [_Ending(server, self._is_over) for server in self._seeds()], guess)
         if self._store and not found.problems:
             self._store.write(key, PROOF.dump_json(found).decode())
         return found
 
-    def _key(self, task: Task) -> str:
+    def _key(self, task: Task, guess: str) -> str:
         visible = Visible(task.packages, task.paths)
         if visible not in self._grounds:
             self._grounds[visible] = ground(self._unstarted.seeing(visible), self._probe)
-        text = json.dumps(
-            [task.model_dump(mode="json"), self._grounds[visible], self._code, RUNS], sort_keys=True
-        )
+        depends = [task.model_dump(mode="json"), guess, self._grounds[visible], self._code, RUNS]
+        text = json.dumps(depends, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _seeds(self) -> list[ForkServer]:
@@ -143,12 +142,13 @@ class _Ending:
         return self._sandbox.run(*order, **more)
 
 
-def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
+def proof(task: Task, sandboxes: Sequence[Sandbox], guess: str = "") -> Proof:
     """Grade what a task says is right and what it says is wrong.
 
     Args:
         task: The task.
         sandboxes: Where its tests run, once in each; those differ in their seeds.
+        guess: Code that follows all conventions of the task, but with other values: a lucky guess.
 
     Raises:
         SandboxError: Nothing could be run.
@@ -173,6 +173,8 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
             found.append(f"{where}: does not compile, so any test catches it; give a plausible bug")
         elif grader.acceptance(task.with_code(bug.code)).passed:
             found.append(f"{where}: passes acceptance; sharpen the tests or drop the bug")
+    for name in task.conventions:
+        found += _convention(name, task, grader, guess)
     codes = [("reference", task.reference), *((f"bugs: {bug.name!r}", bug.code) for bug in task.bugs)]
     found = found or [line for where, code in codes for line in _flaky(where, code, task, graders)]
     if UNREVIEWED in task.tags:
@@ -181,6 +183,20 @@ def proof(task: Task, sandboxes: Sequence[Sandbox]) -> Proof:
         )
     warnings = tuple(f"acceptance: no twin of {name}: {why}" for name, why in grader.without_twin().items())
     return Proof(solved, empty_solved, found, warnings if solved else ())
+
+
+def _convention(name: str, task: Task, grader: Grader, guess: str) -> list[str]:
+    """Say what is wrong with the tests of a convention: code that ignores it fails these, and no other."""
+    own, found = f"test_{name}", []
+    ignoring = next(bug.code for bug in task.bugs if bug.name == name)
+    for code, what in ((ignoring, f"the bug {name!r}"), (guess, "right code with other values")):
+        outcomes = {test.name: test.outcome for test in grader.acceptance(task.with_code(code)).tests}
+        failed = [test for test, outcome in outcomes.items() if outcome != "passed"]
+        if code and not any(test.startswith(own) for test in failed):
+            found.append(f"acceptance: no {own}... fails on {what}: the convention could be met by luck")
+        if code == ignoring and (others := [test for test in failed if not test.startswith(own)]):
+            found.append(f"acceptance: {others[0]} fails on {what}; it must be right but for the convention")
+    return found
 
 
 def _flaky(where: str, code: str, task: Task, graders: Sequence[Grader]) -> list[str]:

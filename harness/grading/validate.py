@@ -19,6 +19,7 @@ from pathlib import Path
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.grading.proofs import Proof, Prover
 from harness.tasks import loader
+from harness.tasks.course import Course
 from harness.tasks.suite import Selection, Suite
 
 
@@ -62,7 +63,7 @@ def check(given: Path, root: Path, *, remember: bool = False) -> Iterator[Checke
     given = given.resolve()
     suite = Suite(_benchmarks_folder(given), root, Selection(paths=frozenset({given})), {})
     own = [suite.folder / name for name in (loader.PAIRS_FILE, loader.PRICES_FILE)]
-    known = [*filter(os.path.lexists, own), *suite.files(), *suite.sources()]
+    known = [*filter(os.path.lexists, own), *suite.files(), *suite.sources(), *suite.courses()]
     known += [path for path in suite.unreadable() if path not in own]
     paths = [given] if not given.is_dir() else [path for path in known if path.is_relative_to(given)]
     if not paths:
@@ -109,10 +110,26 @@ class File:
                 suite.named_pairs  # noqa: B018  (raises what is wrong with it)
             elif path.name == loader.PRICES_FILE:
                 loader.load_prices(path, self.shown)
+            elif suite.file(path).is_course:
+                self._prove_course(suite.course(path), prover)
             elif suite.collects(path):
                 self._proofs = {suite.named(path, each): prover.prove(each) for each in suite.tasks(path)}
         except HarnessError as error:
             self._error = error
+
+    def _prove_course(self, course: Course, prover: Prover) -> None:
+        """Begin to prove the steps of a course, with the values of its first epoch.
+
+        Raises:
+            SpecError: The course as a whole is wrong.
+        """
+        if problems := [f"{self.shown}: {line}" for line in course.problems()]:
+            raise SpecError(problems)
+        if course.is_control:
+            return  # its tasks are those of the other file
+        for (task, _), (other, _) in zip(course.steps(1), course.steps(2), strict=True):
+            guess = other.reference if other.reference != task.reference else ""
+            self._proofs[f"{self.shown}::{task.id}"] = prover.prove(task, guess)
 
     def checked(self) -> Checked:
         """Wait for its proofs; return what they say.
@@ -137,6 +154,9 @@ class File:
         problems = [f"{place}: {line}" for place, each in proofs.items() for line in each.problems]
         warnings = tuple(f"{place}: {line}" for place, each in proofs.items() for line in each.warnings)
         known = sum(each.remembered for each in proofs.values())
+        if self._suite.file(self._path).is_course:
+            note = f"{len(proofs)} steps" if proofs else "its steps are those of the other course"
+            return Checked(self.shown, problems, note, warnings, known)
         if self._suite.file(self._path).is_source:
             return Checked(self.shown, problems, _counts(proofs.values()), warnings, known)
         bugs = any(task.bugs for task in self._suite.tasks(self._path))

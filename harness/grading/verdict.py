@@ -24,6 +24,7 @@ ModelOutcome = Literal[
 InfraOutcome = Literal[
     "missing_cassette",
     "stale_cassette",
+    "not_run",
     "unsafe_cassette",
     "unplayable_recording",
     "api_error",

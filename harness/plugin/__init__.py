@@ -148,6 +148,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "RUN",
         "help": "earlier run (a folder, or its name in reports/): fail if a pair is shown to be worse",
     },
+    "keep-agent": {
+        "default": "",
+        "metavar": "DIR",
+        "help": "while recording: write the agent file of each agent that lived through a course there",
+    },
     "mix-mocks": {
         "action": "store_true",
         "help": "let pairs with backend mock stand in one table with pairs of real models",

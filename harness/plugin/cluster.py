@@ -92,6 +92,11 @@ class ClusterLoop:
         cassette = root / trial.cassette_path
         mode = self._benchmarks.mode
         mode = "all" if mode == "all" or (mode == "once" and not cassette.is_file()) else "none"
+        if trial.pair.memory == "carried" and mode == "all":
+            raise UsageError(
+                f"the pair {trial.pair.name} carries its memory from step to step: workers could not go on",
+                remedy="record it without --cluster",
+            )
         names = [Path(trial.cassette_path).parts[0] + f"/{ALLOWED}"]
         names += [trial.cassette_path] if mode == "none" else []
         files = {name: (root / name).read_bytes() for name in names if (root / name).is_file()}

@@ -6,7 +6,7 @@ Collecting reads files only. How trials are found and run is handed in, as two f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -54,6 +54,32 @@ class SourceFile(TaskFile):
             yield SourceTask.from_parent(self, name=name, trials=list(of_task), run=self.run)
 
 
+class CourseFile(TaskFile):
+    """A course file, with its course runs as collectors."""
+
+    def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
+        """Yield ``<pair>[<epoch>]``, with ``step-<number>`` below it, for each course run."""
+        for _, steps in groupby(trials, key=attrgetter("run")):
+            of_run = list(steps)
+            name = f"{of_run[0].pair.name}[{of_run[0].epoch}]"
+            yield CourseRun.from_parent(self, name=name, trials=of_run, run=self.run)
+
+
+class CourseRun(pytest.Collector):
+    """The steps of a course by one pair in one epoch, as items: one worker runs them, in order."""
+
+    def __init__(self, *, trials: list[Trial], run: Run, **node: Any) -> None:
+        super().__init__(**node)
+        self.trials = trials
+        self.run = run
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield ``step-<number>`` for each trial."""
+        for number, trial in enumerate(self.trials, start=1):
+            nodeid = f"{self.nodeid}::step-{number}"
+            yield TrialItem.from_parent(self, name=f"step-{number}", nodeid=nodeid, trial=trial, run=self.run)
+
+
 class SourceTask(pytest.Collector):
     """One task of a source file, with its trials as items."""
 
@@ -74,6 +100,19 @@ def trial_items(parent: pytest.Collector, trials: Iterable[Trial], run: Run) -> 
         # As text, or pytest 9.2 does not find the item again by its id (pytest#15045: --lf, --ff, --sw).
         nodeid = f"{parent.nodeid}::{name}"
         yield TrialItem.from_parent(parent, name=name, nodeid=nodeid, trial=trial, run=run)
+
+
+def in_course_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return items with the steps of each course run in order, at the places that its steps had."""
+    steps: dict[str, list[TrialItem]] = {}
+    for item in items:
+        if isinstance(item, TrialItem) and item.trial.step is not None:
+            steps.setdefault(item.trial.run, []).append(item)
+    waiting = {run: iter(sorted(of, key=lambda each: each.trial.place)) for run, of in steps.items()}
+    return [
+        next(waiting[item.trial.run]) if isinstance(item, TrialItem) and item.trial.step else item
+        for item in items
+    ]
 
 
 class HarnessItem(pytest.Item):
@@ -100,6 +139,8 @@ class TrialItem(HarnessItem):
         self.run = run
         self.result: Result | None = None
         self.extra_keyword_matches.update({trial.task.id, *trial.task.tags, trial.task.difficulty})
+        if trial.step is not None:
+            self.extra_keyword_matches.add(trial.step.course)
         for name in dict.fromkeys((trial.task.difficulty, *trial.task.tags)):
             self._mark(name)
 
@@ -115,6 +156,8 @@ class TrialItem(HarnessItem):
     def runtest(self) -> None:
         """Replay or record the trial; raise only what is not the models' doing."""
         self.result = self.run(self.trial)
+        if self.result.said:
+            self.warn(pytest.PytestWarning(self.result.said))
         if self.result.error is not None:
             raise self.result.error
         record = self.result.record

@@ -1,11 +1,13 @@
 """Which worker runs which trial, and when: long tasks first, all trials of a task on one worker.
 
 Trials of a task share test runs, so one worker executes fewer than several would. When no task is left, a
-worker without work takes trials from the one with the most. No result depends on any of this.
+worker without work takes trials from the one with the most, but no steps of a course, through which one agent
+lives. No result depends on any of this.
 """
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import Any
 
@@ -14,6 +16,7 @@ from xdist.scheduler import WorkStealingScheduling
 
 from harness.plugin.times import Times, task_of
 
+STEP = re.compile(r"::step-\d+$")
 ENOUGH = 2  # trials: xdist's workers begin one only when they know the next
 
 
@@ -35,7 +38,18 @@ class LongestFirst(WorkStealingScheduling):  # type: ignore[misc]  # xdist is un
             while self.pending and not node.shutting_down and len(self.node2pending[node]) < ENOUGH:
                 tasks = [self.task_at(place) for place in self.pending]
                 self._send_tests(node, sum(1 for _ in takewhile(tasks[0].__eq__, tasks)))
+        whole: dict[Any, list[int]] = self.node2pending
+        # Where no more stands than a worker needs to go on, xdist takes nothing away.
+        self.node2pending: dict[Any, list[int]] = {
+            node: places[:ENOUGH] if len(places) > ENOUGH and any(map(self.is_step, places)) else places
+            for node, places in whole.items()
+        }
         super().check_schedule()
+        self.node2pending = whole
+
+    def is_step(self, place: int) -> bool:
+        """Return True if a step of a course stands at a place of the collection."""
+        return STEP.search(self.collection[place]) is not None
 
     def task_at(self, place: int) -> str:
         """Return the task of the trial at a place of the collection."""

@@ -22,7 +22,7 @@ import pytest
 from harness.agents.wall_limit import WallLimit
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin import resume
-from harness.plugin.collect import SourceFile, TaskFile
+from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order
 from harness.plugin.preload import Preload
 from harness.plugin.progress import Progress
 from harness.plugin.reporting import Payloads, Reporter
@@ -86,6 +86,7 @@ class BenchmarkSession:
         self._mutants: dict[str, tuple[Bug, ...]] = {}
         self._graders: dict[str, Any] = {}
         self._on_terminate: Any = None  # what SIGTERM did before
+        self._course_runs: dict[str, Any] = {}
 
     @cached_property
     def requested(self) -> bool:
@@ -235,7 +236,8 @@ class BenchmarkSession:
         path = below(self.suite.folder, file_path)
         if not (self.suite.holds(path) and self.suite.collects(path)):
             return None
-        kind = SourceFile if self.suite.file(path).is_source else TaskFile
+        file = self.suite.file(path)
+        kind = SourceFile if file.is_source else CourseFile if file.is_course else TaskFile
         trials_of = partial(self.suite.trials, path)
         return kind.from_parent(parent, path=file_path, trials_of=trials_of, run=self.run)
 
@@ -243,6 +245,11 @@ class BenchmarkSession:
         """Stop at a link to a folder that it lies in: there is nothing new behind it."""
         folder = self.suite.folder
         return True if collection_path.is_relative_to(folder) and is_loop(collection_path) else None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Let the steps of a course follow each other, though another plugin has shuffled all items."""
+        items[:] = in_course_order(items)
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
         """Return the row of a trial whose worker died; none for a test of somebody else."""
@@ -260,7 +267,8 @@ class BenchmarkSession:
                 with suppress(HarnessError):  # reported where the file is collected
                     for trial in self.suite.trials(path):
                         name = f"{trial.pair.name}[{trial.epoch}]"
-                        if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}"}:
+                        step = f"{file}::{name}::step-{trial.step.number}" if trial.step else ""
+                        if wanted & {f"{file}::{name}", f"{file}::{trial.task.id}::{name}", step}:
                             found.append(trial)
         return found
 
@@ -289,6 +297,7 @@ class BenchmarkSession:
 
             # pytest has written the item's name without a line's end.
             watch = narrator(on_a_new_line=True)
+        keep = option("harness_keep_agent")
         setup = Setup(
             self.root,
             self.test_runs.sandbox,
@@ -297,6 +306,8 @@ class BenchmarkSession:
             graders=self._graders,
             journal=self.run_folder.journal,
             wall_limit=WallLimit(option("harness_max_trial_time"), option("harness_max_turn_time")),
+            course_runs=self._course_runs,
+            keep_agents=Path(keep).absolute() if keep else None,
         )
         return run_trial(trial, replace(setup, **self.live), watch)
 

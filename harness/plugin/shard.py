@@ -1,8 +1,8 @@
 """Run one part of the trials (``--shard K/N``): N machines without a network between them run all of them.
 
-Every part has as many trials as the others, give or take one. Trials of a task share test runs, so they stay
-together but for those at a border; tasks are dealt by the hash of their id, so that long ones, which often
-stand in one folder, are spread.
+Every part has as many trials as the others, give or take one; with courses, a few. Trials of a task share
+test runs, so they stay together but for those at a border; tasks are dealt by the hash of their id, so that
+long ones, which often stand in one folder, are spread.
 """
 
 from __future__ import annotations
@@ -54,8 +54,15 @@ class Shard:
 
 def part(trials: Sequence[Trial], number: int, of: int) -> list[Trial]:
     """Return the trials of one of ``of`` parts, whatever order they come in."""
-    ordered = sorted(trials, key=lambda trial: (_hash(trial.task.id), trial.task.id, trial.slug))
-    return ordered[(number - 1) * len(ordered) // of : number * len(ordered) // of]
+    ordered = sorted(trials, key=_place)
+    # Where the first step of a course run goes, all go: one agent lives through them.
+    first = {trial.run: at for at, trial in reversed(list(enumerate(ordered)))}
+    return [trial for trial in ordered if -(-(first[trial.run] + 1) * of // len(ordered)) == number]
+
+
+def _place(trial: Trial) -> tuple[str, str, str, int]:
+    name = trial.step.course if trial.step else trial.task.id
+    return _hash(name), name, trial.run, trial.place
 
 
 def _hash(text: str) -> str:

@@ -10,6 +10,8 @@ SETTINGS = (
     *("orchestrator", "coder", "tester", "flow", "tools", "backend"),
     *("coder_settings", "tester_settings"),
 )
+# Of trials of a course, and of agents with memory; no other row has them.
+MEMORY = ("course", "step", "control", "memory", "memory_calls", "recalled")
 BY = ("pair", "orchestrator", "coder", "tester", "task", "tag", "difficulty")
 KINDS = ("input", "cache_write", "cache_read", "output")  # of tokens; they never overlap
 TOKENS = tuple(f"{role}_{kind}" for role in ROLES for kind in KINDS)

@@ -1,7 +1,8 @@
 """Compare two sets of trials, paired by task, and tell whether their difference is real.
 
 Each task's pass rate on one side stands against its pass rate on the other (``stats.py`` names the methods);
-tasks that only one side has, or that changed between two runs, take no part and are named.
+tasks that only one side has, or that changed between two runs, take no part and are named. Steps of a course
+are paired each with that of the same epoch; the sample is then the course run, with the mean of its steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from harness.results.stats import (
     smallest_shown,
 )
 
-By = Literal["pair", "orchestrator", "coder"]
+By = Literal["pair", "orchestrator", "coder", "memory"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Comparison:
     """The second side against the first.
 
     Attributes:
-        tasks: That both sides measured.
+        tasks: That both sides measured: tasks, or course runs.
+        steps: Of these course runs; 0 for tasks.
         left_out: Tasks that only one side measured.
         changed: Tasks that are not the same on both sides.
         first_pct: Mean over these tasks of the first side's pass rates, in percent.
@@ -75,6 +77,7 @@ class Comparison:
     cost_interval: Interval | None = None
     tokens: float | None = None
     tokens_interval: Interval | None = None
+    steps: int = 0
     marks: tuple[str, str] = ("", "")
     servers: tuple[str, str] = ("", "")
 
@@ -109,7 +112,7 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     both = sorted(a.keys() & b.keys())
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
-    return _adjust([_compare(a[at], b[at], f"{at} in {names[0]}", f"{at} in {names[1]}") for at in both])
+    return adjust([compare_trials(a[at], b[at], f"{at} in {names[0]}", f"{at} in {names[1]}") for at in both])
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
@@ -149,8 +152,8 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
         if only is None and "mock" in (mark_of(a["backend"]), mark_of(b["backend"])):
             b = b[b["backend"].isin(set(a["backend"]))]
         if len(a) and len(b):
-            compared.append(_compare(a, b, first, second))
-    return _adjust(compared)
+            compared.append(compare_trials(a, b, first, second))
+    return adjust(compared)
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,8 @@ def _surroundings(trials: Table, by: By) -> Any:
     return table.agg("\x00".join, axis=1)
 
 
-def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
+def compare_trials(a: Table, b: Table, first: str, second: str) -> Comparison:
+    """Compare two sets of measured trials, called ``first`` and ``second``."""
     mine, yours = _by_task(a), _by_task(b)
     shared = mine.index.intersection(yours.index).sort_values()
     same = mine.loc[shared, "task_digest"] == yours.loc[shared, "task_digest"]
@@ -228,19 +232,25 @@ def _compare(a: Table, b: Table, first: str, second: str) -> Comparison:
     )
     if not len(tasks):
         return comparison
-    mine, yours = mine.loc[tasks], yours.loc[tasks]
-    differences = {name: (yours[name] - mine[name]).astype(float) for name in ("solved", "cost", "tokens")}
+    mine, yours = _distinct_runs(mine.loc[tasks], yours.loc[tasks])
+    differences = {
+        name: (yours[name] - mine[name]).astype(float).groupby(mine["sample"]).mean()
+        for name in ("solved", "cost", "tokens")
+    }
+    has_steps = bool((mine["sample"] != mine.index).any())
     means: dict[str, Any] = {}
     for name in ("cost", "tokens"):
         values = differences[name].tolist()
         if not differences[name].isna().any():
             means |= {name: float(differences[name].mean()), f"{name}_interval": mean_interval(values)}
     rates = differences["solved"].tolist()
-    of_tasks = map(Flip, tasks, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
+    of_tasks = map(Flip, mine.index, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
     flips = [flip for flip in of_tasks if flip.first != flip.second]
     interval, smallest = difference_interval(rates), smallest_shown(rates)
     return replace(
         comparison,
+        tasks=len(rates),
+        steps=len(mine) if has_steps else 0,
         first_pct=100 * float(mine["solved"].mean()),
         second_pct=100 * float(yours["solved"].mean()),
         difference_pct=100 * float(differences["solved"].mean()),
@@ -256,19 +266,38 @@ def _servers(trials: Table) -> str:
     return " and ".join(sorted(trials["letta_version"].dropna().unique()))
 
 
+def _distinct_runs(mine: Table, yours: Table) -> tuple[Table, Table]:
+    """Return the steps of both sides without course runs that are another's repetition, word for word."""
+    if (mine["sample"] == mine.index).all():
+        return mine, yours
+    said = mine["conversation"].fillna("") + " " + yours["conversation"].fillna("")
+    whole = said.groupby(mine["sample"]).agg("\n".join)
+    kept = mine["sample"].isin(whole[~whole.duplicated()].index)
+    return mine[kept], yours[kept]
+
+
 def _by_task(trials: Table) -> Table:
-    """Return means of each task's trials, and the name of its first one."""
-    table = trials[["task_digest", "trial", "cost"]].assign(
-        task=trials["task"].astype(str),
+    """Return means of each task's trials, the sample it belongs to, and the name of its first one.
+
+    A step of a course is a task of its own in each epoch, and its sample the course run.
+    """
+    task, epoch = trials["task"].astype(str), "[" + trials["epoch"].astype(str) + "]"
+    is_step = trials["course"].notna()
+    table = trials[["task_digest", "trial", "cost", "conversation"]].assign(
+        task=task.mask(is_step, task + epoch),
+        sample=task.mask(is_step, trials["course"].astype(str) + epoch),
         solved=(trials["outcome"] == "solved").astype(float),
         tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
     )
     group = table.sort_values("trial").groupby("task")
     means = group[["solved", "tokens"]].mean()
     unknown = table["cost"].isna().groupby(table["task"]).any()
-    return means.join(group["cost"].mean().mask(unknown)).join(group[["task_digest", "trial"]].first())
+    return means.join(group["cost"].mean().mask(unknown)).join(
+        group[["task_digest", "trial", "sample", "conversation"]].first()
+    )
 
 
-def _adjust(comparisons: list[Comparison]) -> list[Comparison]:
+def adjust(comparisons: list[Comparison]) -> list[Comparison]:
+    """Adjust the p values of comparisons that are made at once."""
     adjusted = holm([each.p for each in comparisons])
     return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]

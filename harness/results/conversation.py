@@ -6,12 +6,26 @@ them: making them safe is the renderer's business.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.agents.transcript import Called, Event, Fault, Returned, Said, Spent, Tested, Usage, Wrote
+from harness.agents.memory import NOTES, quoted
+from harness.agents.transcript import (
+    Block,
+    Called,
+    Event,
+    Fault,
+    Remembered,
+    Returned,
+    Said,
+    Spent,
+    Tested,
+    Usage,
+    Wrote,
+)
 
 Speaker = Literal["user", "orchestrator", "coder", "tester", "claude"]
 Style = Literal[Speaker, "tool", "passed", "fault", "tokens", "attempt", "exchange", "note"]
@@ -37,12 +51,33 @@ class Part:
 
 
 def parts(events: Iterable[Event], attempt: int = 0) -> Iterator[Part]:
-    """Yield a part for each event, and one where each attempt after the given one begins."""
+    """Yield a part for each event, and one where each attempt after the given one begins.
+
+    Of memory, what it held before, what of that a specification quotes, and at the end how it has changed.
+    """
+    before: dict[str, str] = {}
     for event in events:
         if event.attempt != attempt:
             attempt = event.attempt
-            yield Part("attempt", f"attempt {attempt}")
+            yield Part("attempt", f"attempt {attempt}" if attempt else "after the attempts")
+        if isinstance(event, Block):
+            yield from _block(event, before)
+            continue
         yield part_of(event)
+        if isinstance(event, Called) and (lines := quoted(before.get(NOTES, ""), event)):
+            yield Part("note", "of this specification, from memory", "\n".join(lines))
+
+
+def _block(block: Block, before: dict[str, str]) -> Iterator[Part]:
+    """Yield what is displayed of a memory block; ``before`` gathers those at the beginning of a trial."""
+    if block.moment == "before":
+        before[block.label] = block.text
+        if block.label == NOTES:  # the others are the harness's own
+            yield Part("note", "memory before", block.text.strip() or "(empty)")
+    elif block.text != before.get(block.label):
+        old, new = before.get(block.label, "").splitlines(), block.text.splitlines()
+        changes = [line for line in difflib.ndiff(old, new) if not line.startswith("?")]
+        yield Part("note", f"memory after: {block.label}, changed", "\n".join(changes))
 
 
 def part_of(event: Event) -> Part:
@@ -63,6 +98,12 @@ def part_of(event: Event) -> Part:
             return Part(style, f"generated tests {'' if event.passed else 'do not '}pass", event.text)
         case Fault():
             return Part("fault", "fault (not the models')", event.text)
+        case Remembered():
+            part = called("orchestrator", event.tool, event.arguments)
+            answer = "" if event.ok else f"\n-> error: {event.text}"
+            return replace(part, text=part.text + answer, note="memory, in Letta")
+        case Block():
+            return Part("note", f"memory {event.moment}: {event.label}", event.text)
 
 
 def style_of(speaker: str) -> Style:

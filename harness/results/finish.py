@@ -23,7 +23,7 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
     changes: list[str] = []
     failures: list[str] = []
     if wanted.fail_under is not None:
-        failures += gates.too_few_solved(tables.pairs, wanted.fail_under)
+        failures += gates.too_few_solved([*tables.pairs, *tables.courses], wanted.fail_under)
     if wanted.records:
         try:
             earlier = aggregate.add_costs(read(wanted.records), prices)

@@ -17,12 +17,13 @@ from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, TypeAdapter
 from typing_extensions import TypedDict
 
+from harness.agents import memory
 from harness.agents.transcript import ROLES, Spent, Transcript, Usage, to_json
 from harness.cassette.encoding import explain
 from harness.cassette.file import MAX_COST_USD, MAX_WALL_S, Day
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import Outcome, Verdict
-from harness.results.columns import GRADES, KINDS, SETTINGS, TOKENS
+from harness.results.columns import GRADES, KINDS, MEMORY, SETTINGS, TOKENS
 from harness.tasks.task import Difficulty, digest
 from harness.tasks.trial import Trial
 from harness.text import shorten
@@ -115,12 +116,27 @@ class Record:
             pattern=f"^{REQUESTS}$",
         ),
     ] = ""
+    course: Annotated[str | None, Field(description="The course that the trial is a step of.")] = None
+    step: Annotated[Count, Field(description="Its place there, from 1.")] = None
+    control: Annotated[
+        bool | None, Field(description="The course's specifications restate every convention.")
+    ] = None
+    memory: Annotated[
+        str | None, Field(description="none, fresh, carried; or carried, with the history of earlier steps.")
+    ] = None
+    memory_calls: Annotated[Count, Field(description="Calls of memory tools, which Letta executed.")] = None
+    recalled: Annotated[
+        Count,
+        Field(description="Coder calls whose specification quotes a line of the memory before the trial."),
+    ] = None
     tokens: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """Return the flat row: plain JSON values, always the same keys."""
+        """Return the flat row: plain JSON values, always the same keys, but for those of memory."""
         row = {"schema": SCHEMA, **asdict(self)}
+        if self.memory is None:
+            row = {name: value for name, value in row.items() if name not in MEMORY}
         tokens, recorded = row.pop("tokens"), row.pop("recorded")
         row.update({name: tokens.get(name) for name in TOKENS})
         row["recorded_at"] = recorded.get("at")
@@ -160,6 +176,8 @@ def measured(
         wasted_calls=transcript.wasted_calls,
         final_answer=shorten(" ".join(transcript.final_answer.split()), ANSWER_CHARS),
         conversation=digest(to_json(transcript.events)),
+        memory_calls=transcript.memory_calls if trial.tells_of_memory else None,
+        recalled=len(memory.recalled(transcript)) if trial.tells_of_memory else None,
         requests="".join(_request(each) for role in ROLES for each in transcript.spent(role)),
         tokens={f"{role}_{kind}": getattr(used[role], kind) for role in ROLES for kind in KINDS},
         recorded=recorded,
@@ -204,7 +222,15 @@ def _head(trial: Trial, mode: str) -> dict[str, Any]:
         "orchestrator": pair.orchestrator.label,
         **{name: str(getattr(pair, name)) for name in SETTINGS if name != "orchestrator"},
         "mode": mode,
+        **(_memory(trial) if trial.tells_of_memory else {}),
     }
+
+
+def _memory(trial: Trial) -> dict[str, Any]:
+    pair, step = trial.pair, trial.step
+    kept = ", with history" if pair.history == "keep" else ""
+    place = {"course": step.course, "step": step.number, "control": step.is_control} if step else {}
+    return {"memory": f"{pair.memory}{kept}", **place}
 
 
 def row_schema() -> dict[str, Any]:
@@ -223,7 +249,7 @@ def row_schema() -> dict[str, Any]:
     }
     columns["letta_version"] = {**text, "description": "Of the server that the orchestrator lived in."}
     schema["properties"] = {"schema": {"const": SCHEMA}, **columns}
-    schema["required"] = list(schema["properties"])
+    schema["required"] = [name for name in schema["properties"] if name not in MEMORY]
     schema["additionalProperties"] = False
     return {**schema, "title": "Record", "description": "One trial: a line of trials.jsonl."}
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import BY, KINDS, marked
+from harness.results.columns import BY, KINDS, counted, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.layout import Columns, in_every_row, informative
 from harness.results.pricing import dollars
 from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
 
-TEXTS = (*BY, "role", "model", "first", "second", "verdict")
+TEXTS = ("memory", *BY, "role", "model", "first", "second", "verdict")
 
 
 def _percent(key: str) -> Callable[[Row], str]:
@@ -75,6 +75,33 @@ def results(by: str) -> Columns:
         ("http\nretries", "{transport_retries}".format_map),
         ("infra\nerrors", "{infra_errors}".format_map),
     ]
+
+
+def _curve(row: Row) -> str:
+    """Return the percentages solved at each place of a course, in order."""
+    return " ".join("-" if each is None else f"{each:.0f}" for each in row["curve"])
+
+
+def _course_name(row: Row) -> str:
+    return marked(row["pair"], ", ".join(filter(None, [row["mark"], "control" if row["control"] else ""])))
+
+
+COURSES: Columns = [
+    ("pair", _course_name),
+    ("memory", "{memory}".format_map),
+    ("course\nruns", "{runs}".format_map),
+    ("solved\n%", _percent("solved_pct")),
+    ("95 %\ninterval", _bounds),
+    ("solved %, step\nby step", _curve),
+    ("memory\ncalls", "{memory_calls}".format_map),
+    ("specs with\nmemory", "{recalled}".format_map),
+    (
+        "tokens\nof a step",
+        lambda row: "-" if row["tokens_per_step"] is None else short_count(row["tokens_per_step"]),
+    ),
+    ("cost", lambda row: dollars(row["cost"])),
+    ("infra\nerrors", "{infra_errors}".format_map),
+]
 
 
 TESTERS: Columns = [
@@ -174,15 +201,25 @@ SAVINGS: Columns = [
 
 def verdict(each: Comparison) -> str:
     """Return what one comparison shows, in a sentence."""
+    return f"verdict: {conclusion(each)}"
+
+
+def memory_verdicts(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a sentence on each comparison of kinds of memory."""
+    return [f"memory {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in comparisons]
+
+
+def conclusion(each: Comparison) -> str:
+    """Return what one comparison shows."""
     first, second = each.names
     if each.interval_pct is None:
-        return f"verdict: nothing to compare: {second} and {first} have no task in common"
+        return f"nothing to compare: {second} and {first} have no task in common"
     low, high = each.interval_pct.low, each.interval_pct.high
     figures = f"{each.difference_pct:+.1f} points [{low:+.1f}, {high:+.1f}], p = {each.p_holm:.2g}"
     if each.verdict != "not shown":
-        return f"verdict: {second} is {each.verdict} than {first}: {figures}"
+        return f"{second} is {each.verdict} than {first}: {figures}"
     least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.1f} points would show"
-    return f"verdict: no difference shown between {second} and {first}: {figures}{least}"
+    return f"no difference shown between {second} and {first}: {figures}{least}"
 
 
 def headline(ranking: Ranking) -> list[str]:
@@ -210,6 +247,9 @@ def markdown(tables: Tables) -> str:
         parts.append(markdown_table(TESTERS, tables.testers))
     parts.append(markdown_table(COSTS, cost_rows(tables.pairs)))
     texts = ["; ".join(headline(tables.ranking)), tables.note]
+    if tables.courses:
+        parts.append(markdown_table(COURSES, tables.courses))
+        texts.append("; ".join(memory_verdicts(tables.memory)))
     return "\n\n".join([*parts, *(text.replace("|", "\\|") for text in texts if text)]) + "\n"
 
 

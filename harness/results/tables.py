@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.results import aggregate, compare
+from harness.results import aggregate, compare, courses
 from harness.results.columns import BY, counted, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
@@ -27,6 +27,8 @@ class Tables:
         comparisons: Of all pairs with each other.
         ranking: Which pairs are best, and how sure that is.
         note: A line on what the figures are.
+        courses: A row for each pair on courses, whose trials are in no other table (``courses.rows``).
+        memory: Kinds of memory on courses, compared with each other.
     """
 
     by: Mapping[str, list[Row]]
@@ -34,6 +36,8 @@ class Tables:
     comparisons: list[Comparison]
     ranking: Ranking
     note: str
+    courses: list[Row]
+    memory: list[Comparison]
 
     @property
     def pairs(self) -> list[Row]:
@@ -43,6 +47,7 @@ class Tables:
 
 def tables_of(trials: Table, further: str = "") -> Tables:
     """Return all tables of a run from its priced trials; ``further`` ends the note."""
+    whole, trials = trials, courses.plain(trials)
     by = {name: rows_by(trials, name) for name in BY}
     comparisons = compare.between_pairs(trials)
     return Tables(
@@ -51,6 +56,8 @@ def tables_of(trials: Table, further: str = "") -> Tables:
         comparisons=comparisons,
         ranking=compare.rank(comparisons, by["pair"], "pair"),
         note=note(aggregate.rows_of(trials), by["pair"]) + further,
+        courses=courses.rows(whole),
+        memory=courses.between_kinds(whole),
     )
 
 

@@ -9,6 +9,7 @@ from harness.results.compare import Comparison
 from harness.results.layout import Columns, fitting, in_every_row, informative
 from harness.results.render import (
     COSTS,
+    COURSES,
     DIFFERENCES,
     SAVINGS,
     SPENDING,
@@ -16,6 +17,7 @@ from harness.results.render import (
     TEXTS,
     cost_rows,
     headline,
+    memory_verdicts,
     results,
     spending_rows,
 )
@@ -56,9 +58,20 @@ def print_tables(tables: Tables, console: Console, *, wide: bool = False) -> Non
 
     Where no trial was measured there are no figures: the note alone.
     """
+    left_out = _print_pairs(tables, console, wide=wide)
+    if tables.courses:
+        left_out |= print_table(console, COURSES, tables.courses, "courses", wide=wide)
+        for text in memory_verdicts(tables.memory):
+            console.print(text, markup=False)
+    print_left_out(console, left_out)
+
+
+def _print_pairs(tables: Tables, console: Console, *, wide: bool) -> set[str]:
+    """Print the tables of trials that are no steps of a course; return what there was no room for."""
     if not any(row["trials"] for row in tables.pairs):
-        console.print(tables.note, markup=False)
-        return
+        if tables.pairs or not tables.courses:
+            console.print(tables.note, markup=False)
+        return set()
     left_out = print_table(console, results("pair"), tables.pairs, wide=wide)
     if tables.testers:
         left_out |= print_table(console, TESTERS, tables.testers, "testers", wide=wide)
@@ -69,7 +82,7 @@ def print_tables(tables: Tables, console: Console, *, wide: bool = False) -> Non
     for text in (*headline(tables.ranking), tables.note):
         if text:
             console.print(text, markup=False)
-    print_left_out(console, left_out)
+    return left_out
 
 
 def print_left_out(console: Console, left_out: set[str], command: str = "report") -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from harness.errors import SpecError
+from harness.tasks.course import CourseFile
 from harness.tasks.pair import DIRECT, Pair
 from harness.tasks.task import Limits, Name, Task, Text, Value
 from harness.tasks.yaml_lines import YamlFile
@@ -150,6 +151,12 @@ def parse_task(file: YamlFile) -> Task:
     """Parse a task file; its id may be left out. See ``parse``."""
     file.document.data.setdefault("id", file.path.stem)
     return parse(file, Task)
+
+
+def parse_course(file: YamlFile) -> CourseFile:
+    """Parse a course file; its id may be left out. See ``parse``."""
+    file.document.data.setdefault("id", file.path.stem)
+    return parse(file, CourseFile)
 
 
 def load_task(path: Path, display: str) -> Task:

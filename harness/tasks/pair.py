@@ -20,13 +20,14 @@ MAX_EPOCHS = 1000
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 _'-]")
 MOCK_FAULT = r"(?:error|refused|slow|truncated)@[1-9]\d{0,3}"
 MOCK_SCRIPT = rf"script:.+|fault:{MOCK_FAULT}(?:,{MOCK_FAULT})*"
-MOCK_CODER = re.compile(rf"oracle|bug|bug:.+|{MOCK_SCRIPT}")
+MOCK_CODER = re.compile(rf"oracle|obedient|bug|bug:.+|{MOCK_SCRIPT}")
 MOCK_TESTER = re.compile(rf"oracle|trivial|{MOCK_SCRIPT}")
 DIRECT = "direct"  # the orchestrator that is no model
 NO_TESTER = "none"
 ON_APP_SERVER = " (App Server)"
 REAL = frozenset({"anthropic", "claude-code"})  # backends that ask models whose figures people compare
 LettaServer = Literal["v1", "app-server"]
+Memory = Literal["none", "fresh", "carried"]
 
 
 def default_models(environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -144,6 +145,7 @@ class Pair(Value):
         description="How coder and tester are reached. claude-code: the Claude CLI with its own login (or "
         "with ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY). local: the embedded stack, a stand-in for Claude. "
         "mock: no model at all; the coder is `oracle` (the reference), `bug` or `bug:NAME` (a known bug), "
+        "`obedient` (the reference, but a convention only if it is told to follow it), "
         "the tester `oracle` (the acceptance tests, default) or `trivial`; either may be `script:NAME` (a "
         "script of the task) or `fault:error@2` (an oracle that fails on its second call; error, refused, "
         "slow or truncated).",
@@ -162,6 +164,19 @@ class Pair(Value):
     epochs: int = Field(1, ge=1, le=MAX_EPOCHS, description="Repetitions of each task.")
     on_request: bool = Field(False, description="Run only where --pair names it.")
     tasks: tuple[Name, ...] = Field((), description="Ids of the tasks that it is run for. Default: all.")
+    courses: tuple[Name, ...] = Field(
+        (), description="Ids of the courses that it is run for, in place of all tasks. Default: none."
+    )
+    memory: Memory = Field(
+        "none",
+        description="none: the agent has no memory tools. fresh: it has Letta's, and lives for one trial. "
+        "carried: one agent lives through a course, and keeps what it wrote into its memory.",
+    )
+    history: Literal["cut", "keep"] = Field(
+        "cut",
+        description="With memory: carried. cut: each step of a course begins without the messages of those "
+        "before it, so that memory alone carries over. keep: with them.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -195,8 +210,26 @@ class Pair(Value):
             raise ValueError(
                 "expected tools: client and flow: free with orchestrator direct: nobody is asked"
             )
+        self._check_memory()
         self._check_settings()
         return self
+
+    def _check_memory(self) -> None:
+        no_memory_tools = {
+            "tools: server: client tools alone are replayed beside Letta's memory tools": self.tools
+            == "server",
+            "orchestrator direct: it is no agent": self.is_direct,
+            "server: app-server: its memory is files, which the harness does not read": (
+                self.orchestrator.server != "v1"
+            ),
+        }
+        for reason, holds in no_memory_tools.items():
+            if self.memory != "none" and holds:
+                raise ValueError(f"expected memory: none with {reason}")
+        if self.memory == "carried" and (self.tasks or not self.courses):
+            raise ValueError("expected courses, and no tasks, with memory: carried: nothing else carries it")
+        if self.history == "keep" and self.memory != "carried":
+            raise ValueError("expected history: keep with memory: carried only")
 
     def _check_settings(self) -> None:
         for role in AUTHORS:
@@ -243,7 +276,7 @@ class Pair(Value):
 
     def takes(self, task: Task) -> bool:
         """Return True if the pair is run for a task."""
-        return not self.tasks or task.id in self.tasks
+        return task.id in self.tasks if self.tasks or self.courses else True
 
     @classmethod
     def of_models(cls, orchestrator: str, coder: str, *, epochs: int = 1) -> Pair:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.tasks import loader
+from harness.tasks.course import Course, CourseFile, Lesson
 from harness.tasks.loader import SourceFile, near
 from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, MOCK_CODER, ORCH_MODEL, REAL, Pair, default_models
 from harness.tasks.sources import load_tasks
@@ -32,7 +33,7 @@ class Selection:
 
 @dataclass(eq=False)
 class SuiteFile(YamlFile):
-    """A task file, or a source file of many tasks, in a repository."""
+    """A task file, a source file of many tasks, or a course file, in a repository."""
 
     repository: Repository = NO_REPOSITORY
 
@@ -40,6 +41,11 @@ class SuiteFile(YamlFile):
     def is_source(self) -> bool:
         """Return True if the file, right or wrong, was meant to name a source of tasks."""
         return self.has_key("source")
+
+    @cached_property
+    def is_course(self) -> bool:
+        """Return True if the file, right or wrong, was meant to be a course."""
+        return self.has_key("steps") or self.has_key("control_of")
 
     @property
     def id(self) -> str:
@@ -53,6 +59,15 @@ class SuiteFile(YamlFile):
     def source(self) -> SourceFile:
         """Parse a source file, not yet its tasks."""
         return loader.parse(self, SourceFile)
+
+    @cached_property
+    def course(self) -> CourseFile:
+        """Parse a course file, not yet its tasks."""
+        return loader.parse_course(self)
+
+    def refusal(self, place: Place, text: str) -> SpecError:
+        """Return the error for something at a place of the file."""
+        return SpecError([self.document.problem(place, text).message])
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -95,8 +110,12 @@ class Suite:
         return self._files[path]
 
     def files(self) -> list[Path]:
-        """Return all task files, sorted; source files are none of them."""
-        return [path for path in self._found if not self.file(path).is_source]
+        """Return all task files, sorted; source and course files are none of them."""
+        return [p for p in self._found if not (self.file(p).is_source or self.file(p).is_course)]
+
+    def courses(self) -> list[Path]:
+        """Return all course files, sorted."""
+        return [path for path in self._found if self.file(path).is_course]
 
     def sources(self) -> list[Path]:
         """Return all source files, sorted."""
@@ -178,17 +197,29 @@ class Suite:
             for number, task in enumerate(pair.tasks)
             if (known := self._known_ids(task))
         ]
+        courses = {self.file(path).id for path in self.courses()}
+        problems += [
+            file.document.problem(
+                ("pairs", name, "courses", number),
+                f"pairs.{name}.courses: no course {course!r}{near(course, courses)}",
+            ).message
+            for name, pair in pairs.items()
+            for number, course in enumerate(pair.courses)
+            if course not in courses
+        ]
         if problems:
             raise SpecError(problems)
         return pairs
 
     def tasks(self, path: Path) -> list[Task]:
-        """Load the tasks of a file: one of a task file, all of a source file.
+        """Load the tasks of a file: one of a task file, all of a source file, a course's of the first epoch.
 
         Raises:
             SpecError: The file or one of its tasks is wrong, or an id is taken by another file.
             UsageError: A source is not installed.
         """
+        if self.file(path).is_course:
+            return [task for task, _ in self.course(path).steps(1)]
         tasks = self.file(path).tasks
         taken = [task.id for task in tasks if self._first_with_id.get(task.id.lower(), path) != path]
         if taken:
@@ -201,7 +232,19 @@ class Suite:
         return tasks
 
     def trials(self, path: Path) -> list[Trial]:
-        """List the trials of a file, task by task and pair by pair; see ``tasks`` and ``pairs``."""
+        """List the trials of a file, task by task and pair by pair; see ``tasks`` and ``pairs``.
+
+        Of a course, pair by pair and epoch by epoch, and its steps in order.
+        """
+        if self.file(path).is_course:
+            course = self.course(path)
+            return [
+                Trial(task=task, pair=pair, epoch=epoch, source=self.display(path), step=step)
+                for pair in self.pairs
+                if course.id in pair.courses
+                for epoch in range(1, min(pair.epochs, course.epochs or pair.epochs) + 1)
+                for task, step in course.steps(epoch)
+            ]
         return [
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
             for task in self.tasks(path)
@@ -210,9 +253,60 @@ class Suite:
             for epoch in range(1, pair.epochs + 1)
         ]
 
+    def course(self, path: Path) -> Course:
+        """Load a course and find its tasks.
+
+        Raises:
+            SpecError: The file or one of its tasks is wrong, or its id is taken.
+        """
+        file = self.file(path)
+        own = file.course
+        taken = next((p for p in self.courses() if self.file(p).id.lower() == own.id.lower()), path)
+        if taken != path:
+            raise file.refusal(("id",), f"id: {own.id!r} is already used by {self.display(taken)}")
+        if not own.control_of:
+            lessons = tuple((each, self._task_of(file, n, each)) for n, each in enumerate(own.steps))
+            ids = [task.id for _, task in lessons]
+            for number, task_id in enumerate(ids):
+                if task_id in ids[:number]:
+                    place: Place = ("steps", number)
+                    raise file.refusal(place, f"steps.{number}: the task {task_id!r} stands there twice")
+            for number, (lesson, task) in enumerate(lessons):
+                if unknown := sorted({*lesson.checks} - {bug.name for bug in task.bugs}):
+                    place = ("steps", number, "checks")
+                    expected = "expected a known bug of that name, right but for the convention"
+                    raise file.refusal(place, f"steps.{number}.checks: {unknown[0]!r}: {expected}")
+            return Course(own.id, own.title, own.values, own.conventions, lessons, own.epochs)
+        place = ("control_of",)
+        other = path.parent / own.control_of
+        if not (self.holds(other) and other.is_file() and self.file(other).is_course):
+            raise file.refusal(place, f"control_of: no course file {own.control_of!r} beside this one")
+        if self.file(other).course.control_of:
+            raise file.refusal(place, f"control_of: {own.control_of!r} is a control itself")
+        whole = self.course(other)
+        return replace(whole, id=own.id, title=own.title, epochs=own.epochs, is_control=True)
+
+    def _task_of(self, file: SuiteFile, number: int, lesson: Lesson) -> Task:
+        """Return the task of a step of a course."""
+        if lesson.define is None:
+            place = ("steps", number, "task")
+            path = self._first_with_id.get(lesson.task.lower())
+            found = self.file(path).tasks if path else []
+            task = next((each for each in found if each.id == lesson.task), None)
+            if task is None:
+                hint = near(lesson.task, self._first_with_id)
+                raise file.refusal(place, f"steps.{number}.task: no task {lesson.task!r}{hint}")
+            return task
+
+        def words(place: Place, text: str) -> str:
+            return file.document.problem(("steps", number, "define", *place), text).message
+
+        return complete(lesson.define, file.path.parent, file.repository, words)
+
     def named(self, path: Path, task: Task) -> str:
-        """Return the name of a task in messages and commands: its file; of a source file, ``file::id``."""
-        return self.display(path) + (f"::{task.id}" if self.file(path).is_source else "")
+        """Return the name of a task in messages and commands: its file; of many in it, ``file::id``."""
+        several = self.file(path).is_source or self.file(path).is_course
+        return self.display(path) + (f"::{task.id}" if several else "")
 
     @cached_property
     def _found(self) -> list[Path]:

@@ -133,6 +133,11 @@ class Task(Value):
     acceptance: Text = Field(description="Hidden pytest file that decides `solved`; never shown to a model.")
     bugs: tuple[Bug, ...] = Field((), description="Plausible wrong solutions.")
     scripts: dict[Name, Script] = Field({}, description="For `backend: mock`, coder `script:NAME`.")
+    conventions: dict[Name, Text] = Field(
+        {},
+        description="For `backend: mock`, coder `obedient`: known bug -> phrase; it writes the bug unless it "
+        "is told the phrase.",
+    )
     limits: Limits = Field(Limits(), description="What one trial may use.")
 
     @field_validator("scripts")
@@ -144,6 +149,14 @@ class Task(Value):
                 if step.bug not in known:
                     raise ValueError(f"expected a known bug of the task in script {name!r}, got {step.bug!r}")
         return scripts
+
+    @field_validator("conventions")
+    @classmethod
+    def _are_of_known_bugs(cls, conventions: dict[str, str], others: ValidationInfo) -> dict[str, str]:
+        known = {bug.name for bug in others.data.get("bugs", ())}
+        if unknown := sorted(set(conventions) - known):
+            raise ValueError(f"expected known bugs of the task, got {unknown[0]!r}")
+        return conventions
 
     @field_validator("code_file", "test_file")
     @classmethod

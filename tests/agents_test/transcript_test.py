@@ -8,8 +8,10 @@ from anthropic.types import CacheCreation
 
 from harness.agents.transcript import (
     EVENTS,
+    Block,
     Called,
     Fault,
+    Remembered,
     Returned,
     Said,
     Spent,
@@ -35,6 +37,8 @@ EVENTS_OF_A_TRIAL = (
     Said(2, "user", "again"),
     Spent(2, "orchestrator", "openai/x", Usage(20, 0, 0, 4), 1),
     Fault(2, "503"),
+    Remembered(0, "c3", "memory_insert", "{}", True, "- é"),
+    Block(0, "after", "notes", "- é"),
 )
 
 

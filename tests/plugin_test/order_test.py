@@ -131,3 +131,24 @@ def test_times_are_kept_and_a_damaged_file_is_no_matter(tmp_path, damaged):
         times.pytest_runtest_logreport(SimpleNamespace(when="setup", nodeid="a::b", duration=99.0))
         times.pytest_unconfigure()
         assert json.loads(file.read_text()) == {"a::b": left}
+
+
+def test_steps_of_a_course_stay_on_their_worker(tmp_path) -> None:
+    """One agent lives through them: where all other work is done, nobody takes steps from the one that has it."""
+    steps = [f"benchmarks/courses/c.yaml::p[1]::step-{number}" for number in range(1, 9)]
+    other = ["benchmarks/add.yaml::p[1]"]
+    file = tmp_path / "times.json"
+    file.write_text(json.dumps(took(steps, 1.0) | took(other, 0.1)))
+    scheduler = LongestFirst(FakeConfig(), Producer("test", enabled=False), Times(tmp_path, file))
+    nodes = [FakeNode("gw0"), FakeNode("gw1")]
+    for node in nodes:
+        scheduler.add_node(node)
+        scheduler.add_node_collection(node, [*other, *steps])
+    scheduler.schedule()
+    assert [len(node.given) for node in nodes] == [8, 1]
+    scheduler.mark_test_complete(nodes[1], 0)
+    assert nodes[0].stolen == []
+    for place in range(1, 7):
+        scheduler.mark_test_complete(nodes[0], place)
+        assert nodes[0].stolen == []
+    assert scheduler.node2pending[nodes[0]] == [7, 8]

@@ -21,6 +21,7 @@ from harness.backends.retries import Transport, decoded, status_of, unusable
 from harness.errors import ApiError
 from harness.redact import without_password
 from harness.tasks.pair import NOT_IN_NAMES, LettaServer, Orchestrator
+from harness.text import well_formed
 
 if TYPE_CHECKING:
     from letta_client import Letta
@@ -80,6 +81,18 @@ class Server:
 
         self._send(request)
 
+    def has_agent(self, agent_id: str) -> bool:
+        """Return True if there is such an agent."""
+        import letta_client
+
+        def request() -> bool:
+            try:
+                return bool(self._client.agents.retrieve(agent_id).id)
+            except letta_client.NotFoundError:
+                return False
+
+        return bool(self._send(request))
+
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
         """Create or update tools from Python text with a function of each name; return their lasting ids."""
         upsert = functools.partial(self._client.tools.upsert, source_code=source, tags=[LABEL])
@@ -104,18 +117,9 @@ class Server:
         Its memory is ``blocks``, label -> text. With ``secrets``, those of the server tools, it gets these
         tools. ``created`` is called with its id.
         """
-        create = functools.partial(
-            self._client.agents.create,
-            name=NOT_IN_NAMES.sub("_", name),
-            model=orchestrator.model,
-            agent_type="letta_v1_agent",
-            include_base_tools=False,
-            system=system,
-            memory_blocks=[{"label": label, "value": value} for label, value in blocks.items()],
-            tags=[LABEL],
-            **_options(orchestrator, secrets),
-        )
-        agent_id = self._create(create, f"the model {orchestrator.model}")
+        memory_blocks = [{"label": label, "value": value} for label, value in blocks.items()]
+        more = {} if secrets is None else {"tools": list(ROLES), "secrets": dict(secrets)}
+        agent_id = self.create_agent(name, orchestrator, system=system, memory_blocks=memory_blocks, **more)
         try:
             created(agent_id)
             yield Agent(functools.partial(self._send, model=orchestrator.model), self._client, agent_id)
@@ -127,6 +131,24 @@ class Server:
                     self.remove("agent", agent_id)
             raise
         self.remove("agent", agent_id)
+
+    def create_agent(self, name: str, orchestrator: Orchestrator, **body: Any) -> str:
+        """Create an agent, and return its id; ``body`` are further fields of the request."""
+        create = functools.partial(
+            self._client.agents.create,
+            name=NOT_IN_NAMES.sub("_", name),
+            model=orchestrator.model,
+            agent_type="letta_v1_agent",
+            include_base_tools=False,
+            tags=[LABEL],
+            **_options(orchestrator),
+            **body,
+        )
+        return self._create(create, f"the model {orchestrator.model}")
+
+    def existing_agent(self, agent_id: str, max_steps: int) -> Agent:
+        """Return an agent that is there, whose model is asked so many times a turn at most."""
+        return Agent(self._send, self._client, agent_id, max_steps)
 
     def _create(self, request: Callable[[], Any], about: str) -> str:
         """Send a request that creates something; return its id."""
@@ -163,14 +185,18 @@ class Server:
 class Agent:
     """One agent, made by ``Server.agent``. Its methods are those of ``loop.Agent``, with the same errors."""
 
-    def __init__(self, send: Callable[..., Any], client: Letta, agent_id: str) -> None:
+    def __init__(
+        self, send: Callable[..., Any], client: Letta, agent_id: str, max_steps: int | None = None
+    ) -> None:
+        self.id = agent_id
         self._send = send
         self._client = client
-        self._id = agent_id
+        self._options: dict[str, Any] = {} if max_steps is None else {"max_steps": max_steps}
 
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Send a user message."""
-        return self._turn([{"role": "user", "content": text}], client_tools=list(tools))
+        message = [{"role": "user", "content": text}]
+        return self._turn(message, client_tools=list(tools), **self._options)
 
     def work(self, text: str, max_steps: int) -> Turn:
         """Send a user message, never twice: a turn that failed is forgotten, but its tools wrote files."""
@@ -188,11 +214,20 @@ class Agent:
             }
             for each in returns
         ]
-        return self._turn([{"type": "approval", "approvals": approvals}], client_tools=list(tools))
+        approval = [{"type": "approval", "approvals": approvals}]
+        return self._turn(approval, client_tools=list(tools), **self._options)
+
+    def blocks(self) -> dict[str, str]:
+        """Return its memory, label -> text, sorted by label."""
+        found = self._send(lambda: list(self._client.agents.blocks.list(self.id)))
+        try:
+            return dict(sorted((str(each.label), well_formed(each.value)) for each in found))
+        except (AttributeError, TypeError) as error:
+            raise _no_letta("the address", error) from None
 
     def _turn(self, messages: list[Any], *, once: bool = False, **options: Any) -> Turn:
         create = self._client.agents.messages.create
-        request = functools.partial(create, self._id, messages=messages, **options)
+        request = functools.partial(create, self.id, messages=messages, **options)
         response = self._send(request, safe_to_repeat=False, once=once)
         try:
             return turn_of(response)
@@ -219,7 +254,7 @@ def _client(base_url: str, api_key: str, timeout_s: float) -> Letta:
     return Letta(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout_s)
 
 
-def _options(orchestrator: Orchestrator, secrets: Mapping[str, str] | None) -> dict[str, Any]:
+def _options(orchestrator: Orchestrator) -> dict[str, Any]:
     """Return the fields of a new agent that are sent only if they are set."""
     options: dict[str, Any] = {}
     if orchestrator.context_window is not None:
@@ -228,8 +263,6 @@ def _options(orchestrator: Orchestrator, secrets: Mapping[str, str] | None) -> d
         provider = orchestrator.model.partition("/")[0]
         kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
         options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
-    if secrets is not None:
-        options |= {"tools": list(ROLES), "secrets": dict(secrets)}
     return options
 
 

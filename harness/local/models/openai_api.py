@@ -13,14 +13,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasPath, BeforeValidator, Field, Json, NonNegativeInt
 
-from harness.local.models import chat, scripted_orchestrator, tool_calls
+from harness.local.models import chat, scripted_memory, scripted_orchestrator, tool_calls
 from harness.local.models.chat import Message, RequestError, Tool, ToolCall, ToolChoice
 from harness.local.models.engine import CONTEXT
 from harness.local.models.requests import Part, RequestBody, TextBlocks, digest, joined, parse
-from harness.local.stack.catalogue import SCRIPTED
+from harness.local.stack.catalogue import SCRIPTED, SCRIPTED_MEMORY
 
 # The longest answer of a small model, which may never stop by itself. Letta allows it 16384 tokens.
 MAX_ANSWER = 1024
+POLICIES = {SCRIPTED: scripted_orchestrator.reply, SCRIPTED_MEMORY: scripted_memory.reply}
 FunctionName = Annotated[str, Field(validation_alias=AliasPath("function", "name"))]
 
 
@@ -93,7 +94,7 @@ class ChatRequest(RequestBody):
 def models(served: Iterable[str]) -> dict[str, Any]:
     """Return the body of ``GET /v1/models``."""
     shared = {"object": "model", "created": 0, "owned_by": "local", "max_model_len": CONTEXT}
-    return {"object": "list", "data": [{"id": name, **shared} for name in (SCRIPTED, *served)]}
+    return {"object": "list", "data": [{"id": name, **shared} for name in (*POLICIES, *served)]}
 
 
 def answer(body: Any, models: Mapping[str, chat.TextModel]) -> dict[str, Any]:
@@ -102,8 +103,8 @@ def answer(body: Any, models: Mapping[str, chat.TextModel]) -> dict[str, Any]:
     messages = [message.as_message() for message in request.messages]
     tools, choice = request.offer()
     reply: ToolCall | str
-    if request.model == SCRIPTED:
-        reply, made = scripted_orchestrator.reply(messages, tools, choice), chat.NO_MODEL
+    if request.model in POLICIES:
+        reply, made = POLICIES[request.model](messages, tools, choice), chat.NO_MODEL
     else:
         model = models[request.model]
         limit = request.max_completion_tokens or request.max_tokens or MAX_ANSWER

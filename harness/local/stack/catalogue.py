@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import UsageError
 
 SCRIPTED = "scripted"
+SCRIPTED_MEMORY = "scripted-memory"
 # What `/`, `~` and spaces would do to handles, folders and command lines.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # The header with the vocabulary: 6 MB with 150,000 tokens.
@@ -113,7 +114,7 @@ def parse_names(text: str) -> tuple[Model, ...]:
 def parse_own(arguments: Sequence[str]) -> dict[str, Path]:
     """Parse each ``NAME=PATH.gguf`` and look at the file; raise UsageError if it cannot be served."""
     own: dict[str, Path] = {}
-    taken = {SCRIPTED, *(model.name for model in CATALOGUE)}
+    taken = {SCRIPTED, SCRIPTED_MEMORY, *(model.name for model in CATALOGUE)}
     for argument in arguments:
         name, equals, path = argument.partition("=")
         if not equals or not NAME.fullmatch(name) or not path:
