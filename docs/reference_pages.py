@@ -50,6 +50,10 @@ OUTCOMES: dict[str, dict[str, Any]] = {
             "Letta or the coder's service refused, failed, or could not be reached.",
             "`harness doctor --live --pair NAME` tells which, and what to do.",
         ),
+        "not_run": (
+            "A step of a course: one before it ended in an infra error, or its agent is not there.",
+            "Mend the step that the message names; record the course as a whole.",
+        ),
         "sandbox_error": (
             "Code could not be run at all; the fault is not the code's.",
             "`harness doctor` tells what this machine lacks.",
@@ -261,6 +265,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "task-fields": fields("task"),
     "pair-fields": fields("pairs"),
     "source-fields": fields("source"),
+    "course-fields": fields("course"),
     "price-fields": fields("prices"),
     "record-columns": record_columns,
     "loaded-columns": loaded_columns,

@@ -19,6 +19,8 @@ LEAST_FIRST = (  # what a narrow screen goes without, in this order
     "tool\nerrors",
     "repairs",
     "cache\nwrite",
+    "memory\ncalls",
+    "specs with\nmemory",
     "from\ncache",
     "pass@k\n(any) %",
     "pass^k\n(all) %",

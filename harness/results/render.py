@@ -16,6 +16,7 @@ from harness.results.pricing import dollars
 from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
 
+BARS = "▁▂▃▄▅▆▇█"
 TEXTS = ("memory", *BY, "role", "model", "first", "second", "verdict")
 
 
@@ -78,8 +79,9 @@ def results(by: str) -> Columns:
 
 
 def _curve(row: Row) -> str:
-    """Return the percentages solved at each place of a course, in order."""
-    return " ".join("-" if each is None else f"{each:.0f}" for each in row["curve"])
+    """Return the rates at each place of a course, in order, as bars; a dot where nothing was measured."""
+    top = len(BARS) - 1
+    return "".join("·" if each is None else BARS[round(each / 100 * top)] for each in row["curve"])
 
 
 def _course_name(row: Row) -> str:
@@ -92,7 +94,7 @@ COURSES: Columns = [
     ("course\nruns", "{runs}".format_map),
     ("solved\n%", _percent("solved_pct")),
     ("95 %\ninterval", _bounds),
-    ("solved %, step\nby step", _curve),
+    ("step by\nstep", _curve),
     ("memory\ncalls", "{memory_calls}".format_map),
     ("specs with\nmemory", "{recalled}".format_map),
     (

@@ -134,7 +134,7 @@ def test_times_are_kept_and_a_damaged_file_is_no_matter(tmp_path, damaged):
 
 
 def test_steps_of_a_course_stay_on_their_worker(tmp_path) -> None:
-    """One agent lives through them: where all other work is done, nobody takes steps from the one that has it."""
+    """One agent lives through them: where all else is done, nobody takes steps from the one that has it."""
     steps = [f"benchmarks/courses/c.yaml::p[1]::step-{number}" for number in range(1, 9)]
     other = ["benchmarks/add.yaml::p[1]"]
     file = tmp_path / "times.json"

@@ -42,7 +42,7 @@ def test_the_curve_is_the_rate_at_each_step() -> None:
     """Of two runs, one fails the second step: 100 %, 50 %."""
     (row,) = tables([*run("carried", 1, "ss"), *run("carried", 2, "sw")]).courses
     assert (row["runs"], row["curve"], row["solved_pct"]) == (2, [100.0, 50.0], 75.0)
-    assert dict(render.COURSES)["solved %, step\nby step"](row) == "100 50"
+    assert dict(render.COURSES)["step by\nstep"](row) == "█▅"
 
 
 def test_steps_are_in_no_other_table() -> None:
