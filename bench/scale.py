@@ -88,10 +88,12 @@ def peak(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    """Return the children of a process: xdist's workers, for a controller."""
-    with suppress(OSError):
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+    """Return what a process has started, and what that has: xdist's workers, for a controller."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, thread.read_text().split())
+    return [each for child in found for each in (child, *children(child))]
 
 
 def copy_suite(root: Path, trials: int) -> None:
@@ -282,12 +284,12 @@ def kill_a_worker(root: Path, after: int) -> None:
         latest = (root / "reports" / "latest").resolve()
         if latest == before or len((latest / "trials.jsonl").read_text().splitlines()) < after:
             continue
-        for controller in children(os.getpid()):
-            for pid in children(controller):
-                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
-                    print(f"killed worker {pid} after {after} records", flush=True)
-                    return
+        for pid in children(os.getpid()):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+                print(f"killed worker {pid} after {after} records", flush=True)
+                return
+        raise AssertionError("no worker is left to be killed")
 
 
 def size(path: Path) -> int:
