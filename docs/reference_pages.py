@@ -62,6 +62,14 @@ OUTCOMES: dict[str, dict[str, Any]] = {
             "The run, or this trial of it, may spend no more: nothing more was asked.",
             "Raise the budget, and record what is missing: [budgets](../how-to/budget.md).",
         ),
+        "wall_limit": (
+            "The conversation hung, or took longer than `--max-trial-time`: it was cut off.",
+            "Look at the services' logs; raise the limit if one is only slow.",
+        ),
+        "disk_error": (
+            "A recording cannot be kept, or there was no room for it; then no model was asked.",
+            "Free some space, and [go on with the run](../how-to/resume.md).",
+        ),
         "spec_error": ("A task, pair or price file is wrong.", "Correct the line that the message names."),
         "harness_error": (
             "A worker died, or the harness has a bug.",

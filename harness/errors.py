@@ -14,6 +14,7 @@
     │   └── OverTime             a conversation hung, and was cut off
     ├── BudgetSpent              the run, or this trial of it, may spend no more
     ├── NotRun                   a step of a course whose agent is not where the step begins
+    ├── DiskError                a recording cannot be kept
     ├── SandboxError             model-written code could not be run at all
     └── StackError               the embedded live stack could not be started or stopped
 
@@ -132,6 +133,12 @@ class NotRun(HarnessError):
     """A step of a course was not run: its agent is not where the step begins."""
 
     outcome = "not_run"
+
+
+class DiskError(HarnessError):
+    """The disk does not take what was recorded, or would not."""
+
+    outcome = "disk_error"
 
 
 class SandboxError(HarnessError):

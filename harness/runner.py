@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -40,7 +41,7 @@ from harness.cassette.exchange import FIRST_AGENT, Exchange, without_ids
 from harness.cassette.file import Cassette, dumps, leaks, load, parse, require_no_link, save, unsafe
 from harness.cassette.json_diff import first_difference
 from harness.cassette.review import save_or_keep
-from harness.errors import ApiError, HarnessError, UnplayableRecording, UnusableAnswer
+from harness.errors import ApiError, DiskError, HarnessError, UnplayableRecording, UnusableAnswer
 from harness.grading.feedback import feedback
 from harness.grading.verdict import Attempt, Grader, Mutants, Verdict, no_mutants
 from harness.results import record
@@ -53,6 +54,7 @@ from harness.tasks.task import Task, digest
 from harness.tasks.trial import Trial
 
 Mode = Literal["none", "once", "all"]
+LEAST_FREE = 64_000_000  # bytes: the largest cassette, several times
 
 
 @dataclass(frozen=True)
@@ -362,6 +364,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     trial, pair, setup = state.trial, state.trial.pair, state.setup
     setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
+    require_space(setup.root)
     setup.journal.begin(trial.slug)
     connection = state.connect(where, transport)
     with setup.wall_limit.running():
@@ -409,10 +412,23 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     left = report_payload(row.row(), transcript, state.workspace.snapshot(), state.verdict, trial.task)
     setup.journal.saving(left, text)
     write = save_or_keep if setup.keeps_unsaved else save
-    write(cassette, setup.path(trial), trial.cassette_path)
+    try:
+        write(cassette, setup.path(trial), trial.cassette_path)
+    except OSError as error:
+        raise DiskError(f"{trial.cassette_path}: not written: {error.strerror}") from None
     if state.course:
         state.course.completed(trial.place, state.agent_id, transcript.blocks("after")[memory.NOTES])
     return row, transcript
+
+
+def require_space(root: Path) -> None:
+    """Raise DiskError where a recording would not find room: nothing is paid for that cannot be kept."""
+    free = shutil.disk_usage(root).free
+    if free < LEAST_FREE:
+        raise DiskError(
+            f"{root}: {free / 1e6:.0f} MB are free, and a recording may take more: no model was asked",
+            remedy="free some space; the same command, or --resume, goes on",
+        )
 
 
 def rehearse(state: TrialState, cassette: Cassette, transcript: Transcript) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -13,12 +14,24 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
-from fakes import CODE, CODER_THEN_TESTER, Fake, FakeClaude, FakeLetta, call, claude_error, half_a_body, say
+from fakes import (
+    CODE,
+    CODER_THEN_TESTER,
+    Fake,
+    FakeClaude,
+    FakeLetta,
+    Never,
+    call,
+    claude_error,
+    half_a_body,
+    say,
+)
 
 from harness import runner
 from harness.agents import prompts
 from harness.agents.messages import Answer
 from harness.agents.transcript import Said, Tested, Usage
+from harness.agents.wall_limit import WallLimit
 from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.retries import Transport
 from harness.cassette import record_replay, staleness
@@ -745,3 +758,39 @@ def test_a_link_is_no_cassette(part, trial, recording, replaying, letta) -> None
         error = run_trial(trial, setup).error
         assert "a link; cassettes are files of their own" in str(error)
     assert len(letta.requests) == asked
+
+
+def test_no_model_is_asked_where_a_recording_finds_no_room(
+    trial, recording, claude, letta, monkeypatch
+) -> None:
+    """What cannot be kept is not paid for."""
+    monkeypatch.setattr("harness.runner.LEAST_FREE", 1 << 62)
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "disk_error"
+    assert "no model was asked -> free some space" in str(result.error)
+    assert claude.requests == letta.requests == []
+
+
+def test_a_disk_that_does_not_take_a_recording_is_one_line(trial, recording, monkeypatch) -> None:
+    """The trial is no measurement, and no bug of the harness."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("harness.runner.save_or_keep", full)
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "disk_error"
+    assert str(result.error) == "cassettes/gpt+haiku/add/1.json: not written: No space left on device"
+
+
+def test_a_conversation_that_hangs_is_cut_off(trial, recording, letta) -> None:
+    """The trial ends with its own outcome, and its agent is deleted."""
+    never = Never()
+    letta.faults = [("/messages", never)]
+    try:
+        result = run_trial(trial, replace(recording, wall_limit=WallLimit(turn_s=1.0)))
+    finally:
+        never.over.set()
+    assert result.record.outcome == "wall_limit"
+    assert "nothing has happened for 1 s (--max-turn-time)" in result.record.detail
+    assert letta.agents == {}

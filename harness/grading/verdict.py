@@ -32,6 +32,8 @@ InfraOutcome = Literal[
     "spec_error",
     "harness_error",
     "budget",
+    "wall_limit",
+    "disk_error",
 ]
 Outcome = ModelOutcome | InfraOutcome
 MODEL_OUTCOMES: tuple[ModelOutcome, ...] = get_args(ModelOutcome)

@@ -119,6 +119,7 @@ def serve(listener_fd: int, modules: Sequence[str]) -> None:
                 listener.close()
                 _become_worker(connection)
             connection.close()
+    shutil.rmtree(os.path.dirname(listener.getsockname()), ignore_errors=True)  # the controller was killed
 
 
 def _import(modules: Iterable[str]) -> None:
