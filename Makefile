@@ -9,7 +9,7 @@ WORKERS ?= 4
 export PYTHONDONTWRITEBYTECODE :=
 MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 
-.PHONY: benchmarks test env live claude-code interchange record browser table docs lint types check humaneval schemas constraints clean
+.PHONY: benchmarks test env live claude-code interchange record browser screenshots table docs lint types check humaneval schemas constraints clean
 
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
@@ -47,6 +47,10 @@ record: live  ## record what is missing of the shipped set on the embedded stack
 
 browser:  ## Chromium and its driver, for the tests of the report page; needs apt-get and root
 	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+
+screenshots: RUN ?= reports/latest
+screenshots: browser  ## take the documentation's pictures of a run's page (RUN=reports/NAME)
+	$(BIN)/python docs/screenshots.py $(RUN)
 
 table: OPTIONS = --no-run-cache
 table: benchmarks  ## put the table of a replay into the README

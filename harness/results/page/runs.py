@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.results import render
 from harness.results.columns import marked
 from harness.results.compare import Comparison, Ranking, between_runs, rank
 from harness.results.dataframe import Table
-from harness.results.layout import informative
 from harness.results.page import overview
 from harness.results.page.blobs import blob
 from harness.results.page.compose import render_page, render_part
@@ -150,7 +148,6 @@ def _comparisons(runs: Sequence[Run], reports: Path, load: Callable[[Path], Tabl
             older=older,
             newer=newer,
             problem=problem,
-            rows=[(each, render.verdict(each).removeprefix("verdict: ")) for each in found],
-            columns=informative(render.DIFFERENCES[2:], found) if found else [],
+            rows=[(each.names[0].replace(f" in {older}", ""), each) for each in found],
         )
     return panels

@@ -128,19 +128,25 @@ def why(row: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Tests:
-    """The results of one test file; None where it was not run."""
+    """The results of one test file, those that did not pass apart."""
 
-    passed: int
-    results: Sequence[CaseResult]
+    failed: Sequence[CaseResult]
+    passed: Sequence[CaseResult]
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.failed) + len(self.passed)
 
 
 def tests_of(results: Sequence[CaseResult] | None) -> Tests | None:
-    """Return results with those first that did not pass."""
+    """Return results, or None where the file was not run."""
     if results is None:
         return None
-    bad = [each for each in results if each["outcome"] != "passed"]
-    good = [each for each in results if each["outcome"] == "passed"]
-    return Tests(len(good), [*bad, *good])
+    return Tests(
+        failed=[each for each in results if each["outcome"] != "passed"],
+        passed=[each for each in results if each["outcome"] == "passed"],
+    )
 
 
 def tester_says(conversation: Conversation) -> Iterator[str]:

@@ -172,6 +172,7 @@ def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
     view = " ".join(views_of(report_of(run))["a/t03/1"].split())
     assert "1 of 2 acceptance tests passed; assert 1 == 0." in view
     assert "Hidden tests: 1 of 2 pass" in view
+    assert "<code>test_zero</code> <small>assert 1 == 0</small>" in view
     assert view.index("test_zero") < view.index("test_add</code>"), "what failed comes first"
     assert "subtracts <small>accepted</small>" in view
     assert '<tr class="same"><td>def add(a, b):</td><td>def add(a, b):</td></tr>' in view
