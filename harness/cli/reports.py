@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ FORMAT = click.option(
     default="terminal",
     show_default=True,
 )
-REFRESH_S = 5  # how often a page that follows a run is written and loaded anew
+REFRESH_S = 10  # how often a page that follows a run is written and loaded anew
 WIDE = click.option("--wide", is_flag=True, help="All columns, though the screen be narrower.")
 
 
@@ -347,17 +347,20 @@ def _follow(reports: Path, benchmarks: Path, day: datetime | None, *, until_done
     import time
 
     seen: object = None
+    known: dict[Hashable, str] = {}
     while True:
         newest = max((path.stat().st_mtime_ns for path in reports.glob("*/trials.jsonl")), default=0)
         goes_on = True
         if newest != seen or until_done:
-            goes_on, seen = _write_index(reports, benchmarks, day), newest
+            goes_on, seen = _write_index(reports, benchmarks, day, known), newest
         if until_done and not goes_on:
             return
         time.sleep(REFRESH_S)
 
 
-def _write_index(reports: Path, benchmarks: Path, day: datetime | None) -> bool:
+def _write_index(
+    reports: Path, benchmarks: Path, day: datetime | None, known: dict[Hashable, str] | None = None
+) -> bool:
     """Write the page of all runs, and the pages of runs that have none; tell if a run goes on."""
     from harness.files import write_whole
     from harness.results.page import runs
@@ -369,7 +372,7 @@ def _write_index(reports: Path, benchmarks: Path, day: datetime | None) -> bool:
             with suppress(UsageError):  # a conversation that is not yet there
                 _write_page(reports / each.name / "trials.jsonl", benchmarks, day)
     found = runs.find_runs(reports, load)
-    write_whole(reports / runs.INDEX, runs.runs_page(found, reports, load, REFRESH_S))
+    write_whole(reports / runs.INDEX, runs.runs_page(found, reports, load, REFRESH_S, known))
     return any(each.state == "running" for each in found)
 
 

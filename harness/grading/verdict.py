@@ -52,7 +52,7 @@ MUTANT_TIMEOUT_S = 2.0
 LIBRARIES = (".so", ".pyd")
 Files = Mapping[str, str]
 Mutants = Callable[[Task], tuple[Bug, ...]]
-OnBug = Literal["caught", "accepted", "not tried"]
+OnBug = Literal["caught", "accepted", "rejected", "not tried"]  # rejected: as the reference is, too
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,12 @@ class Grader:
 def _on_bugs(bugs: Sequence[Bug], runs: Sequence[TestRun], *, valid: bool) -> Iterator[tuple[str, OnBug]]:
     """Yield each bug with what a test file made of it; one that rejects the reference too catches none."""
     for bug, run in zip_longest(bugs, runs):
-        yield bug.name, "accepted" if run and run.passed else "caught" if run and valid else "not tried"
+        if run is None:
+            yield bug.name, "not tried"
+        elif run.passed:
+            yield bug.name, "accepted"
+        else:
+            yield bug.name, "caught" if valid else "rejected"
 
 
 def accepted(run: TestRun) -> bool:

@@ -27,7 +27,7 @@ class BugResult(TypedDict):
     """A known bug, and whether the tester's file failed on it."""
 
     name: str
-    result: Literal["caught", "accepted", "not tried"]
+    result: Literal["caught", "accepted", "rejected", "not tried"]
 
 
 class Grades(TypedDict):

@@ -293,6 +293,25 @@ def test_tests_that_do_not_finish_on_the_reference_meet_no_bug():
     assert len(sandbox.given) == 1
 
 
+@pytest.mark.parametrize(
+    ("on_reference", "on_bug", "expected"),
+    [
+        ("passed", "failed", "caught"),
+        ("passed", "passed", "accepted"),
+        ("failed", "passed", "accepted"),
+        ("failed", "failed", "rejected"),
+        ("timeout", "failed", "not tried"),
+    ],
+)
+def test_each_bug_is_listed_with_what_became_of_it(on_reference, on_bug, expected):
+    """A file that rejects right code as well has caught nothing; the run on the reference is kept."""
+    task = a_task(bugs=BUGS[:1])
+    runs = {GOOD: TestRun(on_reference), BUGS[0].code: TestRun(on_bug)}
+    grade = Grader(task, ScriptedSandbox(runs)).tester(attempt({"test_add.py": TESTS}))
+    assert grade.on_bugs == ((BUGS[0].name, expected),)
+    assert grade.on_reference == TestRun(on_reference)
+
+
 def test_mutants_that_may_be_right_are_no_bugs(sandbox):
     """Only what acceptance rejects is a known bug; the same seed gives the same ones."""
     task = a_task(reference="def add(a, b):\n    total = a\n    total += b\n    return total\n")

@@ -174,9 +174,10 @@ def _surer(tables: Tables, models: list[Row]) -> str:
         return ""
     least = [each.smallest_pct or 0.0 for each in among]
     low, high = round(min(least)), round(max(least))
-    tasks = max(each.tasks for each in among)
+    fewest, most = min(each.tasks for each in among), max(each.tasks for each in among)
+    tasks = counted(most, "task") if fewest == most else f"{fewest} to {most} tasks"
     points = f"{low}" if low == high else f"{low} to {high}"
-    text = f"With {counted(tasks, 'task')} only a true difference of {points} points is likely to show. "
+    text = f"With {tasks} only a true difference of {points} points is likely to show. "
     names = tables.ranking.best + tables.ranking.close
     close = [each for each in among if names[0] in each.names and each.verdict == "not shown"]
     runner_up = names[1] if len(names) > 1 else ""
@@ -238,7 +239,7 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
     if name in ranking.best:
         return "tied for best" if len(ranking.best) > 1 else "best" if not ranking.close else "highest"
     if each is None or each.difference_pct is None:
-        return ""
+        return "no task in common"
     gap = f"{-abs(each.difference_pct):+.0f}".replace("-", "\N{MINUS SIGN}")
     return f"shown worse, {gap}" if name in ranking.worse else f"{gap}, may be chance"
 

@@ -8,9 +8,10 @@ and those is all that has to be published.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def find_runs(reports: Path, load: Callable[[Path], Table]) -> list[Run]:
     """
     found = []
     for path in sorted(reports.glob(f"*/{TRIALS}"), key=lambda path: path.parent.name, reverse=True):
-        if path.parent.is_symlink():
+        if path.parent.is_symlink() or path.parent.name.startswith("."):
             continue
         try:
             found.append(_run(path, load))
@@ -107,8 +108,17 @@ def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], Rank
     return pairs, rank([], pairs, "pair")
 
 
-def runs_page(runs: Sequence[Run], reports: Path, load: Callable[[Path], Table], refresh_s: int = 0) -> str:
-    """Return the page; with ``refresh_s`` it loads itself anew every so many seconds while a run goes on."""
+def runs_page(
+    runs: Sequence[Run],
+    reports: Path,
+    load: Callable[[Path], Table],
+    refresh_s: int = 0,
+    known: dict[Hashable, str] | None = None,
+) -> str:
+    """Return the page; with ``refresh_s`` it loads itself anew every so many seconds while a run goes on.
+
+    ``known`` keeps comparisons from one call to the next, where neither run has got further records.
+    """
     goes_on = any(run.state == "running" for run in runs)
     return render_page(
         "runs.html.j2",
@@ -118,7 +128,7 @@ def runs_page(runs: Sequence[Run], reports: Path, load: Callable[[Path], Table],
         columns=[run.name for run in runs[:ACROSS]],
         compared=[run.name for run in runs[:COMPARED]],
         more=len(runs) - COMPARED,
-        comparisons=blob(_comparisons(runs[:COMPARED], reports, load)),
+        comparisons=blob(_comparisons(runs[:COMPARED], reports, load, {} if known is None else known)),
         refresh_s=refresh_s if goes_on else 0,
     )
 
@@ -133,21 +143,27 @@ def _across(runs: Sequence[Run]) -> list[tuple[str, list[Row | None]]]:
     return sorted(rows.items(), key=lambda item: sum(row is None for row in item[1]))
 
 
-def _comparisons(runs: Sequence[Run], reports: Path, load: Callable[[Path], Table]) -> dict[str, str]:
+def _comparisons(
+    runs: Sequence[Run], reports: Path, load: Callable[[Path], Table], known: dict[Hashable, str]
+) -> dict[str, str]:
     """Return by ``older|newer`` what the same pairs did in both."""
-    tables = {run.name: load(reports / run.name / TRIALS) for run in runs} if len(runs) > 1 else {}
+    paths = {run.name: reports / run.name / TRIALS for run in runs}
+    table = cache(load)
     panels = {}
-    for newer, older in combinations([run.name for run in runs], 2):
-        try:
-            found: list[Comparison] = between_runs(tables[older], tables[newer], (older, newer), "pair")
-            problem = ""
-        except UsageError as error:
-            found, problem = [], error.message
-        panels[f"{older}|{newer}"] = render_part(
-            "compared.html.j2",
-            older=older,
-            newer=newer,
-            problem=problem,
-            rows=[(each.names[0].replace(f" in {older}", ""), each) for each in found],
-        )
+    for newer, older in combinations(paths, 2):
+        key = (older, newer, paths[older].stat().st_mtime_ns, paths[newer].stat().st_mtime_ns)
+        if key not in known:
+            known[key] = _panel(older, newer, table(paths[older]), table(paths[newer]))
+        panels[f"{older}|{newer}"] = known[key]
     return panels
+
+
+def _panel(older: str, newer: str, first: Table, second: Table) -> str:
+    found: list[Comparison] = []
+    problem = ""
+    try:
+        found = between_runs(first, second, (older, newer), "pair")
+    except UsageError as error:
+        problem = error.message
+    rows = [(each.names[0].replace(f" in {older}", ""), each) for each in found]
+    return render_part("compared.html.j2", older=older, newer=newer, problem=problem, rows=rows)

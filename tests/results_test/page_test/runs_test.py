@@ -92,6 +92,17 @@ def test_a_run_that_goes_on_is_followed(reports):
     assert "refresh" not in runs_page(runs, reports, load, refresh_s=5)
 
 
+def test_what_did_not_change_is_not_compared_again(reports):
+    """A comparison is kept until one of its runs has another record."""
+    runs, known, loaded = find_runs(reports, load), {}, []
+    pages = [runs_page(runs, reports, lambda p: loaded.append(p) or load(p), known=known) for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert len(loaded) == 2
+    os.utime(reports / "20260102-new/trials.jsonl", (9, 9))
+    runs_page(runs, reports, lambda p: loaded.append(p) or load(p), known=known)
+    assert len(loaded) == 4
+
+
 def test_figures_of_a_finished_run_are_those_that_it_wrote(reports):
     """Not computed again; where records came later, they are."""
     tables = reports / "20260101-old/tables.json"
