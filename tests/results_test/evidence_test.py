@@ -1,7 +1,5 @@
 """harness/results/evidence.py: what a verdict rests on stands beside the transcript."""
 
-from datetime import UTC, datetime
-
 from harness.results.run_folder import RunFolder, find_conversations, load_texts, report_payload
 from harness.runner import run_trial
 
@@ -17,7 +15,7 @@ def test_each_test_and_bug_of_a_trial_can_be_read_back(trial, recording, claude,
     claude.tests = TESTS
     result = run_trial(trial, recording)
     payload = report_payload(result.record.row(), result.transcript, result.files, result.verdict, trial.task)
-    run = RunFolder(tmp_path, datetime(2026, 1, 1, tzinfo=UTC))
+    run = RunFolder(tmp_path / "r")
     run.add(payload)
     (found,) = find_conversations(tmp_path, run.path.name, trial.task.id)
     assert found.grades == payload["conversation"]["grades"]
