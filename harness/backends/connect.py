@@ -93,7 +93,9 @@ class Connection:
             return nullcontext(server.existing_agent(agent_id, memory.MAX_STEPS))
         if pair.memory != "none":
             lasts = pair.memory == "carried"
-            return memory.new_agent(server, name, pair.orchestrator, blocks, system, outlives=lasts)
+            return memory.new_agent(
+                server, name, pair.orchestrator, blocks, system, outlives=lasts, created=self.created
+            )
         return server.agent(name, pair.orchestrator, system, blocks, secrets, created=self.created)
 
     def claude(self, channel: Channel) -> Claude:

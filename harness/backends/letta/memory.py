@@ -7,7 +7,7 @@ when the agent is deleted: here they go with it. ``role`` and ``workspace`` are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from harness.agents import prompts
@@ -23,14 +23,24 @@ MAX_STEPS = 12  # model calls of one turn: a weak model may go on and on with it
 
 @contextmanager
 def new_agent(  # noqa: PLR0913  (as Server.agent)
-    server: Server, name: str, of: Orchestrator, texts: Mapping[str, str], system: str, *, outlives: bool
+    server: Server,
+    name: str,
+    of: Orchestrator,
+    texts: Mapping[str, str],
+    system: str,
+    *,
+    outlives: bool,
+    created: Callable[[str], None],
 ) -> Iterator[Agent]:
     """Create an agent with memory that exists as long as the block runs; ``outlives``: unless that succeeds.
 
-    ``texts`` are the blocks that it cannot change, label -> text.
+    ``created`` is called with the id of one that does not outlive the block. ``texts`` are the blocks that it
+    cannot change, label -> text.
     """
     agent = create(server, name, of, texts, system)
     try:
+        if not outlives:
+            created(agent.id)
         yield agent
     except BaseException as error:
         # See ``Server.agent``.
