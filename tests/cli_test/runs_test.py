@@ -1,0 +1,74 @@
+"""``harness runs``: state, figures and how to go on."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from rows import a_row, a_run, an_infra_row
+
+from harness.cli.main import main
+from harness.results.run_state import Figures, State, write
+
+BEGUN = State(
+    began="2026-11-26T12:00:00+00:00",
+    arguments=["benchmarks/my tasks"],
+    options={},
+    pairs=["a", "b", "c"],
+    planned=3,
+)
+
+
+@pytest.fixture
+def reports(tmp_path):
+    """An older run, one that was killed, a complete one with an error in it, and a damaged one."""
+    rows = [a_row("a"), a_row("b", "wrong"), an_infra_row("c")]
+    for number, (name, kept) in enumerate({"old": rows, "killed": rows[:2], "done": rows}.items()):
+        a_run(tmp_path / f"2026112{number}-{name}", kept)
+    write(tmp_path / "20261121-killed", BEGUN)
+    figures = Figures(finished=3, measured=2, solved=1, cost=1.234)
+    write(tmp_path / "20261122-done", BEGUN.model_copy(update={"ended": "x", "figures": figures}))
+    (tmp_path / "20261123-bad").mkdir()
+    (tmp_path / "20261123-bad" / "run.json").write_text("{")
+    (tmp_path / "latest").symlink_to("20261123-bad")
+    return tmp_path
+
+
+def test_each_run_has_a_line(reports):
+    """Newest first; below one with something left the command that goes on with it, quoted for a shell."""
+    result = CliRunner().invoke(main, ["runs", "--reports", str(reports)])
+    assert result.exit_code == 0
+    bad, done, go_on, killed, go_on_too, old = result.output.splitlines()
+    assert bad.startswith("20261123-bad     damaged      ")
+    assert done == (
+        "20261122-done    complete     3 trials; 50.0 % solved; 1 infra error; $1.23; a, b and 1 more"
+    )
+    assert go_on == "    pytest 'benchmarks/my tasks' --resume=20261122-done"
+    assert killed == "20261121-killed  interrupted  2 of 3 trials; 50.0 % solved; a, b and 1 more"
+    assert go_on_too == "    pytest 'benchmarks/my tasks' --resume=20261121-killed"
+    assert old == "20261120-old     unknown      3 trials; 50.0 % solved; 1 infra error"
+
+
+def test_for_programs(reports):
+    """As JSON, with the same values."""
+    result = CliRunner().invoke(main, ["runs", "--reports", str(reports), "--format", "json"])
+    rows = {row["run"]: row for row in json.loads(result.output)}
+    assert [row["state"] for row in rows.values()] == ["damaged", "complete", "interrupted", "unknown"]
+    assert (rows["20261121-killed"]["finished"], rows["20261121-killed"]["planned"]) == (2, 3)
+
+
+def test_no_run(tmp_path):
+    """It says what makes one."""
+    result = CliRunner().invoke(main, ["runs", "--reports", str(tmp_path)])
+    assert (result.exit_code, result.output) == (0, f"no run in {tmp_path}: `pytest benchmarks` makes one\n")
+
+
+def test_it_loads_no_table_library(reports):
+    """So it is fast."""
+    code = (
+        "import sys; from harness.cli.main import main\n"
+        f"main(['runs', '--reports', {str(reports)!r}], standalone_mode=False)\n"
+        "assert not {'pandas', 'scipy', 'rich', 'httpx', 'anthropic', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
