@@ -1,7 +1,8 @@
 """Show how far a run has come: a panel in a terminal, a line every minute in a log, nothing under ``-q``.
 
 The panel takes the place of the letters of trials; lines that pytest or xdist write meanwhile appear above
-it. With ``-v`` or ``-s``, in a dumb terminal, and beside a plugin that draws its own progress there is none.
+it. With ``-v`` or ``-s``, in a dumb terminal, beside tests that are no trials, and beside a plugin that draws
+its own progress there is none.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Progress:
         except (OSError, ValueError, AttributeError):  # no file at all, as in tests of plugins
             return
         is_plain = option("verbose", 0) > 0 or option("capture", "no") == "no" or bool(os.environ.get("CI"))
-        is_foreign = type(terminal) is not self._terminal_type()
+        is_foreign = type(terminal) is not self._terminal_type() or not self._only_trials()
         can_draw = stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
         if can_draw and not is_plain and not is_foreign:
             self._draw(terminal, stream)
@@ -130,6 +131,11 @@ class Progress:
             self._stop = stream.close
         else:
             stream.close()
+
+    def _only_trials(self) -> bool:
+        """Return True if no test of somebody else takes part, whose letters would tear the panel."""
+        session: Any = self._config.pluginmanager.get_plugin("session")
+        return bool(session.testscollected <= len(self._reporter.planned) - self._before)
 
     @staticmethod
     def _terminal_type() -> type:

@@ -113,6 +113,7 @@ class Run:
         deleted = delete_agents(self._folder.path.parent, self._pair, self._folder.path)
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         if deleted and terminal is not None:
+            terminal.ensure_newline()
             terminal.write_line(
                 f"deleted {counted(deleted, 'agent')} that killed processes had left in Letta"
             )
