@@ -10,6 +10,8 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
@@ -19,8 +21,10 @@ from harness.backends.budget import Amount, Budget, Caps, Meter
 from harness.backends.limiter import Limiter
 from harness.backends.retries import Transport
 from harness.backends.sharing import Address, Remote, Served
+from harness.files import write_whole
 from harness.plugin.collect import TrialItem
 from harness.plugin.session import BenchmarkSession
+from harness.results.columns import counted
 from harness.results.estimate import Estimate, cost_of, of_trial, read_history, total, unpriced
 from harness.results.pricing import Prices, dollars
 from harness.tasks.loader import PRICES_FILE, doubt_handle
@@ -29,6 +33,7 @@ from harness.tasks.trial import Trial
 from harness.terminal import printable_line
 
 KEY = "harness-spending"
+SPENT = "spent.json"  # in the run's folder
 CUT = "budget"  # the outcome of a trial that the budget ended, or did not let begin
 
 
@@ -48,6 +53,7 @@ class Spending:
         self._served: Served | None = None
         self._is_estimated = False
         self._cut = 0
+        self._before = Amount()
         option = config.getoption
         names = ("harness_max_cost", "harness_max_tokens", "harness_max_trial_cost")
         self.caps = Caps(*map(option, names))
@@ -126,6 +132,9 @@ class Spending:
         lines = [f"estimate: {len(missing)} trial{'s' * (len(missing) != 1)} to record, {expected}"]
         lines += [f"not counted in dollars: {', '.join(models)} (no price is known)"] if models else []
         lines += self._budget_line(expected)
+        self._before = self._read()
+        if self._before.calls:
+            lines.insert(0, f"spent before, in this run: {_in_words(self._before)}")
         self._say(lines)
         if self.caps.usd is None and (models or expected.usd is None or expected.usd > 0):
             self._ask()
@@ -192,14 +201,28 @@ class Spending:
         """Count the trials that the budget cut."""
         payload = getattr(report, "harness", None)
         self._cut += payload is not None and payload["record"]["outcome"] == CUT
+        if payload is not None and self._is_estimated:
+            self._write()
+
+    def _read(self) -> Amount:
+        """Return what this run spent before it went on (--resume)."""
+        with suppress(OSError, ValueError, TypeError):
+            return Amount(**json.loads((self._benchmarks.run_folder.path / SPENT).read_text("utf-8")))
+        return Amount()
+
+    def _write(self) -> None:
+        """Keep what the run has spent; records tell only of trials that came to an end."""
+        spent = replace(self._before)
+        spent.add(self.budget.spent)
+        with suppress(OSError):  # the disk is full: the records tell so
+            write_whole(self._benchmarks.run_folder.path / SPENT, json.dumps(asdict(spent)) + "\n")
 
     def in_words(self) -> str:
         """Return what was spent so far, of what."""
         spent, caps = self.budget.spent, self.caps
         of_usd = f" of {dollars(caps.usd)}" if caps.usd is not None else ""
         of_tokens = f" of {caps.tokens:,}" if caps.tokens is not None else ""
-        calls = f"{spent.calls:,} call{'s' * (spent.calls != 1)}"
-        return f"{dollars(spent.usd)}{of_usd}, {spent.tokens:,}{of_tokens} tokens, {calls}"
+        return _in_words(spent, of_usd, of_tokens)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -213,3 +236,7 @@ class Spending:
             trials = f"{self._cut} trial{'s were' if self._cut != 1 else ' was'}"
             line = f"budget: {trials} cut or not begun; with a new budget the same command goes on with them"
             terminalreporter.write_line(line, red=True)
+
+
+def _in_words(spent: Amount, of_usd: str = "", of_tokens: str = "") -> str:
+    return f"{dollars(spent.usd)}{of_usd}, {spent.tokens:,}{of_tokens} tokens, {counted(spent.calls, 'call')}"

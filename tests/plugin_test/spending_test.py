@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pty
 import re
@@ -59,9 +60,18 @@ def test_half_a_budget_and_the_other_half(repo, claude) -> None:
     assert spent(first) == pytest.approx(len(claude.requests) * CALL, abs=0.006)
     first.stdout.fnmatch_lines(["budget: $0.80 (--max-cost)*", "budget: * cut or not begun; *"])
     assert len(list((repo.path / "cassettes").rglob("*.json"))) == 4
-    second = run(repo, "-n", "2", "--max-cost", "0.8")
-    assert outcomes(second) == {"solved": 8}
-    second.stdout.fnmatch_lines(["estimate: *(as earlier trials of these models used)"])
+    second = run_here(repo, "benchmarks", "--no-live-checks", "-n", "2", "--max-cost", "0.8", "--resume")
+    assert outcomes(second) == {"solved": 4}
+    (folder,) = [path for path in (repo.path / "reports").glob("2*") if path.is_dir()]
+    rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    assert sorted(row["epoch"] for row in rows if row["outcome"] == "solved") == list(range(1, 9))
+    assert json.loads((folder / "spent.json").read_text())["calls"] == len(claude.requests) == 16
+    second.stdout.fnmatch_lines(
+        [
+            "spent before, in this run: $0.80, 496 tokens, 8 calls",
+            "estimate: *(as earlier trials of these models used)",
+        ]
+    )
     before = len(claude.requests)
     replayed = run_here(repo, "benchmarks", "--max-cost", "0.01")
     assert replayed.parseoutcomes() == {"solved": 8}
