@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.results import aggregate, compare, courses
@@ -36,8 +36,8 @@ class Tables:
     comparisons: list[Comparison]
     ranking: Ranking
     note: str
-    courses: list[Row]
-    memory: list[Comparison]
+    courses: list[Row] = field(default_factory=list)
+    memory: list[Comparison] = field(default_factory=list)
 
     @property
     def pairs(self) -> list[Row]:

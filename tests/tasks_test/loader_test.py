@@ -442,7 +442,7 @@ def fields_of(schema):
 def test_each_kind_of_file_has_a_json_schema():
     """The schemas are plain JSON of one named dialect, and refuse unknown keys."""
     written = json.loads(json.dumps(schemas()))
-    kinds = ("task", "source", "pairs", "prices", "record")
+    kinds = ("task", "source", "course", "pairs", "prices", "record")
     assert set(written) == {f"{kind}.schema.json" for kind in kinds}
     for schema in written.values():
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
