@@ -71,7 +71,7 @@ def measure(command: list[str], folder: Path, **environment: str) -> Cost:
             own = max(own, peak(process.pid))
             for pid in children(process.pid):
                 workers[pid] = max(workers.get(pid, 0.0), peak(pid))
-            time.sleep(0.1)
+            time.sleep(0.3)
         output.seek(0)
         said = output.read()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -89,11 +89,17 @@ def peak(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """Return what a process has started, and what that has: xdist's workers, for a controller."""
-    found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            found += map(int, thread.read_text().split())
-    return [each for child in found for each in (child, *children(child))]
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = parents.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
 
 
 def copy_suite(root: Path, trials: int) -> None:
