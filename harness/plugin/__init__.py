@@ -247,14 +247,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
     session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))
     config.pluginmanager.register(session, "harness-session")
-    if session.resumed is not None:
-        from harness.plugin.resume import Resume
-
-        config.pluginmanager.register(Resume(session.resumed), "harness-resume")
+    # Before Resume, which drops what is finished from the part: of two that come last, the later comes last.
     if (shard := config.getoption("harness_shard")) is not None:
         from harness.plugin.shard import Shard
 
         config.pluginmanager.register(Shard(*shard), "harness-shard")
+    if session.resumed is not None:
+        from harness.plugin.resume import Resume
+
+        config.pluginmanager.register(Resume(session.resumed), "harness-resume")
     if (address := config.getoption("harness_cluster")) and not session.is_worker:
         from harness.plugin.cluster import ClusterLoop
 

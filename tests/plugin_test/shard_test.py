@@ -79,3 +79,16 @@ def test_a_run_has_its_part_alone(pytester):
     empty = pytester.runpytest_inprocess("benchmarks/one.yaml", "--shard", "1/9")
     empty.stdout.fnmatch_lines(["shard: 1 of 9; *"])
     assert empty.ret == 0
+
+
+def test_the_part_is_dealt_from_all_trials_of_a_resumed_run(pytester):
+    """The same command with --resume has the same part: what is finished is dropped from it, not from all."""
+    benchmarks = pytester.mkdir("benchmarks")
+    for name in ("one", "two", "three"):
+        (benchmarks / f"{name}.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(SUITE)
+    part_of = ("benchmarks", "--shard", "1/3")
+    first = pytester.runpytest_inprocess(*part_of)
+    first.stdout.fnmatch_lines(["*4 deselected*"])
+    again = pytester.runpytest_inprocess(*part_of, "--resume", "--co", "-q")
+    assert len([line for line in again.outlines if "::" in line]) == 2  # both ended in an infra error
