@@ -33,9 +33,11 @@ claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to it
 	$(BIN)/pip install --quiet 'claude-agent-sdk>=0.2.187,<0.3'
 	$(BIN)/pytest tests/backends_test/claude_test/claude_code_live_test.py
 
-interchange: env  ## what `harness export` writes, read by inspect_ai, pyarrow and OpenTelemetry themselves (500 MB)
-	$(BIN)/pip install --quiet 'inspect-ai>=0.3.200' 'pyarrow>=20' 'opentelemetry-proto>=1.30'
-	$(BIN)/pytest tests/results_test/export_test
+# In an environment of its own: inspect_ai wants other versions of some packages than those pinned here.
+interchange:  ## what `harness export` writes, read by inspect_ai, pyarrow and OpenTelemetry themselves (700 MB)
+	$(PYTHON) -m venv $(VENV)-interchange
+	$(VENV)-interchange/bin/pip install --quiet -e '.[parquet]' 'inspect-ai>=0.3.200' 'opentelemetry-proto>=1.30'
+	$(VENV)-interchange/bin/pytest -p no:cacheprovider tests/results_test/export_test
 
 # Unattended: a trial that failed, for a server that died say, is tried again in the next round. Interrupted, it
 # goes on where it stopped. Stale cassettes stay: remove them first (make benchmarks names them).
@@ -90,4 +92,4 @@ constraints: env  ## pin the newest versions that pyproject.toml allows
 		--constraint constraints.txt --generate-hashes --no-strip-extras --no-annotate --no-header --quiet --output-file constraints-live.txt
 
 clean:
-	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-interchange docs/_build .pytest_cache .mypy_cache .ruff_cache
