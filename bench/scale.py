@@ -291,7 +291,8 @@ def kill_a_worker(root: Path, after: int) -> None:
         if latest == before or len((latest / "trials.jsonl").read_text().splitlines()) < after:
             continue
         for pid in children(os.getpid()):
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if title.startswith(b"dask") or b"spawn_main" in title:  # Dask renames processes where it can
                 os.kill(pid, signal.SIGKILL)
                 print(f"killed worker {pid} after {after} records", flush=True)
                 return
