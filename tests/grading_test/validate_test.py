@@ -214,3 +214,41 @@ def test_an_orchestrator_that_is_no_handle_is_a_warning(tmp_path):
         f"{where.format('a')} 'dirct' {said}; did you mean 'direct'?",
         f"{where.format('b')} 'gpt-5-mini' {said}",
     )
+
+
+CONVENTION = "from add import add\n\n\ndef test_sum():\n    assert int(add(2, 3).split()[0]) == 5\n\n\n"
+EXACT = CONVENTION + "def test_money():\n    assert add(2, 3) == '5 ct'\n"
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "guess", "message"),
+    [
+        (EXACT, "hd", ""),
+        (CONVENTION, "hd", "no test_money... fails on the bug 'money'"),
+        (
+            CONVENTION + "def test_money():\n    assert len(add(2, 3)) == 4\n",
+            "hd",
+            "right code with other values",
+        ),
+        (
+            EXACT.replace("test_sum", "test_other").replace(
+                "int(add(2, 3).split()[0]) == 5", "add(2, 3) == '5 ct'"
+            ),
+            "hd",
+            "test_other fails on the bug 'money'; it must be right but for the convention",
+        ),
+    ],
+)
+def test_a_convention_cannot_be_met_by_luck(task, sandbox, acceptance, guess, message):
+    """Code that ignores it fails its tests and no others; right code with other values fails them, too."""
+    code = "def add(a, b):\n    return f'{{a + b}}{}'\n"
+    ignoring = code.format(" coins" if "assert len" in acceptance else "")
+    bug = Bug(name="money", code=ignoring)
+    changes = {
+        "reference": code.format(" ct"),
+        "acceptance": acceptance,
+        "bugs": (bug,),
+        "conventions": {"money": "ct"},
+    }
+    found = proof(task.model_copy(update=changes), [sandbox], code.format(f" {guess}")).problems
+    assert any(message in line for line in found) if message else found == []
