@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 5_000  # trials in the list
 MOST_BYTES = 12_000_000  # of compressed conversations
+IN_WORDS: dict[str, Callable[[Comparison], str]] = {  # in place of the terminal's
+    "p": lambda each: overview.plain_p(each.p_holm).removeprefix("p = ") if each.tasks else "-",
+    "verdict": lambda each: "established" if overview.is_established(each) else "could be chance",
+}
+DIFFERENCES = [(title, IN_WORDS.get(title, cell)) for title, cell in render.DIFFERENCES]
 SIZES = {"wide": (1100, 440), "narrow": (360, 360)}  # of the chart, in pixels
 
 
@@ -85,7 +90,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
         roles=overview.role_shares(pairs),
         spending=render.spending_rows(pairs),
         columns={
-            "differences": informative([*render.DIFFERENCES, *render.SAVINGS[2:]], tables.comparisons),
+            "differences": informative([*DIFFERENCES, *render.SAVINGS[2:]], tables.comparisons),
             "spending": render.SPENDING,
             "testers": render.TESTERS,
             **{by: render.results(by) for by in BY},
@@ -145,9 +150,7 @@ def _charts(pairs: Sequence[Row], *, money: bool) -> dict[str, str]:
 
 
 def _difference(each: Comparison) -> str:
-    return render_part(
-        "difference.html.j2", each=each, verdict=render.verdict(each).removeprefix("verdict: ")
-    )
+    return render_part("difference.html.j2", each=each)
 
 
 def _trial_row(row: Row, names: Mapping[str, str], place: Mapping[str, int]) -> Row:
@@ -192,5 +195,10 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_text), trim_blocks=True
     )
-    environment.filters |= {"visible": visible, "is_long": is_long, "dollars": dollars}
+    environment.filters |= {
+        "visible": visible,
+        "is_long": is_long,
+        "dollars": dollars,
+        "plain_p": overview.plain_p,
+    }
     return environment

@@ -6,6 +6,7 @@ Values in, values out; the figures themselves come from ``aggregate.py`` and ``c
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,17 @@ from harness.results.tables import Row, Tables
 MOCK = "mock"
 NAMED = 3  # names in a sentence; more are counted
 FEW_EPOCHS = 3  # so many letters fit into a cell
-MORE_EPOCHS = "pytest benchmarks --epochs 5 --record=once"
 WORTH_SHOWING = 10  # points: what is asked for where the best are tied exactly
+
+
+def is_established(each: Comparison) -> bool:
+    """Return True if a difference is more than chance, at 5 % over all comparisons of the run."""
+    return each.verdict != "not shown"
+
+
+def plain_p(p: float) -> str:
+    """Return a p value in three decimals at the most."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,22 @@ class Answer:
     Attributes:
         verdict: Which pair is best, or which are tied.
         caveat: What stands in for the models of which the verdict speaks; may be empty.
-        facts: Short heading and sentence: how sure, at what price, what it rests on, what would be surer.
+        facts: Short heading and sentence: how sure, at what price, what it rests on, what it can tell.
+        next_steps: What to run to be surer, if that is open.
     """
 
     verdict: str
     caveat: str
     facts: tuple[tuple[str, str], ...]
+    next_steps: NextSteps | None
+
+
+@dataclass(frozen=True)
+class NextSteps:
+    """What to run to be surer: for what, and commands with what each would give and take."""
+
+    purpose: str
+    commands: tuple[tuple[str, str], ...]
 
 
 def in_dollars(pairs: Iterable[Row]) -> bool:
@@ -65,10 +85,11 @@ def answer(tables: Tables, rows: Sequence[Row]) -> Answer:
         ("How sure", _sureness(tables, models)),
         ("At what price", _price(models)),
         ("What it rests on", _basis(pairs, rows)),
-        ("To be surer", _surer(tables, models)),
+        ("What it can tell", _surer(tables, models)),
     ]
     sentence = verdict(tables.ranking, models, pairs)
-    return Answer(sentence, _caveat(models), tuple(fact for fact in facts if fact[1]))
+    steps = next_steps(tables, models, rows)
+    return Answer(sentence, _caveat(models), tuple(fact for fact in facts if fact[1]), steps)
 
 
 def _caveat(models: list[Row]) -> str:
@@ -94,11 +115,27 @@ def verdict(ranking: Ranking, models: Sequence[Row], pairs: Sequence[Row]) -> st
     if len(models) == 1:
         return f"{best[0]} solves {rate}. There is no second pair to hold it against."
     if len(best) > 1:
-        return f"No single best pair: {_listed(best)} are tied at {rate}."
-    if not close:
+        least = _least([row for row in models if row["pair"] in best])
+        tied = f"No single best pair: {len(best)} are tied at {rate}"
+        return f"{tied}; {least}." if least else f"{tied}: {_listed(best)}."
+    if len(ranking.worse) == len(models) - 1:
         others = "the other pair" if len(models) == 2 else f"all {len(models) - 1} others"
-        return f"{best[0]} is best: it solves {rate}, shown to be more than {others}."
-    return f"{best[0]} solves most, {rate}, but is not shown to be better than {_listed(close)}."
+        return f"{best[0]} is best: it solves {rate}, and its lead over {others} is established."
+    if not close:
+        return f"{best[0]} solves most, {rate}; not all others were compared with it."
+    return f"{best[0]} solves most, {rate}, but its lead over {_listed(close)} could be chance."
+
+
+def _least(tied: Sequence[Row]) -> str:
+    """Return which of the tied pairs is cheapest, or needs fewest tokens; nothing if several are."""
+    money = in_dollars(tied)
+    spent = {row["pair"]: row["cost_per_trial"] if money else tokens_per_trial(row) for row in tied}
+    known = sorted(value for value in spent.values() if value is not None)
+    least = [pair for pair, value in spent.items() if known and value == known[0]]
+    if len(least) != 1:
+        return ""
+    what = "fewest tokens" if not money else "cheapest"
+    return f"{what if len(known) == len(tied) else f'{what} with a known price'}: {least[0]}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -115,13 +152,16 @@ def _sureness(tables: Tables, models: list[Row]) -> str:
     text = (
         f"{marked(best['pair'], best['mark'])} solved {best['solved']} of {best['trials']} trials: "
         f"{best['solved_pct']:.1f} %, 95 % interval {best['solved_low_pct']:.0f} to "
-        f"{best['solved_high_pct']:.0f} %."
+        f"{best['solved_high_pct']:.0f} %"
     )
+    if best["tasks"] < best["trials"]:
+        text += f", clustered by its {counted(best['tasks'], 'task')}"
+    text += "."
     among = [each for each in tables.comparisons if MOCK not in each.marks and each.tasks]
     if among:
-        shown = sum(each.verdict != "not shown" for each in among)
-        text += f" Of {counted(len(among), 'difference')} between pairs of models {shown or 'none'} "
-        text += f"{'is' if shown == 1 else 'are'} shown (5 %, adjusted for their number)."
+        sure = sum(map(is_established, among))
+        text += f" {counted(len(among), 'difference')} between pairs of models: {sure} established (5 %, "
+        text += f"adjusted for all comparisons), {len(among) - sure} could be chance."
     return text
 
 
@@ -168,8 +208,8 @@ def _basis(pairs: list[Row], rows: Sequence[Row]) -> str:
 
 
 def _surer(tables: Tables, models: list[Row]) -> str:
-    """Return what the tasks could have shown, and how many would show the gap behind the best pair."""
-    among = [each for each in tables.comparisons if MOCK not in each.marks and each.smallest_pct]
+    """Return what so many tasks can establish."""
+    among = _among_models(tables)
     if len(models) < 2 or not among:
         return ""
     least = [each.smallest_pct or 0.0 for each in among]
@@ -177,20 +217,73 @@ def _surer(tables: Tables, models: list[Row]) -> str:
     fewest, most = min(each.tasks for each in among), max(each.tasks for each in among)
     tasks = counted(most, "task") if fewest == most else f"{fewest} to {most} tasks"
     points = f"{low}" if low == high else f"{low} to {high}"
-    text = f"With {tasks} only a true difference of {points} points is likely to show. "
+    return (
+        f"With {tasks} a true difference of {points} points is established four times in five if it is the "
+        "only comparison; among many it has to be larger."
+    )
+
+
+def _among_models(tables: Tables) -> list[Comparison]:
+    return [each for each in tables.comparisons if MOCK not in each.marks and each.smallest_pct]
+
+
+def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> NextSteps | None:
+    """Return what to run to tell the two best pairs apart; None where that is settled, or of courses."""
     names = tables.ranking.best + tables.ranking.close
-    close = [each for each in among if names[0] in each.names and each.verdict == "not shown"]
-    runner_up = names[1] if len(names) > 1 else ""
-    behind = next((each for each in close if runner_up in each.names), None)
-    if behind is None or behind.smallest_pct is None:
-        return text.strip()
+    among = _among_models(tables) if len(models) > 1 and len(names) > 1 else []
+    behind = next((each for each in among if {*names[:2]} == {*each.names}), None)
+    if behind is None or behind.smallest_pct is None or behind.steps or is_established(behind):
+        return None
+    two = [row for row in models if row["pair"] in (behind.first, behind.second)]
+    trials = [row for row in rows if row["pair"] in (behind.first, behind.second) and row["kind"] == "model"]
+    epochs = max(row["epoch"] for row in trials)
+    wanted_epochs = max(5, 2 * epochs)
+    record = "pytest benchmarks " + " ".join(f"--pair {shlex.quote(row['pair'])}" for row in two)
+    record += " --epochs {} --record=once"
+    more_trials = {row["pair"]: max(0, wanted_epochs * row["tasks"] - row["trials"]) for row in two}
+    effort = _effort(two, trials, more_trials)
+    longer = (
+        f"{counted(wanted_epochs - epochs, 'more epoch')} of the same tasks, {wanted_epochs} in all, to even "
+        f"out luck within a task; which difference that would establish, these figures do not tell. {effort}"
+    )
+    steps = [(record.format(wanted_epochs), longer)]
     gap = abs(behind.difference_pct or 0)
     wanted = gap if gap >= 1 else WORTH_SHOWING
     needed = math.ceil(behind.tasks * (behind.smallest_pct / wanted) ** 2)
-    if needed <= behind.tasks:
-        return text + f"The {gap:.0f} points to {runner_up} may show with more epochs: {MORE_EPOCHS}."
-    what = f"the {gap:.0f} points to {runner_up}" if gap >= 1 else f"{wanted} points"
-    return text + f"To show {what}: about {needed:,} tasks like these (harness new), or {MORE_EPOCHS}."
+    if (more := needed - behind.tasks) > 0:
+        wider = (
+            f"once for each of {more:,} more tasks, {needed:,} in all: about so many, if they are like "
+            f"these, establish a true difference of {wanted:.0f} points four times in five."
+        )
+        effort = _effort(two, trials, {row["pair"]: more * epochs for row in two})
+        steps += [
+            ("harness new task NAME", wider),
+            (record.format(epochs), f"then these new tasks, with both pairs. {effort}"),
+        ]
+    a, b = names[:2]
+    return NextSteps(f"To tell {a} and {b} apart ({gap:.0f} points, could be chance)", tuple(steps))
+
+
+def _effort(pairs: Sequence[Row], trials: Sequence[Row], more: dict[str, int]) -> str:
+    """Return what so many more trials of each pair would take, at the means of its trials so far."""
+    seconds, dollars_spent, tokens = 0.0, 0.0, 0.0
+    for row in pairs:
+        count = more[row["pair"]]
+        walls = [
+            each["recorded_wall_s"]
+            for each in trials
+            if each["pair"] == row["pair"] and each["recorded_wall_s"] is not None
+        ]
+        seconds += count * (sum(walls) / len(walls) if walls else math.nan)
+        tokens += count * tokens_per_trial(row)
+        dollars_spent += count * (math.nan if row["cost_per_trial"] is None else row["cost_per_trial"])
+    if math.isnan(seconds):
+        time = "time unknown"
+    else:
+        time = f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{max(1, round(seconds / 60))} min"
+        time += " one after another"
+    price = "price unknown" if math.isnan(dollars_spent) else dollars(dollars_spent)
+    return f"About {sum(more.values()):,} trials: {time}, {short_count(tokens)} tokens, {price}."
 
 
 def tokens_per_trial(row: Row) -> float:
@@ -235,13 +328,14 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
     if not row["trials"]:
         return "not measured"
     if row["mark"] == MOCK:
-        return "mock, for scale"
+        return ""
     if name in ranking.best:
         return "tied for best" if len(ranking.best) > 1 else "best" if not ranking.close else "highest"
     if each is None or each.difference_pct is None:
         return "no task in common"
     gap = f"{-abs(each.difference_pct):+.0f}".replace("-", "\N{MINUS SIGN}")
-    return f"shown worse, {gap}" if name in ranking.worse else f"{gap}, may be chance"
+    where = f" on {counted(each.tasks, 'shared task')}" if each.left_out or each.changed else ""
+    return f"{gap}{where}, {'established' if name in ranking.worse else 'could be chance'}"
 
 
 def matrix(tables: Tables) -> dict[str, Any]:
@@ -254,13 +348,12 @@ def matrix(tables: Tables) -> dict[str, Any]:
             continue
         for sign, key in ((-1, each.names), (1, each.names[::-1])):
             points = sign * each.difference_pct
-            shown = each.verdict != "not shown"
             cells[key] = {
                 "id": number,
                 "text": f"{points:+.0f}".replace("-", "\N{MINUS SIGN}") if round(points) else "0",
-                "kind": ("better" if points > 0 else "worse") if shown else "open",
-                "says": f"{key[0]} against {key[1]}: {points:+.1f} points, p = {each.p_holm:.2g}, "
-                + ("shown" if shown else "not shown"),
+                "kind": ("better" if points > 0 else "worse") if is_established(each) else "open",
+                "says": f"{key[0]} against {key[1]}: {points:+.1f} points, {plain_p(each.p_holm)}, "
+                + ("established" if is_established(each) else "could be chance"),
             }
     return {
         "heads": [row["pair"] for row in pairs],
@@ -305,6 +398,7 @@ def grid(rows: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any]:
         "rows": lines,
         "never": never,
         "always": always,
+        "who": "model" if any(row["mark"] != MOCK for row in pairs) else "mock",
     }
 
 

@@ -5,6 +5,7 @@ import math
 from rows import a_row, an_infra_row, many
 
 from harness.results import aggregate
+from harness.results.compare import rank
 from harness.results.dataframe import frame
 from harness.results.page import overview
 from harness.results.pricing import Prices
@@ -20,20 +21,34 @@ def answer_of(*rows, prices=FREE):
     return overview.answer(tables_of(trials), aggregate.rows_of(trials))
 
 
-def test_one_best_pair_is_named_with_those_it_is_shown_to_beat():
-    """Shown to be better than all others, or than nobody in particular."""
+def test_one_best_pair_is_named_with_what_its_lead_is_worth():
+    """Established over all others, or perhaps chance; never established where nobody compared."""
     assert answer_of(*many("a", 19), *many("b", 2)).verdict == (
-        "a is best: it solves 95 %, shown to be more than the other pair."
+        "a is best: it solves 95 %, and its lead over the other pair is established."
     )
     assert answer_of(*many("a", 12), *many("b", 10)).verdict == (
-        "a solves most, 60 %, but is not shown to be better than b."
+        "a solves most, 60 %, but its lead over b could be chance."
+    )
+    trials = aggregate.add_costs(frame([*many("a", 19), *many("b", 2)]), FREE)
+    pairs = tables_of(trials).pairs
+    assert overview.verdict(rank([], pairs, "pair"), pairs, pairs) == (
+        "a solves most, 95 %; not all others were compared with it."
     )
 
 
 def test_ties_are_ties():
-    """Nobody is crowned; long lists are counted."""
+    """Nobody is crowned; the tied are counted, and the cheapest named if it is one; else their names."""
     rows = [row for name in "abcde" for row in many(name, 10)]
-    assert answer_of(*rows).verdict == "No single best pair: a, b, c and 2 more are tied at 50 %."
+    assert answer_of(*rows).verdict == "No single best pair: 5 are tied at 50 %: a, b, c and 2 more."
+    rows = [
+        row
+        for name, output in zip("abc", (9, 8, 8), strict=True)
+        for row in many(name, 10)
+        for row in [{**row, "coder_output": output + (name == "b")}]
+    ]
+    assert answer_of(*rows).verdict == "No single best pair: 3 are tied at 50 %; fewest tokens: c."
+    paid = Prices({"code": Price(input=0, output=100), "orch": Price(input=0, output=0)})
+    assert answer_of(*rows, prices=paid).verdict.endswith("; cheapest: c.")
 
 
 def test_no_mock_is_crowned():
@@ -51,13 +66,39 @@ def test_stand_ins_are_named_beside_the_verdict():
 
 
 def test_what_would_be_surer_follows_from_the_gap():
-    """Four times the tasks halve what can be shown; the gap is that of the two best."""
-    facts = dict(answer_of(*many("a", 12), *many("b", 10)).facts)
-    trials = aggregate.add_costs(frame([*many("a", 12), *many("b", 10)]), FREE)
-    (each,) = tables_of(trials).comparisons
+    """Four times the tasks halve what can be told; commands name the pairs and what they take."""
+    rows = [{**row, "coder_output": 50} for row in (*many("a", 12), *many("b", 10), *many("c", 0))]
+    told = answer_of(*rows)
+    comparisons = tables_of(aggregate.add_costs(frame(rows), FREE)).comparisons
+    (each,) = (each for each in comparisons if each.names == ("a", "b"))
     needed = math.ceil(20 * (each.smallest_pct / 10) ** 2)
-    assert f"To show the 10 points to b: about {needed} tasks" in facts["To be surer"]
-    assert f"a true difference of {each.smallest_pct:.0f} points" in facts["To be surer"]
+    assert "if it is the only comparison" in dict(told.facts)["What it can tell"]
+    assert told.next_steps.purpose == "To tell a and b apart (10 points, could be chance)"
+    (epochs, of_epochs), (new, of_new), (tasks, of_tasks) = told.next_steps.commands
+    assert epochs == "pytest benchmarks --pair a --pair b --epochs 5 --record=once"
+    assert of_epochs.startswith("4 more epochs of the same tasks, 5 in all")
+    assert "About 160 trials" in of_epochs
+    tokens = overview.short_count(160 * overview.tokens_per_trial({**rows[0], "trials": 1}))
+    assert f"{tokens} tokens, $0." in of_epochs
+    assert new == "harness new task NAME"
+    assert f"{needed - 20} more tasks, {needed} in all" in of_new
+    assert tasks == epochs.replace("5", "1")
+    assert f"About {2 * (needed - 20)} trials" in of_tasks
+
+
+def test_nothing_is_left_to_do_where_the_best_is_established():
+    """Nor is there where there is no second pair."""
+    assert answer_of(*many("a", 19), *many("b", 2)).next_steps is None
+    assert answer_of(*many("a", 19)).next_steps is None
+
+
+def test_a_gap_on_shared_tasks_says_so():
+    """It need not be the difference of the two percentages."""
+    trials = aggregate.add_costs(frame([*many("a", 19), *many("b", 2, 15)]), FREE)
+    assert [row["standing"] for row in overview.ranking_rows(tables_of(trials))] == [
+        "best",
+        "\N{MINUS SIGN}87 on 15 shared tasks, established",
+    ]
 
 
 def test_what_it_rests_on_is_counted():
@@ -80,7 +121,7 @@ def test_an_unknown_price_is_unknown_and_not_nothing():
 
 
 def test_the_matrix_reads_by_row():
-    """Row minus column; both signs of one comparison; shown or not by kind; no mock against a model."""
+    """Row minus column; both signs of one comparison; established or not by kind; no mock against a model."""
     rows = [*many("a", 19), *many("b", 2), *many("m", 20, backend="mock")]
     made = overview.matrix(tables_of(aggregate.add_costs(frame(rows), FREE)))
     assert made["heads"] == ["a", "b", "m"]
@@ -89,6 +130,22 @@ def test_the_matrix_reads_by_row():
     assert (better["kind"], better["text"]) == ("better", "+85")
     assert (worse["kind"], worse["text"]) == ("worse", "−85")
     assert better["id"] == worse["id"]
+    assert worse["says"] == "b against a: -85.0 points, p < 0.001, established"
+
+
+def test_small_numbers_are_plain():
+    """No powers of ten; what is nearly nothing is said to be less than something."""
+    assert [overview.plain_p(p) for p in (2.9e-05, 0.0123, 0.07, 0.5, 1.0)] == [
+        *("p < 0.001", "p = 0.012", "p = 0.070", "p = 0.50", "p = 1.00"),
+    ]
+
+
+def test_the_interval_says_that_it_rests_on_tasks():
+    """Trials of one task are alike; with one epoch there is nothing to say."""
+    (_, two), *_ = answer_of(*many("a", 3, 5, 2)).facts
+    assert "clustered by its 5 tasks" in two
+    (_, one), *_ = answer_of(*many("a", 3, 5)).facts
+    assert "clustered" not in one
 
 
 def test_tasks_that_are_solved_most_come_first():
