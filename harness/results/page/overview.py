@@ -96,8 +96,9 @@ def _caveat(models: list[Row]) -> str:
     stand_ins = [row for row in models if row["mark"]]
     if not stand_ins:
         return ""
-    which = "These pairs" if len(stand_ins) == len(models) else f"{len(stand_ins)} of these pairs"
-    return f"{which} are stand-ins: small local models in place of Claude, whose figures these are not."
+    which = "All pairs" if len(stand_ins) == len(models) else f"{len(stand_ins)} of {len(models)} pairs"
+    what = "small local models in place of Claude, whose figures these are not"
+    return f"{which} of models are stand-ins: {what}."
 
 
 def verdict(ranking: Ranking, models: Sequence[Row], pairs: Sequence[Row]) -> str:
@@ -330,7 +331,13 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
     if row["mark"] == MOCK:
         return ""
     if name in ranking.best:
-        return "tied for best" if len(ranking.best) > 1 else "best" if not ranking.close else "highest"
+        return (
+            "tied for best"
+            if len(ranking.best) > 1
+            else "best"
+            if ranking.worse and not ranking.close
+            else "highest"
+        )
     if each is None or each.difference_pct is None:
         return "no task in common"
     gap = f"{-abs(each.difference_pct):+.0f}".replace("-", "\N{MINUS SIGN}")
@@ -356,6 +363,10 @@ def matrix(tables: Tables) -> dict[str, Any]:
                 + ("established" if is_established(each) else "could be chance"),
             }
     return {
+        "listed": sorted(
+            [(*key, cell) for key, cell in cells.items() if names.index(key[0]) < names.index(key[1])],
+            key=lambda line: (line[2]["kind"] == "open", names.index(line[0]), names.index(line[1])),
+        ),
         "heads": [row["pair"] for row in pairs],
         "rows": [
             (row["pair"], [cells.get((name, other)) for other in names])

@@ -99,6 +99,17 @@ function color(code) {
   code.replaceChildren(...parts, text.slice(at));
 }
 
+function addCopy(pre) {
+  const button = document.createElement("button");
+  button.type = "button"; button.className = "copy"; button.textContent = "copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(pre.textContent);
+    button.textContent = "copied";
+  });
+  pre.before(button);
+}
+for (const pre of $$("#surer pre")) addCopy(pre);
+
 // --- one trial --------------------------------------------------------------------------------------------------
 const overview = $("#overview"), trial = $("#trial"), title = document.title;
 let left = 0; // where the reader was in the overview
@@ -127,13 +138,7 @@ async function open(name) {
   for (const code of $$("pre.code", article)) color(code);
   for (const pre of $$("pre", article)) {
     if (pre.textContent.length < 80 || pre.closest(".tests li > pre")) continue;
-    const button = document.createElement("button");
-    button.type = "button"; button.className = "copy"; button.textContent = "copy";
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(pre.textContent);
-      button.textContent = "copied";
-    });
-    pre.before(button);
+    addCopy(pre);
   }
   scrollTo(0, 0);
   trial.focus({ preventScroll: true });
@@ -193,11 +198,12 @@ if (grid) {
 }
 
 // --- differences --------------------------------------------------------------------------------------------------
-$("#matrix")?.addEventListener("click", async (event) => {
-  const button = event.target.closest("button");
+$("#differences").addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-difference]");
   if (!button) return;
-  for (const other of $$("#matrix button")) other.setAttribute("aria-pressed", other.dataset.difference === button.dataset.difference);
+  for (const other of $$("button[data-difference]")) other.setAttribute("aria-pressed", other.dataset.difference === button.dataset.difference);
   $("#difference").innerHTML = (await unpack($("#differences-data")))[button.dataset.difference];
+  if (button.closest("#comparisons")) $("#difference").scrollIntoView({ block: "nearest" });
 });
 
 addEventListener("beforeprint", () => { for (const each of $$("details")) each.open = true; });

@@ -113,8 +113,14 @@ def side_by_side(left: str, right: str) -> list[Line]:
     return lines
 
 
-def why(row: Mapping[str, Any]) -> str:
-    """Return one sentence on how the trial ended."""
+def why(row: Mapping[str, Any], hidden: Sequence[CaseResult] = ()) -> str:
+    """Return how the trial ended: first a hidden test that failed, if the record has the results."""
+    failed = next((each for each in hidden if each["outcome"] != "passed"), None)
+    if row["kind"] == "model" and row["outcome"] == "wrong" and failed:
+        reason = failed["text"].strip().splitlines()[:1]
+        said = f": {reason[0]}" if reason else ""
+        passed = sum(each["outcome"] == "passed" for each in hidden)
+        return f"Hidden test {failed['name']} fails{said}. {passed} of {len(hidden)} hidden tests pass."
     if row["kind"] != "model":
         return row["detail"] or "The trial could not be measured."
     if row["outcome"] != "solved":
@@ -154,10 +160,14 @@ def tester_says(conversation: Conversation) -> Iterator[str]:
     row = conversation.row
     if row["tests_valid"] is None:
         return
-    yield "It accepts the reference." if row["tests_valid"] else "It rejects the reference: a false alarm."
-    if row["bugs_total"]:
+    yield (
+        "It accepts the reference."
+        if row["tests_valid"]
+        else "It rejects the reference, the right solution: a false alarm."
+    )
+    if row["bugs_total"] and row["tests_valid"]:
         yield f"It catches {row['bugs_caught']} of {row['bugs_total']} known bugs."
-    if row["mutants_total"]:
+    if row["mutants_total"] and row["tests_valid"]:
         yield f"It catches {row['mutants_caught']} of {row['mutants_total']} mutants of the reference."
     verdict = "pass" if row["generated_passed"] else "do not pass"
     yield f"Its tests {verdict} on the delivered code."
@@ -178,7 +188,7 @@ def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: Co
     ]
     return {
         "row": conversation.row,
-        "why": why(conversation.row),
+        "why": why(conversation.row, (found["acceptance"] or ()) if found else ()),
         "texts": texts,
         "delivered": delivered,
         "lines": side_by_side(delivered, texts["reference"]) if texts and delivered is not None else [],

@@ -217,6 +217,27 @@ def test_a_difference_leads_to_the_tasks_behind_it(browser, page):
     the_trial(browser)
 
 
+def test_on_a_phone_a_list_stands_in_place_of_the_matrix(browser, page):
+    """Both names in full; a choice leads to the tasks behind it."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(page)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    try:
+        assert not browser.find_element(By.ID, "matrix").is_displayed()
+        (button,) = browser.find_elements(By.CSS_SELECTOR, "#comparisons button")
+        assert button.text.split() == ["a", "against", "b", "▲", "+40"]
+        button.click()
+        panel = browser.find_element(By.ID, "difference")
+        WebDriverWait(browser, 20).until(lambda _: "on the 100 tasks" in panel.text)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_without_javascript_all_figures_can_be_read(open_browser, page):
     """The verdict, the ranking, the grid, the list; and how to read a conversation."""
     from selenium.webdriver.common.by import By

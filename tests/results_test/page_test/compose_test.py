@@ -170,13 +170,23 @@ def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
             row["detail"] = "1 of 2 acceptance tests passed; assert 1 == 0"
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     view = " ".join(views_of(report_of(run))["a/t03/1"].split())
-    assert "1 of 2 acceptance tests passed; assert 1 == 0." in view
+    assert "Hidden test test_zero fails: assert 1 == 0. 1 of 2 hidden tests pass." in view
     assert "Hidden tests: 1 of 2 pass" in view
     assert "<code>test_zero</code> <small>assert 1 == 0</small>" in view
     assert view.index("test_zero") < view.index("test_add</code>"), "what failed comes first"
     assert "subtracts <small>accepted</small>" in view
     assert '<tr class="same"><td>def add(a, b):</td><td>def add(a, b):</td></tr>' in view
     assert '<tr class="changed"><td> return a + b</td><td> return b + a</td></tr>' in view
+
+
+def test_bugs_that_were_not_tried_are_not_missed(run):
+    """A file that rejects the reference is not asked about bugs: it does not catch none of four."""
+    rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    rows[1] |= {"tests_valid": False, "bugs_total": 4, "bugs_caught": 0, "bugs_accepted": 0}
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    view = views_of(report_of(run))[rows[1]["trial"]]
+    assert "4 known bugs not tried: its tests reject the right solution." in view
+    assert "of 4 known bugs" not in view
 
 
 def test_a_trial_of_an_earlier_version_has_a_view(run):

@@ -61,7 +61,9 @@ def test_no_mock_is_crowned():
 
 def test_stand_ins_are_named_beside_the_verdict():
     """Their figures are not Claude's; where there are none there is no such line."""
-    assert answer_of(*many("a", 2, backend="local"), *many("b", 1)).caveat.startswith("1 of these pairs are")
+    assert answer_of(*many("a", 2, backend="local"), *many("b", 1)).caveat.startswith(
+        "1 of 2 pairs of models are stand-ins"
+    )
     assert answer_of(*many("a", 2)).caveat == ""
 
 
