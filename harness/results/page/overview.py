@@ -357,6 +357,7 @@ def matrix(tables: Tables) -> dict[str, Any]:
             points = sign * each.difference_pct
             cells[key] = {
                 "id": number,
+                "mocks": MOCK in each.marks,
                 "text": f"{points:+.0f}".replace("-", "\N{MINUS SIGN}") if round(points) else "0",
                 "kind": ("better" if points > 0 else "worse") if is_established(each) else "open",
                 "says": f"{key[0]} against {key[1]}: {points:+.1f} points, {plain_p(each.p_holm)}, "
@@ -365,7 +366,7 @@ def matrix(tables: Tables) -> dict[str, Any]:
     return {
         "listed": sorted(
             [(*key, cell) for key, cell in cells.items() if names.index(key[0]) < names.index(key[1])],
-            key=lambda line: (line[2]["kind"] == "open", names.index(line[0]), names.index(line[1])),
+            key=lambda line: (line[2]["mocks"], line[2]["kind"] == "open", *map(names.index, line[:2])),
         ),
         "heads": [row["pair"] for row in pairs],
         "rows": [

@@ -124,14 +124,16 @@ def test_an_unknown_price_is_unknown_and_not_nothing():
 
 def test_the_matrix_reads_by_row():
     """Row minus column; both signs of one comparison; established or not by kind; no mock against a model."""
-    rows = [*many("a", 19), *many("b", 2), *many("m", 20, backend="mock")]
+    mocks = [*many("m", 20, backend="mock"), *many("n", 1, backend="mock")]
+    rows = [*many("a", 19), *many("b", 2), *mocks]
     made = overview.matrix(tables_of(aggregate.add_costs(frame(rows), FREE)))
-    assert made["heads"] == ["a", "b", "m"]
-    (_, (none, better, apart)), (_, (worse, _, _)), _ = made["rows"]
+    assert made["heads"] == ["a", "b", "m", "n"]
+    (_, (none, better, apart, _)), (_, (worse, *_)), *_ = made["rows"]
     assert (none, apart) == (None, None)
     assert (better["kind"], better["text"]) == ("better", "+85")
     assert (worse["kind"], worse["text"]) == ("worse", "−85")
     assert better["id"] == worse["id"]
+    assert [line[:2] for line in made["listed"]] == [("a", "b"), ("m (mock)", "n (mock)")]
     assert worse["says"] == "b against a: -85.0 points, p < 0.001, established"
 
 
