@@ -6,6 +6,7 @@ Collecting reads files only. How trials are found and run is handed in, as two f
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -21,6 +22,7 @@ from harness.terminal import printable
 if TYPE_CHECKING:
     from harness.runner import Result
 
+STEP = re.compile(r"(.+\[\d+\])::step-\d+")
 Run: TypeAlias = "Callable[[Trial], Result]"
 
 
@@ -113,6 +115,17 @@ def in_course_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         next(waiting[item.trial.run]) if isinstance(item, TrialItem) and item.trial.step else item
         for item in items
     ]
+
+
+def without_steps(args: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Return arguments in which a course run stands in place of its steps, and the steps' ends of node ids.
+
+    pytest takes what follows the first bracket of a node id for the parameters of a test.
+    """
+    found = {arg: match for arg in args if (match := STEP.fullmatch(arg))}
+    whole = {arg for arg in args if arg not in found}
+    steps = {arg.rpartition("/")[2] for arg, match in found.items() if match[1] not in whole}
+    return list(dict.fromkeys(found[arg][1] if arg in found else arg for arg in args)), steps
 
 
 class HarnessItem(pytest.Item):

@@ -22,7 +22,7 @@ import pytest
 from harness.agents.wall_limit import WallLimit
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin import resume
-from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order
+from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order, without_steps
 from harness.plugin.preload import Preload
 from harness.plugin.progress import Progress
 from harness.plugin.reporting import Payloads, Reporter
@@ -87,6 +87,7 @@ class BenchmarkSession:
         self._graders: dict[str, Any] = {}
         self._on_terminate: Any = None  # what SIGTERM did before
         self._course_runs: dict[str, Any] = {}
+        self._steps: set[str] = set()  # ends of node ids, where single steps of a course were named
 
     @cached_property
     def requested(self) -> bool:
@@ -246,10 +247,24 @@ class BenchmarkSession:
         folder = self.suite.folder
         return True if collection_path.is_relative_to(folder) and is_loop(collection_path) else None
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Collect the course runs of steps that are named by their node ids."""
+        self.config.args[:], self._steps = without_steps(self.config.args)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Let the steps of a course follow each other, though another plugin has shuffled all items."""
-        items[:] = in_course_order(items)
+        """Let the steps of a course follow each other, though another plugin has shuffled all items.
+
+        Of a course run that was asked for by some of its steps, only these are left.
+        """
+        runs = {step.rpartition("::")[0] for step in self._steps}
+        ends = {item: item.nodeid.rpartition("/")[2] for item in items}
+        others = [
+            item for item, end in ends.items() if end.rpartition("::")[0] in runs and end not in self._steps
+        ]
+        self.config.hook.pytest_deselected(items=others)
+        items[:] = in_course_order([item for item in items if item not in set(others)])
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
         """Return the row of a trial whose worker died; none for a test of somebody else."""
