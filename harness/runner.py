@@ -423,7 +423,8 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
 
 def require_space(root: Path) -> None:
     """Raise DiskError where a recording would not find room: nothing is paid for that cannot be kept."""
-    free = shutil.disk_usage(root).free
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
     if free < LEAST_FREE:
         raise DiskError(
             f"{root}: {free / 1e6:.0f} MB are free, and a recording may take more: no model was asked",

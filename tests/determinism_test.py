@@ -68,7 +68,7 @@ def played(setup: Setup, names: Iterable[str]) -> dict[str, Any]:
         for trial in suite.trials(path)
     }
     results = [run_trial(trials[name], replace(setup, root=ROOT)) for name in names]
-    left = [report_payload(each.record.row(), each.transcript, each.files) for each in results]
+    left = [report_payload(each.record.row(), each.transcript, each.files, each.verdict) for each in results]
     return {each["record"]["trial"]: json.loads(json.dumps(each)) for each in left}
 
 

@@ -43,7 +43,6 @@ MODULES = (
     "letta_client.resources.agents.messages",
     "letta_client.types.agents",
     "vcr.stubs.httpx_stubs",
-    "stamina.instrumentation",
 )
 AT_THE_END = ("pandas", "scipy.special", "jinja2")
 # pytest wants to rewrite the assertions of packages that bring a plugin, and warns where it is too late.
@@ -103,7 +102,7 @@ def serve(listener_fd: int, modules: Sequence[str]) -> None:
     gc.disable()
     _import(modules)
     for name, module in [*sys.modules.items()]:
-        if "." not in name and module is not None:
+        if ("." not in name or name.startswith("harness.")) and module is not None:
             with suppress(AttributeError, TypeError):
                 module.__doc__ = (module.__doc__ or "") + NO_REWRITE
     gc.freeze()  # a collection in a worker would copy the memory that all share

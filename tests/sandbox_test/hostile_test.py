@@ -67,7 +67,7 @@ CODE = {
     "stops-itself": ("timeout", "import os, signal\ndef add(a, b): os.kill(os.getpid(), signal.SIGSTOP)"),
     "sets-an-alarm": (
         "crashed",
-        "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 0.05)\ndef add(a, b): time.sleep(9)",
+        "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 0.5)\ndef add(a, b): time.sleep(9)",
     ),
     "segfaults": ("crashed", "import ctypes\ndef add(a, b): ctypes.string_at(0)"),
     "aborts": ("crashed", "import os\ndef add(a, b): os.abort()"),

@@ -82,8 +82,8 @@ def client(**urls: str) -> TestClient:
 def test_its_models_are_offered_to_letta(serve, model: dict[str, Any], length: int) -> None:
     """Under the server's name, each with the field that Letta demands."""
     listed = client(mine=serve({"object": "list", "data": [model]})).get("/v1/models").json()["data"]
-    assert [each["id"] for each in listed] == ["scripted", f"mine/{model['id']}"]
-    assert listed[1]["max_model_len"] == length
+    assert [each["id"] for each in listed] == ["scripted", "scripted-memory", f"mine/{model['id']}"]
+    assert listed[-1]["max_model_len"] == length
 
 
 def test_requests_and_answers_pass_through(serve, requests: list[Any]) -> None:
@@ -110,6 +110,7 @@ def test_one_that_ended_is_told_and_hides_no_other(serve) -> None:
     both = client(gone=gone, there=there)
     assert [each["id"] for each in both.get("/v1/models").json()["data"]] == [
         "scripted",
+        "scripted-memory",
         f"there/{OLLAMA['id']}",
     ]
     answer = both.post("/v1/chat/completions", json={"model": "gone/x", "messages": []})

@@ -82,7 +82,7 @@ def message(client: TestClient, content: Any = "Hi", **fields: Any) -> Any:
 def test_the_models_are_listed_for_letta(client: TestClient) -> None:
     """Letta finds the policy and the models in the list that it reads at start."""
     listed = client.get("/v1/models").json()["data"]
-    assert [model["id"] for model in listed] == ["scripted", SMOLLM]
+    assert [model["id"] for model in listed] == ["scripted", "scripted-memory", SMOLLM]
     assert client.get("/health").json() == {"status": "ok"}
 
 
