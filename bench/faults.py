@@ -90,10 +90,9 @@ class Fault:
         if not self.lasting and not (at_letta and self.place == 0):
             repeatable = not (at_letta and self.place in MESSAGES)
             absorbed |= self.kind in STATUS or (self.kind in TRANSPORT and repeatable)
-            if is_deletion and self.kind in ("drop after", "reset"):
+            if is_deletion and self.kind in ("drop after", "reset", "truncated"):
                 return ("unplayable_recording",)
-        if self.kind == "wrong label":  # Letta's SDK reads JSON whatever its label says
-            absorbed = at_letta
+        absorbed |= self.kind == "wrong label"  # both SDKs read JSON whatever its label says
         absorbed |= self.kind == "web page" and is_deletion  # nobody reads what a deletion says
         return ("solved",) if absorbed else ("api_error",)
 
