@@ -43,7 +43,7 @@ def delete_agents(reports: Path, pair: Pair, own: Path) -> int:
             with suppress(HarnessError, OSError):
                 where = endpoints.live(pair, os.environ)
                 server = Server(where.letta_url, where.letta_key, Transport(attempts=1), timeout_s=TIMEOUT_S)
-                for agent in note.agents or unknown(server, path, note):
+                for agent in (*note.agents, *unknown(server, path, note)):
                     server.remove("agent", agent)
                     deleted += 1
                 if note.payload is None:

@@ -20,6 +20,7 @@ import pytest
 from harness.plugin.reporting import Reporter
 from harness.results import recovery
 from harness.results.columns import counted
+from harness.results.journal import ENDED
 from harness.results.stats import rate_interval
 from harness.terminal import printable_line
 from harness.text import shorten
@@ -244,7 +245,8 @@ class Progress:
 
     def _running_lines(self) -> list[str]:
         """Name what has run longest; of what is recorded, also what it waits for, and since when."""
-        stages = {note.trial: note for _, note in recovery.notes(self._folder.path)}
+        notes = (note for _, note in recovery.notes(self._folder.path))
+        stages = {note.trial: note for note in notes if note.stage != ENDED}
         now = time.time()
         lines = [
             f"  {note.trial}: {note.stage}, {clock(now - note.since)} of {clock(now - note.began)}"

@@ -22,6 +22,7 @@ from harness.files import write_whole
 
 LIVE = "live"
 CONNECTING = "connecting"  # an agent may be made, and is not known yet
+ENDED = "ended"
 
 
 class Note(BaseModel):
@@ -52,11 +53,13 @@ class Journal:
     def __init__(self, run: Path | None = None) -> None:
         self._path = run and run / LIVE / f"{os.getpid()}.json"
         self._note: Note | None = None
+        self._maybe_left: list[str] = []  # agents of earlier trials that may not have been deleted
 
     def begin(self, trial: str) -> None:
         """Note that a trial begins."""
         if self._path is not None:
-            self._note = Note(trial=trial, began=time.time(), since=time.time())
+            now, agents = time.time(), [*self._maybe_left]
+            self._note = Note(trial=trial, began=now, since=now, agents=agents)
             self._write()
 
     def stage(self, stage: str) -> None:
@@ -78,9 +81,20 @@ class Journal:
             self._note = self._note.model_copy(update={"payload": payload, "cassette": digest})
             self._write()
 
-    def end(self) -> None:
-        """Take the note away: the trial's record is on the disk, and its agents are gone."""
-        if self._path is not None and self._note is not None:
+    def end(self, *, in_error: bool) -> None:
+        """Take the note away: the trial's record is on the disk, and its agents are gone.
+
+        After an error they may be there still, as Letta may have been away: they are noted until the end.
+        """
+        if self._path is None or self._note is None:
+            return
+        if in_error:
+            self._maybe_left = self._note.agents
+        if self._maybe_left:
+            update = {"agents": self._maybe_left, "stage": ENDED, "payload": None}
+            self._note = self._note.model_copy(update=update)
+            self._write()
+        else:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
         self._note = None

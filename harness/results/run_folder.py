@@ -137,7 +137,7 @@ class RunFolder:
         except OSError:
             self.unwritten.append(row)
             raise
-        self.journal.end()
+        self.journal.end(in_error=row["kind"] == "infra")
         if not self._is_latest:
             self._is_latest = True
             point_latest_at(self.path)

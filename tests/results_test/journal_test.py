@@ -1,0 +1,43 @@
+"""What a process notes of the trial that it records."""
+
+from harness.results.journal import CONNECTING, ENDED, Journal
+from harness.results.recovery import notes
+
+
+def noted(run):
+    return [note for _, note in notes(run)]
+
+
+def test_a_note_lives_as_long_as_its_trial(tmp_path):
+    """Stage and agents are on the disk at once; at the end nothing is left."""
+    journal = Journal(tmp_path)
+    journal.begin("p/t/1")
+    (note,) = noted(tmp_path)
+    assert (note.trial, note.stage, note.agents) == ("p/t/1", CONNECTING, [])
+    journal.agent("agent-1")
+    journal.stage("attempt 1: coder")
+    (note,) = noted(tmp_path)
+    assert (note.stage, note.agents) == ("attempt 1: coder", ["agent-1"])
+    journal.end(in_error=False)
+    assert noted(tmp_path) == []
+
+
+def test_agents_of_a_trial_that_failed_stay_noted(tmp_path):
+    """Whoever could not be reached has not deleted them; later trials do not make one forget."""
+    journal = Journal(tmp_path)
+    for number, fails in enumerate((True, False, True), 1):
+        journal.begin(f"p/t/{number}")
+        journal.agent(f"agent-{number}")
+        journal.end(in_error=fails)
+    (note,) = noted(tmp_path)
+    assert (note.stage, note.agents) == (ENDED, ["agent-1", "agent-3"])
+
+
+def test_without_a_folder_nothing_is_noted(tmp_path, monkeypatch):
+    """As in ``harness run``."""
+    monkeypatch.chdir(tmp_path)
+    journal = Journal()
+    journal.begin("p/t/1")
+    journal.agent("agent-1")
+    journal.end(in_error=True)
+    assert list(tmp_path.iterdir()) == []
