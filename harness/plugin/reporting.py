@@ -34,6 +34,7 @@ from harness.text import shorten
 
 MISSING = "missing_cassette"
 MOST_UNSOLVED = 10  # trials that are listed without -ra
+SUMMARISED = ("trial", "pair", "kind", "outcome", "detail")
 BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows of its trial
 
 
@@ -74,6 +75,26 @@ class Payloads:
             with suppress(OSError):
                 self._folder.add(payload)
                 vars(report)["harness"] = {"record": payload["record"]}
+
+
+class Forgetting:
+    """Lets go of what has been reported: pytest keeps all reports and items, and trials may be many."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep of a record what pytest's summary may ask for."""
+        payload = getattr(report, "harness", None)
+        if payload is not None:
+            row = {name: payload["record"][name] for name in SUMMARISED}
+            vars(report)["harness"] = {"record": row}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Drop the conversation of a trial that is over."""
+        done: Any = yield
+        if isinstance(item, TrialItem):
+            item.result = None
+        return done  # type: ignore[no-any-return]
 
 
 class Reporter:

@@ -25,7 +25,7 @@ from harness.plugin import resume
 from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order, without_steps
 from harness.plugin.preload import Preload
 from harness.plugin.progress import Progress
-from harness.plugin.reporting import Payloads, Reporter
+from harness.plugin.reporting import Forgetting, Payloads, Reporter
 from harness.plugin.run import KEY, Run
 from harness.plugin.test_runs import TestRuns
 from harness.plugin.times import Times
@@ -150,6 +150,7 @@ class BenchmarkSession:
             raise pytest.UsageError("\nERROR: ".join(lines)) from None  # of several, pytest parts the lines
         payloads = Payloads(self.mode, self.run_folder, writes=self.is_worker)
         self.config.pluginmanager.register(payloads, "harness-payloads")
+        self.config.pluginmanager.register(Forgetting(), "harness-forgetting")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
             run = Run(self.config, self.resumed, reporter, self.find_trials, in_letta)
