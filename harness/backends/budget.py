@@ -13,13 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from harness.agents.transcript import Role, Usage
 from harness.backends.retries import Transport
-from harness.errors import BudgetSpent, UnusableAnswer
+from harness.errors import BudgetSpent, HarnessError, UnusableAnswer
 
 T = TypeVar("T")
 LOOK_AGAIN_S = 0.5
@@ -284,7 +284,9 @@ class Meter:
             yield
             whole = True
         finally:
-            self.budget.end(self.worker, whole=whole)
+            # With the controlling process, who counted has gone; what was recorded stays recorded.
+            with suppress(HarnessError):
+                self.budget.end(self.worker, whole=whole)
 
     def _reserve(self, call: Call, *, patient: bool) -> None:
         cap = self.caps.trial_usd

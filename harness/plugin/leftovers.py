@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.tasks.pair import Pair
 
 TIMEOUT_S = 10.0
 LONGEST_MAKING_S = 30.0
+WAIT_S = 3.0
 CLOCKS = timedelta(seconds=5)  # may differ by so much between this machine and Letta's
 
 
@@ -57,6 +59,9 @@ def unknown(server: Server, path: Path, note: Note) -> list[str]:
     """Return the agents of a process that was killed while one was being made for it."""
     if note.stage != CONNECTING or note.payload is not None:
         return []
+    time.sleep(
+        min(WAIT_S, max(0.0, path.stat().st_mtime + WAIT_S - time.time()))
+    )  # it may be about to be made
     began, ended = (
         datetime.fromtimestamp(at, UTC) for at in (note.began, path.stat().st_mtime + LONGEST_MAKING_S)
     )

@@ -88,9 +88,12 @@ class Journal:
         """
         if self._path is None or self._note is None:
             return
+        is_known = len(self._note.agents) > len(self._maybe_left)
         if in_error:
             self._maybe_left = self._note.agents
-        if self._maybe_left:
+        if in_error and not is_known and self._note.stage == CONNECTING:
+            self._write()  # an agent may have been made, and its id was lost
+        elif self._maybe_left:
             update = {"agents": self._maybe_left, "stage": ENDED, "payload": None}
             self._note = self._note.model_copy(update=update)
             self._write()

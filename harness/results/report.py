@@ -36,6 +36,8 @@ def write_report(
     from harness.results.page.compose import Sources, page
 
     def cost_of(row: Mapping[str, Any], spent: Spent) -> float | None:
+        if on is None and not row["recorded_at"]:
+            return None  # an error ended it, and nothing says when
         day = on or date.fromisoformat(str(row["recorded_at"])[:10])
         return prices.cost(spent.model, spent.usage, day, spent.steps) if prices else None
 

@@ -8,7 +8,7 @@ from fakes import no_wait
 from harness.agents.transcript import Usage
 from harness.backends.budget import Amount, Budget, Call, Caps, Meter
 from harness.backends.retries import Transport
-from harness.errors import ApiError, BudgetSpent, UnusableAnswer
+from harness.errors import ApiError, BudgetSpent, HarnessError, UnusableAnswer
 
 ONE, TWO = Call("gw0", "coder", "m"), Call("gw1", "coder", "m")
 
@@ -151,3 +151,18 @@ def test_a_pair_of_which_nothing_is_known_begins() -> None:
     budget.end("gw0", whole=True)
     with pytest.raises(BudgetSpent):
         budget.begin("gw0", "q/t/2", "q")
+
+
+class Gone(Budget):
+    """The budget of a controlling process that was killed while a trial was saved."""
+
+    def end(self, worker: str, *, whole: bool) -> None:
+        if whole:
+            raise HarnessError("the process that controls this run is gone")
+
+
+def test_a_trial_that_is_saved_stays_saved_though_nobody_counts_any_more() -> None:
+    """Else it would be recorded, and paid, again."""
+    with meter(Gone(Caps()), Transport(no_wait())).trial("p/t/1", "p"):
+        saved = True
+    assert saved

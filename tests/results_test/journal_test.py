@@ -41,3 +41,12 @@ def test_without_a_folder_nothing_is_noted(tmp_path, monkeypatch):
     journal.agent("agent-1")
     journal.end(in_error=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_whose_id_was_lost_is_looked_for(tmp_path):
+    """Where an error came while it was made, the note says so still."""
+    journal = Journal(tmp_path)
+    journal.begin("p/t/1")
+    journal.end(in_error=True)
+    (note,) = noted(tmp_path)
+    assert (note.trial, note.stage) == ("p/t/1", CONNECTING)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fakes import claude_error
 from rich.console import Console
 from rows import a_run, an_infra_row, many
 
@@ -86,6 +87,18 @@ def test_the_conversation_comes_back(carried, tmp_path) -> None:
     (found,) = find_conversations(tmp_path, run.path.name, "add")
     assert found.row == carried["record"]
     assert report_payload(found.row, found.transcript, found.files) == carried
+
+
+def test_a_page_of_a_trial_that_an_error_ended_on_its_way(trial, recording, letta, tmp_path) -> None:
+    """It has answers, and no day on which they were recorded."""
+    letta.faults = [("/messages", None), ("/messages", claude_error(400, "invalid_request_error", "no"))]
+    result = run_trial(trial, recording)
+    assert (result.record.kind, len(result.transcript.spent("orchestrator"))) == ("infra", 1)
+    run = RunFolder.new(tmp_path, NOON)
+    run.add(report_payload(result.record.row(), result.transcript, result.files))
+    trials = aggregate.add_costs(frame(run.rows()), Prices())
+    write_report(run.path, trials, tables_of(trials), Prices())
+    assert (run.path / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
