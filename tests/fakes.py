@@ -76,6 +76,16 @@ def reset(handler: Handler) -> None:
     os.close(handler.connection.detach())  # at once, before socketserver says a polite goodbye
 
 
+def acted(method: str, fake: Fake) -> Callable[[Handler], None]:
+    """A fault: the server did what it was asked, and its answer is lost."""
+
+    def go(handler: Handler) -> None:
+        fake.answer(method, handler.path, None)
+        reset(handler)
+
+    return go
+
+
 def half_a_body(handler: Handler) -> None:
     """A fault: fewer bytes than the answer's head promised."""
     handler.send_response(200)
@@ -196,7 +206,8 @@ class FakeLetta(Fake):
             return 200, self._create(body)
         agent = path.split("/")[3]
         if method == "DELETE":
-            del self.agents[agent]
+            if self.agents.pop(agent, None) is None:
+                return 404, {"detail": "NOT_FOUND"}
             return 200, {"message": f"Agent id={agent} successfully deleted"}
         return 200, self._step(agent)
 

@@ -21,9 +21,11 @@ from fakes import (
     FakeClaude,
     FakeLetta,
     Never,
+    acted,
     call,
     claude_error,
     half_a_body,
+    reset,
     say,
 )
 
@@ -124,6 +126,26 @@ def test_once_records_only_what_is_missing(trial, recording, letta) -> None:
     second = run_trial(trial, once)
     assert [first.record.mode, second.record.mode] == ["record", "replay"]
     assert len(letta.requests) == asked
+
+
+@pytest.mark.parametrize("path", ["/v1/health/", "agents/"])
+def test_a_passing_fault_at_either_end_of_a_trial(trial, recording, replaying, letta, path) -> None:
+    """A trial that was paid is not lost as its version was asked for, or its agent deleted, in vain once."""
+    if path == "agents/":
+        made = letta._create
+        letta._create = lambda body: expecting_deletion(letta, made(body))
+    else:
+        letta.faults = [(path, reset)]
+    recorded = run_trial(trial, recording).record
+    assert (recorded.outcome, recorded.transport_retries) == ("solved", 1)
+    assert letta.agents == {}
+    assert run_trial(trial, replaying).record.outcome == "solved"
+
+
+def expecting_deletion(letta, agent):
+    """Lose the answer to the next request for the agent itself, which is its deletion."""
+    letta.faults = [(agent["id"], acted("DELETE", letta))]
+    return agent
 
 
 def test_a_changed_prompt_is_stale(trial, recording, replaying, monkeypatch) -> None:

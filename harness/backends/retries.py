@@ -53,14 +53,21 @@ class Transport:
         self._attempts = attempts
 
     def send(
-        self, role: Role, request: Callable[[], T], *, service: str = "", safe_to_repeat: bool = True
+        self,
+        role: Role,
+        request: Callable[[], T],
+        *,
+        service: str = "",
+        safe_to_repeat: bool = True,
+        is_first: bool = False,
     ) -> T:
         """Call ``request``, and again after 408, 409, 429, 5xx or a connection fault; count it for the role.
 
         ``service`` is who answers, as messages name it: an address, with a model if limits are its own.
         With ``safe_to_repeat=False`` the server may have acted on a request whose answer was lost; a lost
         connection is repeated only if it was never made. (An answered failure is repeated all the same: Letta
-        rolls back a request that failed.)
+        rolls back a request that failed.) A connection that was never made is not repeated where the request
+        ``is_first``, a question whether anybody is there.
 
         Raises:
             UnusableAnswer: It was answered with what cannot be decoded; asking again would cost as much.
@@ -75,7 +82,7 @@ class Transport:
                 self._limiter.answered(service, sent, "other", None, "")
                 raise
             except Exception as error:
-                result = result_of(error)
+                result = "other" if is_first and _never_connected(error) else result_of(error)
                 self._limiter.answered(service, sent, result, _retry_after(error), _one_line(error))
                 is_lost = status_of(error) is None and not _never_sent(error)
                 self.lost[role] += is_lost
@@ -148,8 +155,11 @@ def result_of(error: Exception) -> Result:
 
 def _never_sent(error: Exception) -> bool:
     """Return True for a connection that never stood, and for what is no fault of a connection."""
-    cause = type(error.__cause__).__name__
-    return result_of(error) != "failed" or cause in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+    return result_of(error) != "failed" or _never_connected(error)
+
+
+def _never_connected(error: Exception) -> bool:
+    return type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
 
 def _one_line(error: Exception) -> str:

@@ -47,8 +47,9 @@ def _only(allowed: frozenset[str], headers: dict[str, str]) -> dict[str, str]:
 
 
 def _recordable(status: int) -> int:
-    if not is_recordable(status):
-        raise ValueError(f"expected a status that is recorded (200 to 399, 400, 413 or 422), got {status}")
+    if not is_recordable("DELETE", status):
+        expected = "a status that is recorded (200 to 399, 400, 404, 413 or 422)"
+        raise ValueError(f"expected {expected}, got {status}")
     return status
 
 

@@ -42,9 +42,12 @@ class Exchange:
     response_body: bytes
 
 
-def is_recordable(status: int) -> bool:
-    """Return False for failures that are tried again, or end the trial as an ``api_error``."""
-    return 200 <= status < 400 or status in (400, 413, 422)
+def is_recordable(method: str, status: int) -> bool:
+    """Return False for failures that are tried again, or end the trial as an ``api_error``.
+
+    What is deleted a second time, as the first answer was lost, is found gone.
+    """
+    return 200 <= status < 400 or status in (400, 413, 422) or (method, status) == ("DELETE", 404)
 
 
 def parse_body(raw: bytes, *, strictly: bool = False) -> tuple[bool, Any]:

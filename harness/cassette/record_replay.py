@@ -127,7 +127,7 @@ class Recording(VcrCassette):  # type: ignore[misc]
             Undecodable: The answer is not what it says it is; before the client that asked reads it.
         """
         request = self.filter_request(request)
-        if request is None or _unless_failed(response) is None:
+        if request is None or not is_recordable(request.method, response["status"]["code"]):
             return
         encodings = ",".join(response["headers"].get("content-encoding", ()))
         try:
@@ -195,7 +195,6 @@ def recording(services: Mapping[str, str]) -> Iterator[Recording]:
         persister=_Memory(()),
         record_mode=RecordMode.ALL,
         before_record_request=partial(_canonical, services=services),
-        before_record_response=_unless_failed,
     ) as recorded:
         yield recorded
 
@@ -264,10 +263,6 @@ def _scrub(raw: bytes) -> tuple[bytes, Any]:
     known, value = parse_body(raw)
     clean = redact.body(value) if known else None
     return (raw if clean == value else compact(clean)), clean
-
-
-def _unless_failed(response: dict[str, Any]) -> dict[str, Any] | None:
-    return response if is_recordable(response["status"]["code"]) else None
 
 
 def _vcr_response(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:

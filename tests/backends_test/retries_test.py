@@ -104,6 +104,16 @@ def test_what_cannot_have_happened_is_repeated(error) -> None:
     assert Transport(no_wait()).send("orchestrator", failing(error), safe_to_repeat=False) == "answer"
 
 
+def test_nobody_there_is_told_at_once() -> None:
+    """The first question of a trial waits for no server that is not there, but for one that stumbles."""
+    transport = Transport(no_wait())
+    with pytest.raises(APIConnectionError):
+        transport.send("orchestrator", failing(never_connected()), is_first=True)
+    assert transport.retries["orchestrator"] == 0
+    for passing in (lost(), StatusError(503)):
+        assert transport.send("orchestrator", failing(passing), is_first=True) == "answer"
+
+
 @pytest.mark.parametrize("value", ["0", "0.01", "Wed, 21 Oct 2026 07:28:00 GMT", "-3", "soon"])
 def test_retry_after_is_heeded_or_ignored(value) -> None:
     """A waiting time in any form never breaks the retry, and never makes it wait past the bound."""

@@ -192,7 +192,11 @@ def test_only_answers_that_belong_to_the_trial_are_recorded(server, library):
     with recording(SERVICES) as recorded, a_client(library, server) as client:
         for status in (*kept, *dropped):
             assert client.get(f"/status/{status}").status_code == status
-    assert [each.status for each in recorded.exchanges] == kept
+        client.delete("/status/404")  # the answer to the first deletion was lost
+    assert [(each.method, each.status) for each in recorded.exchanges] == [
+        *[("GET", status) for status in kept],
+        ("DELETE", 404),
+    ]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

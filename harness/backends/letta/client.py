@@ -53,8 +53,8 @@ class Server:
         self._transport = transport
 
     def version(self) -> str:
-        """Return the server's version, from one request: a server that is not there is reported at once."""
-        found = self._send(lambda: getattr(self._client.health(), "version", None), once=True)
+        """Return the server's version; a server that is not there is reported at once."""
+        found = self._send(lambda: getattr(self._client.health(), "version", None), is_first=True)
         if not isinstance(found, str):
             raise _no_letta(self.base_url, "it tells no version")
         return found
@@ -163,19 +163,17 @@ class Server:
         *,
         about: str = "",
         model: str = "",
-        safe_to_repeat: bool = True,
         once: bool = False,
+        **repeat: bool,
     ) -> Any:
-        """Send a request, which ``model`` answers if it is a message."""
+        """Send a request, which ``model`` answers if it is a message; ``repeat`` as in ``Transport.send``."""
         import letta_client
 
         try:
             if once:
                 return decoded(request)
             service = f"Letta at {self.base_url}" + (f" ({model})" if model else "")
-            return self._transport.send(
-                "orchestrator", request, service=service, safe_to_repeat=safe_to_repeat
-            )
+            return self._transport.send("orchestrator", request, service=service, **repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
         except (ValueError, RecursionError) as error:
