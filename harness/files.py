@@ -5,19 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 BLOCK = 4096
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace a file in one step, and leave nothing behind if that fails."""
+def write_whole(path: Path, text: str | Iterable[str], *, mode: int = 0o644) -> None:
+    """Replace a file in one step by a text, or by its parts, and leave nothing behind if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:

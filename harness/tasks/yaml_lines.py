@@ -107,6 +107,14 @@ def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represented)
 
 
+class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
+    """What a loader knows of single values, without its parser, which holds 150 kB."""
+
+    def __init__(self) -> None:
+        yaml.constructor.SafeConstructor.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+
+
 class Document:
     """Plain data, the line (from 1) on which each path in it stands, and the problems found.
 
@@ -119,8 +127,9 @@ class Document:
         self.problems: list[Problem] = []
         self._display = display
         self._events: Iterator[Any] = yaml.parse(text, Loader=Loader)
-        self._scalars = Loader("")
+        self._scalars: Any = _Scalars()
         self.data: dict[str, Any] = self._document()
+        del self._events, self._scalars  # a parser is far larger than what it has read
 
     def problem(self, path: Place, text: str, line: int = 0) -> Problem:
         """Return a problem on a line; by default on that of the path, or of its nearest ancestor."""

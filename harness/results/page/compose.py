@@ -54,8 +54,8 @@ class Sources:
     cost: Callable[[Mapping[str, Any], Spent], float | None]
 
 
-def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) -> str:
-    """Return the page of a run. Each trial's row has its ``cost``.
+def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) -> Iterator[str]:
+    """Return the parts of a run's page. Each trial's row has its ``cost``.
 
     Of a very large run the list and the conversations end somewhere, and the page says so; what was not
     solved comes first.
@@ -168,15 +168,16 @@ def _cost(row: Row) -> str:
     return dollars(row["cost"]) if row["kind"] == "model" else ""
 
 
-def render_page(template: str, script_file: str, **values: Any) -> str:
-    """Return a whole page: the template with the style, and the one script that the page's policy allows."""
+def render_page(template: str, script_file: str, **values: Any) -> Iterator[str]:
+    """Return the parts of a page: the template with the style, and the one script that its policy allows."""
     script = _text(script_file)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
         "form-action 'none'"
     )
-    return render_part(template, style=_text("style.css"), script=script, policy=policy, **values)
+    values |= {"style": _text("style.css"), "script": script, "policy": policy}
+    return _environment().get_template(template).generate(values)
 
 
 def _text(name: str) -> str:

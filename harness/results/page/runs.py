@@ -120,7 +120,7 @@ def runs_page(
     ``known`` keeps comparisons from one call to the next, where neither run has got further records.
     """
     goes_on = any(run.state == "running" for run in runs)
-    return render_page(
+    parts = render_page(
         "runs.html.j2",
         "runs.js",
         runs=runs,
@@ -131,6 +131,7 @@ def runs_page(
         comparisons=blob(_comparisons(runs[:COMPARED], reports, load, {} if known is None else known)),
         refresh_s=refresh_s if goes_on else 0,
     )
+    return "".join(parts)
 
 
 def _across(runs: Sequence[Run]) -> list[tuple[str, list[Row | None]]]:
