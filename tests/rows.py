@@ -77,6 +77,31 @@ def many(pair, solved, tasks=20, epochs=1, **changes):
     ]
 
 
+def a_step(memory, number, epoch, outcome, course="shop", **more):
+    """A row of a step of a course."""
+    task = f"{course}.{number}.t"
+    names = {"trial": f"{memory}/{task}/{epoch}", "task": task, "epoch": epoch, "course": course}
+    names |= {"conversation": f"{memory} {number} {epoch}"}
+    return a_row(memory, outcome, memory=memory, step=number, **{"control": False, **names, **more})
+
+
+def a_course_run(memory, epoch, outcomes, **more):
+    """The rows of a course run; ``s`` is solved."""
+    words = {"s": "solved", "w": "wrong"}
+    return [
+        a_step(memory, number, epoch, words[each], **more) for number, each in enumerate(outcomes, start=1)
+    ]
+
+
+def with_two_memories(epochs, carried="sss", fresh="sww", **more):
+    """The rows of so many runs of one course with each of two kinds of memory."""
+    return [
+        row
+        for n in range(1, epochs + 1)
+        for row in a_course_run("carried", n, carried, **more) + a_course_run("fresh", n, fresh, **more)
+    ]
+
+
 def a_run(folder, rows):
     """A run's folder with these records and a conversation for each."""
     folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rows import a_row
+from rows import a_course_run, a_row, with_two_memories
 
 from harness.errors import UsageError
 from harness.results import aggregate, courses, render
@@ -12,35 +12,13 @@ from harness.results.pricing import Prices
 from harness.results.tables import tables_of
 
 
-def step(memory, number, epoch, outcome, course="shop", **more):
-    """A row of a step of a course."""
-    task = f"{course}.{number}.t"
-    names = {"trial": f"{memory}/{task}/{epoch}", "task": task, "epoch": epoch, "course": course}
-    names |= {"conversation": f"{memory} {number} {epoch}"}
-    return a_row(memory, outcome, memory=memory, step=number, **{"control": False, **names, **more})
-
-
-def run(memory, epoch, outcomes, **more):
-    """The rows of a course run; ``s`` is solved."""
-    words = {"s": "solved", "w": "wrong"}
-    return [step(memory, number, epoch, words[each], **more) for number, each in enumerate(outcomes, start=1)]
-
-
 def tables(rows):
     return tables_of(aggregate.add_costs(frame(rows), Prices({})))
 
 
-def both(epochs, carried="sss", fresh="sww", **more):
-    return [
-        row
-        for n in range(1, epochs + 1)
-        for row in run("carried", n, carried, **more) + run("fresh", n, fresh, **more)
-    ]
-
-
 def test_the_curve_is_the_rate_at_each_step() -> None:
     """Of two runs, one fails the second step: 100 %, 50 %."""
-    (row,) = tables([*run("carried", 1, "ss"), *run("carried", 2, "sw")]).courses
+    (row,) = tables([*a_course_run("carried", 1, "ss"), *a_course_run("carried", 2, "sw")]).courses
     assert (row["runs"], row["curve"], row["solved_pct"]) == (2, [100.0, 50.0], 75.0)
     assert dict(render.COURSES)["step by\nstep"](row) == "█▅"
 
@@ -48,7 +26,7 @@ def test_the_curve_is_the_rate_at_each_step() -> None:
 def test_steps_are_in_no_other_table() -> None:
     """The tables of ordinary tasks are those of a run without courses."""
     ordinary = [a_row("p"), a_row("q", "wrong")]
-    with_courses, without = tables([*ordinary, *both(2)]), tables(ordinary)
+    with_courses, without = tables([*ordinary, *with_two_memories(2)]), tables(ordinary)
     assert with_courses.by == without.by
     assert with_courses.comparisons == without.comparisons
     assert with_courses.note == without.note
@@ -57,7 +35,7 @@ def test_steps_are_in_no_other_table() -> None:
 
 def test_the_sample_is_the_course_run() -> None:
     """Twenty-four steps that all differ the same way are eight samples, and that many show it."""
-    (found,) = tables(both(8)).memory
+    (found,) = tables(with_two_memories(8)).memory
     assert (found.first, found.second, found.tasks, found.steps) == ("fresh", "carried", 8, 24)
     assert found.difference_pct == pytest.approx(200 / 3)
     assert (found.p, found.verdict) == (2 / 2**8, "better")
@@ -65,19 +43,19 @@ def test_the_sample_is_the_course_run() -> None:
 
 def test_few_course_runs_show_nothing() -> None:
     """Two runs, however clear: the verdict is that nothing is shown."""
-    (found,) = tables(both(2)).memory
+    (found,) = tables(with_two_memories(2)).memory
     assert (found.p, found.verdict) == (0.5, "not shown")
 
 
 def test_a_repeated_conversation_is_no_further_sample() -> None:
     """Epochs that are the same word for word count once."""
-    (found,) = tables(both(8, conversation="the same")).memory
+    (found,) = tables(with_two_memories(8, conversation="the same")).memory
     assert found.tasks == 1
 
 
 def test_steps_are_paired_and_a_missing_one_counts_on_neither_side() -> None:
     """A step that ended in an infra error is left out of its run on both sides."""
-    rows = both(1)
+    rows = with_two_memories(1)
     rows[2] |= {"kind": "infra", "outcome": "api_error"}  # the third step of carried
     (found,) = tables(rows).memory
     assert (found.steps, found.left_out, found.difference_pct) == (2, ("shop.3.t[1]",), 50.0)
@@ -85,7 +63,7 @@ def test_steps_are_paired_and_a_missing_one_counts_on_neither_side() -> None:
 
 def test_controls_stand_apart() -> None:
     """A control is a row and a comparison of its own."""
-    rows = [*both(2), *both(2, fresh="sss", course="shop-control", control=True)]
+    rows = [*with_two_memories(2), *with_two_memories(2, fresh="sss", course="shop-control", control=True)]
     made = tables(rows)
     assert [(row["pair"], row["control"]) for row in made.courses] == [
         ("fresh", False),
@@ -99,7 +77,7 @@ def test_controls_stand_apart() -> None:
 
 def test_what_cannot_be_compared_is_said() -> None:
     """No course, one kind of memory, an unknown kind: one line each."""
-    known = frame(both(1))
+    known = frame(with_two_memories(1))
     with pytest.raises(UsageError, match="no two kinds of memory"):
         courses.by_memory(frame([a_row()]))
     with pytest.raises(UsageError, match="no course was run with memory 'none'"):

@@ -17,7 +17,7 @@ from harness.results.columns import BY, TOKENS, marked
 from harness.results.compare import Comparison
 from harness.results.evidence import TaskTexts
 from harness.results.layout import informative
-from harness.results.page import overview, scatter
+from harness.results.page import memory, overview, scatter
 from harness.results.page.blobs import blob
 from harness.results.page.outcomes import mark_of_trial
 from harness.results.page.trial import is_long, view_values
@@ -72,19 +72,24 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
     filters["task"] = sorted({row["task"] for row in listed})
     filters["tag"] = sorted({tag for row in listed for tag in row["tags"].split()})
     money = overview.in_dollars(pairs)
+    steps = [row for row in trials if row.get("course")]
+    single = [row for row in trials if not row.get("course")]
+    only_courses = bool(tables.courses) and not pairs
     return render_page(
         "page.html.j2",
         "script.js",
         title=title,
         tables=tables,
-        answer=overview.answer(tables, trials),
+        answer=memory.answer(tables, steps) if only_courses else overview.answer(tables, single),
+        memory=memory.section(tables, steps),
+        only_courses=only_courses,
         ranking=overview.ranking_rows(tables),
         money=money,
         matrix=overview.matrix(tables),
         differences=blob({str(n): _difference(each) for n, each in enumerate(tables.comparisons)}),
-        grid=overview.grid(trials, pairs),
-        bars=overview.outcome_bars(trials, pairs),
-        legend=overview.legend(trials),
+        grid=overview.grid(single, pairs),
+        bars=overview.outcome_bars(single, pairs),
+        legend=overview.legend(single),
         charts=_charts(pairs, money=money),
         unpriced=sorted({name for row in pairs if row["unpriced"] for name in row["unpriced"].split(", ")}),
         roles=overview.role_shares(pairs),
@@ -93,6 +98,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
             "differences": informative([*DIFFERENCES, *render.SAVINGS[2:]], tables.comparisons),
             "spending": render.SPENDING,
             "testers": render.TESTERS,
+            "courses": informative(render.COURSES, tables.courses),
             **{by: render.results(by) for by in BY},
         },
         text_columns=render.TEXTS,

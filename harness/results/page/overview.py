@@ -376,10 +376,11 @@ def matrix(tables: Tables) -> dict[str, Any]:
     }
 
 
-def grid(rows: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any]:
+def grid(rows: Sequence[Row], pairs: Sequence[Row], *, in_order: bool = False) -> dict[str, Any]:
     """Return tasks by pair: for each task its cells, and the share that pairs of models solved.
 
-    Tasks that are solved most often come first, so that a column shows how far a pair gets.
+    Tasks that are solved most often come first, so that a column shows how far a pair gets; or all stay
+    ``in_order``.
     """
     columns = [row["pair"] for row in ordered(pairs)]
     models = {row["pair"] for row in pairs if row["mark"] != MOCK} or set(columns)
@@ -402,7 +403,8 @@ def grid(rows: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any]:
                 "cells": [_cell(cells.get((task, pair), [])) for pair in columns],
             }
         )
-    lines.sort(key=lambda line: (-line["pct"], line["task"]))
+    if not in_order:
+        lines.sort(key=lambda line: (-line["pct"], line["task"]))
     never = sum(line["of"] and not line["solved"] for line in lines)
     always = sum(line["of"] and line["solved"] == line["of"] for line in lines)
     return {

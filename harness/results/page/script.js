@@ -179,12 +179,11 @@ addEventListener("keydown", (event) => {
   }
 });
 
-// --- grid of tasks: one stop of the tab key, arrow keys within ------------------------------------------------------
-const grid = $("#grid tbody");
-if (grid) {
+// --- grids of tasks and steps: one stop of the tab key, arrow keys within ------------------------------------------------------
+const seen = new Set(rows.filter((row) => row.dataset.b !== undefined).map((row) => row.dataset.t));
+for (const grid of $$(".grid tbody")) {
   const first = $("td[data-t]", grid);
   if (first) first.tabIndex = 0;
-  const seen = new Set(rows.filter((row) => row.dataset.b !== undefined).map((row) => row.dataset.t));
   const choose = (cell) => cell && seen.has(cell.dataset.t) && go(cell.dataset.t);
   grid.addEventListener("click", (event) => choose(event.target.closest("td[data-t]")));
   grid.addEventListener("keydown", (event) => {
@@ -198,7 +197,7 @@ if (grid) {
 }
 
 // --- differences --------------------------------------------------------------------------------------------------
-$("#differences").addEventListener("click", async (event) => {
+$("#differences")?.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-difference]");
   if (!button) return;
   for (const other of $$("button[data-difference]")) other.setAttribute("aria-pressed", other.dataset.difference === button.dataset.difference);

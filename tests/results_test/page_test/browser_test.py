@@ -113,7 +113,7 @@ def test_filters_narrow_the_list(browser, page):
 
 
 def test_filtering_two_thousand_trials_does_not_lag(browser, page):
-    """A keystroke, with all that the browser lays out after it, costs less than to lay out all trials once."""
+    """A keystroke, with what the browser lays out after it, costs less than to lay out all trials once."""
     browser.get(page)
     seconds, all_of_them = browser.execute_script(TIMED)
     assert sorted(seconds)[len(seconds) // 2] < all_of_them, seconds

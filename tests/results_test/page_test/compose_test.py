@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-from rows import a_row, a_run, a_talk, an_infra_row, many
+from rows import a_row, a_run, a_talk, an_infra_row, many, with_two_memories
 
 from harness.results import aggregate
 from harness.results.dataframe import read
@@ -267,3 +267,43 @@ def test_a_conversation_that_never_began(run):
     """A trial that ended before its first word has a view without one."""
     (run / "transcripts/b/t09/1.json").write_text('{"stop": "done", "events": [], "files": {}}')
     assert "Nothing was said." in views_of(report_of(run))["b/t09/1"]
+
+
+def test_courses_have_a_section_of_their_own(tmp_path):
+    """Curves, what memory changes, and each step by pair; no step is among tasks, outcomes or the answer."""
+    courses = [*with_two_memories(7), *with_two_memories(1, fresh="sss", course="shop-control", control=True)]
+    page = report_of(a_run(tmp_path / "r", [*many("p", 3, 4), *courses]))
+    memory = page[page.index('<section id="memory"') : page.index('<section id="groups"')]
+    assert "carried against fresh: +67 points, 95 % interval" in memory
+    assert "7 course runs), established" in memory
+    assert re.findall(r'style="--h:([\d.]+)%', memory)[:6] == [
+        "100.0",
+        "0.0",
+        "0.0",
+        "100.0",
+        "100.0",
+        "100.0",
+    ]
+    assert memory.index("Controls: ") > memory.index("carried</th>")
+    assert re.findall(r'data-t="([^"]+)"', memory)[:2] == ["carried/shop.1.t/1", "fresh/shop.1.t/1"]
+    rest = page[: page.index('<section id="memory"')]
+    assert "shop.1.t" not in rest
+    assert "4 trials: 4 tasks" in rest
+    assert "No model wrote the code" not in memory
+
+
+def test_a_run_of_nothing_but_courses(tmp_path):
+    """The answer is what memory changes; there is no ranking, and nothing that would be empty."""
+    page = report_of(a_run(tmp_path / "r", with_two_memories(7, backend="mock")))
+    assert '<h1 id="answer-h">Memory on courses: carried against fresh: +67 points' in page
+    assert re.findall(r'<section id="(\w+)"', page) == ["answer", "memory", "trials"]
+    assert "42 steps of 14 course runs" in page
+    assert "No model wrote the code" in page
+
+
+def test_one_kind_of_memory_is_compared_with_nothing(tmp_path):
+    """A curve, and a word on what is missing."""
+    rows = [row for row in with_two_memories(2) if row["memory"] == "carried"]
+    page = report_of(a_run(tmp_path / "r", rows))
+    assert "One kind of memory ran" in page
+    assert 'style="--h:100.0%' in page
