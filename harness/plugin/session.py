@@ -43,6 +43,8 @@ from harness.terminal import LastingStream, printable
 if TYPE_CHECKING:
     from harness.runner import Mode, Result
 
+MOST_TOLD = 8  # files of which it is said who takes them
+
 
 class BenchmarkSession:
     """The state of a pytest run, controller or xdist worker, in a repository with a benchmarks folder.
@@ -266,6 +268,22 @@ class BenchmarkSession:
         ]
         self.config.hook.pytest_deselected(items=others)
         items[:] = in_course_order([item for item in items if item not in set(others)])
+
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        """Say why nothing ran, where it is the chosen pairs that take nothing."""
+        if exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED or not self.requested or self.is_worker:
+            return
+        with suppress(HarnessError):  # reported where the file is collected
+            files = [*self.suite.files(), *self.suite.courses(), *self.suite.sources()]
+            asked = [file for file in files if any(file.is_relative_to(path) for path in self._paths)]
+            if asked and not any(self.suite.trials(file) for file in asked if self.suite.collects(file)):
+                names = ", ".join(pair.name for pair in self.suite.pairs)
+                terminalreporter.write_line(f"no trial: nothing there is for {names}")
+                for file in asked[:MOST_TOLD]:
+                    takers = self.suite.takers(file)
+                    told = f"--pair {takers[0]}" if takers else "no pair of pairs.yaml takes it"
+                    more = f" (or {len(takers) - 1} more)" if takers[1:] else ""
+                    terminalreporter.write_line(f"  {self.suite.display(file)}: {told}{more}")
 
     def broken_rows(self, node_id: str, reason: str) -> list[dict[str, Any]]:
         """Return the row of a trial whose worker died; none for a test of somebody else."""

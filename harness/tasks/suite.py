@@ -253,6 +253,13 @@ class Suite:
             for epoch in range(1, pair.epochs + 1)
         ]
 
+    def takers(self, path: Path) -> list[str]:
+        """Name the pairs of the pairs file that take anything of a file."""
+        if self.file(path).is_course:
+            return [pair.name for pair in self.named_pairs.values() if self.file(path).id in pair.courses]
+        tasks = self.tasks(path)
+        return [pair.name for pair in self.named_pairs.values() if any(map(pair.takes, tasks))]
+
     def course(self, path: Path) -> Course:
         """Load a course and find its tasks.
 

@@ -530,6 +530,18 @@ def test_tags_are_registered_markers(recorded) -> None:
     assert "skipped" not in run(recorded, "--pair", "two").parseoutcomes()
 
 
+def test_a_file_that_no_chosen_pair_takes_is_told(repo) -> None:
+    """Which pairs take it, in place of a bare word that no tests ran."""
+    benchmarks = repo.path / "benchmarks"
+    (benchmarks / "sub.yaml").write_text("id: sub\n" + TASK)
+    (benchmarks / "pairs.yaml").write_text(
+        PAIRS.replace("    epochs: 2\n", "    epochs: 2\n    tasks: [add]\n")
+    )
+    result = run_here(repo, "benchmarks/sub.yaml", "--pair", "one")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["no trial: nothing there is for one", "  benchmarks/sub.yaml: --pair two"])
+
+
 @pytest.mark.parametrize("asked", ["", "benchmarks", "benchmarks/speed_test.py"])
 def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
     """A repository that has a benchmarks folder of another kind is not touched."""
