@@ -78,7 +78,8 @@ class Fault:
         """The outcomes that the trial that it hits may have.
 
         A passing fault is absorbed where the request may be repeated, which is not so for a message to an
-        agent when the server may have acted on it. What cannot be read is never asked for again.
+        agent when the server may have acted on it. What cannot be read is never asked for again; but of the
+        version, which is not recorded, an answer that cannot be decoded is a connection that failed.
         """
         if self.kind == "twice":  # the second copy may stand where the next answer is looked for
             return ("solved", "api_error")
@@ -88,6 +89,7 @@ class Fault:
         if not self.lasting:
             repeatable = not (at_letta and self.place in MESSAGES)
             absorbed |= self.kind in STATUS or (self.kind in TRANSPORT and repeatable)
+            absorbed |= self.kind == "not compressed" and at_letta and self.place == 0
         absorbed |= self.kind == "wrong label"  # both SDKs read JSON whatever its label says
         absorbed |= self.kind == "web page" and is_deletion  # nobody reads what a deletion says
         return ("solved",) if absorbed else ("api_error",)

@@ -19,7 +19,8 @@ from harness.plugin.reporting import Reporter
 from harness.plugin.resume import OPTIONS, Resumed
 from harness.results import run_state
 from harness.results.columns import counted
-from harness.results.run_state import Figures, State
+from harness.results.finish import figures_of
+from harness.results.run_state import State
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
 from harness.terminal import printable_line
@@ -124,15 +125,8 @@ class Run:
         if self.state is None:
             return
         self._delete_agents()
-        figures = None
-        if (summary := self._reporter.summary) is not None:
-            costs = [row["cost"] for row in summary.tables.pairs]
-            figures = Figures(
-                finished=len(summary.outcomes),
-                measured=sum(row["kind"] == "model" for row in summary.outcomes),
-                solved=sum(row["outcome"] == "solved" for row in summary.outcomes),
-                cost=None if None in costs else sum(costs),
-            )
+        summary = self._reporter.summary
+        figures = None if summary is None else figures_of(summary)
         self.state = self.state.model_copy(update={"ended": now(), "figures": figures})
         with suppress(OSError):
             run_state.write(self._folder.path, self.state)

@@ -11,7 +11,7 @@ from harness.results import aggregate, compare, gates, report, run_summary
 from harness.results.dataframe import Table, read
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
-from harness.results.run_state import incomplete
+from harness.results.run_state import Figures, incomplete
 from harness.results.run_summary import OUTCOME, RunSummary
 from harness.results.tables import tables_of
 
@@ -48,6 +48,17 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
             run_summary.write(folder, summary)
     run_summary.append(os.environ, summary)
     return summary
+
+
+def figures_of(summary: RunSummary) -> Figures:
+    """Return the figures of a run that has ended, tasks and steps of courses alike."""
+    costs = [row["cost"] for row in [*summary.tables.pairs, *summary.tables.courses]]
+    return Figures(
+        finished=len(summary.outcomes),
+        measured=sum(row["kind"] == "model" for row in summary.outcomes),
+        solved=sum(row["outcome"] == "solved" for row in summary.outcomes),
+        cost=None if None in costs else sum(costs),
+    )
 
 
 def not_written(error: OSError, folder: Path) -> str:

@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.results.columns import SETTINGS
 from harness.results.record import read_rows
 from harness.results.run_folder import TASKS, TRIALS
+from harness.results.run_state import Figures, Plan, State, read, write
 from harness.tasks.task import digest
 
 MAX_PROBLEMS = 10
@@ -64,6 +65,35 @@ def merge(runs: Sequence[Path], folder: Path) -> Counter[Path]:
                             _copy(texts, path.parent, unfinished)
         unfinished.rename(folder)
     return given
+
+
+def merge_plans(runs: Sequence[Path], folder: Path, figures: Figures) -> None:
+    """Write what merged runs consist of, so that ``--resume`` goes on with what none of them has.
+
+    Nothing is written where one of the runs has no plan, as one of an earlier version, or was begun with
+    other options: no command would collect the trials of both.
+    """
+    try:
+        states = [read(path.parent, State) for path in runs]
+        plans = [read(path.parent, Plan) for path in runs]
+    except UsageError:
+        return
+    if any(state.options != states[0].options for state in states):
+        return
+    trials = dict.fromkeys(slug for plan in plans for slug in plan.trials)
+    tasks = {name: task for plan in plans for name, task in plan.tasks.items()}
+    pairs = {name: pair for plan in plans for name, pair in plan.pairs.items()}
+    write(folder, Plan(prompts=plans[0].prompts, tasks=tasks, pairs=pairs, trials=list(trials)))
+    ended = [state.ended for state in states if state.ended]
+    whole = {
+        "began": min(state.began for state in states),
+        "ended": max(ended) if len(ended) == len(states) else None,
+        "arguments": list(dict.fromkeys(each for state in states for each in state.arguments)),
+        "pairs": list(dict.fromkeys(name for state in states for name in state.pairs)),
+        "planned": len(trials),
+        "figures": figures,
+    }
+    write(folder, states[0].model_copy(update=whole))
 
 
 def _copy(name: Path, source: Path, target: Path) -> None:

@@ -1,10 +1,14 @@
 """``--shard K/N``: the parts of a run."""
 
 import argparse
+import json
 import random
 
 import pytest
+from click.testing import CliRunner
+from in_process import run_here
 
+from harness.cli.main import main
 from harness.plugin import parse_shard
 from harness.plugin.shard import part
 from harness.tasks.trial import Trial
@@ -92,3 +96,21 @@ def test_the_part_is_dealt_from_all_trials_of_a_resumed_run(pytester):
     first.stdout.fnmatch_lines(["*4 deselected*"])
     again = pytester.runpytest_inprocess(*part_of, "--resume", "--co", "-q")
     assert len([line for line in again.outlines if "::" in line]) == 2  # both ended in an infra error
+
+
+def test_the_merged_parts_are_one_run_that_goes_on(pytester):
+    """What no part has measured is run by one command; ``harness runs`` knows how many trials there are."""
+    benchmarks = pytester.mkdir("benchmarks")
+    for name in ("one", "two", "three"):
+        (benchmarks / f"{name}.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(SUITE)
+    parts = []
+    for number in (1, 2):
+        run_here(pytester, "benchmarks", "--shard", f"{number}/2")
+        parts.append((pytester.path / "reports" / "latest").resolve().name)
+    said = CliRunner().invoke(main, ["merge", *parts])
+    assert said.exit_code == 1, "no trial has a cassette"
+    merged = (pytester.path / "reports" / "latest").resolve()
+    assert json.loads((merged / "run.json").read_text())["figures"]["finished"] == 6
+    again = run_here(pytester, f"--resume={merged.name}", "--co", "-q", "benchmarks")
+    assert len([line for line in again.outlines if "::" in line]) == 6
