@@ -36,8 +36,9 @@ class LongestFirst(WorkStealingScheduling):  # type: ignore[misc]  # xdist is un
             self.pending.sort(key=lambda at: -seconds[self.task_at(at)])  # stable: tasks stay together
         for node in self.nodes:
             while self.pending and not node.shutting_down and len(self.node2pending[node]) < ENOUGH:
-                tasks = [self.task_at(place) for place in self.pending]
-                self._send_tests(node, sum(1 for _ in takewhile(tasks[0].__eq__, tasks)))
+                tasks = map(self.task_at, self.pending)
+                first = self.task_at(self.pending[0])
+                self._send_tests(node, sum(1 for _ in takewhile(first.__eq__, tasks)))
         whole: dict[Any, list[int]] = self.node2pending
         # Where no more stands than a worker needs to go on, xdist takes nothing away.
         self.node2pending: dict[Any, list[int]] = {

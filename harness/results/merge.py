@@ -120,7 +120,7 @@ def choose(runs: Sequence[Path]) -> dict[str, Kept]:
     for number, path in enumerate(runs):
         for row in read_rows(path):
             for key, definition in (
-                (("task", row["task"]), str(row.get("task_digest"))),
+                (("task", _task_of(row)), str(row.get("task_digest"))),
                 (("pair", row["pair"]), digest([row.get(name) for name in SETTINGS])),
             ):
                 first, owner = defined.setdefault(key, (definition, number))
@@ -139,6 +139,11 @@ def choose(runs: Sequence[Path]) -> dict[str, Kept]:
             "\n".join(shown + more), remedy="merge runs of one state of the repository, each trial once"
         )
     return kept
+
+
+def _task_of(row: dict[str, Any]) -> str:
+    """Return what names the definition of a row's task: the values of a course differ by epoch."""
+    return f"{row['task']}[{row['epoch']}]" if row.get("course") else str(row["task"])
 
 
 def _last_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -55,6 +55,7 @@ class YamlFile:
             SpecError: It cannot be read or parsed, is empty, or too large.
         """
         raw = self._raw
+        del self._raw  # the text is in the document now
         try:
             return Document(raw.decode(), self.display)
         except UnicodeDecodeError as error:

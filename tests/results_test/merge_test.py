@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from rows import a_row, a_run, an_infra_row, many
+from rows import a_row, a_run, an_infra_row, many, with_two_memories
 
 from harness.errors import UsageError
 from harness.results.merge import merge
@@ -34,6 +34,16 @@ def test_the_texts_of_a_task_come_along(tmp_path):
     (other / "tasks/t.json").write_text("{}")
     merge([one / "trials.jsonl", other / "trials.jsonl"], tmp_path / "whole")
     assert (tmp_path / "whole/tasks/t.json").read_text() == "{}"
+
+
+def test_steps_of_a_course_differ_by_epoch(tmp_path):
+    """The values of its conventions are others in each: that is no other state of the repository."""
+    one, two = (with_two_memories(1, task_digest=f"d{n}") for n in (1, 2))
+    for row in two:
+        row |= {"epoch": 2, "trial": row["trial"].replace("/1", "/2")}
+    assert merged(tmp_path / "1", one, two)[2] == [6, 6]
+    with pytest.raises(UsageError, match=r"task shop\.1\.t\[1\]: another"):
+        merged(tmp_path / "2", one[:1], [{**one[0], "task_digest": "other"}])
 
 
 def test_a_measured_trial_stands_before_an_infra_error(tmp_path):
