@@ -32,7 +32,7 @@ TEXTS = (
     "letta_version",
 )
 DTYPES = {bool: "boolean", int: "Int64", float: "Float64"}
-CHUNK = 50_000
+CHUNK = 5_000
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

@@ -29,6 +29,10 @@ from harness.terminal import visible
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+LISTED = (  # columns that the list of trials shows
+    *("trial", "task", "pair", "epoch", "kind", "outcome", "difficulty", "tags", "attempts", "tool_errors"),
+    *("recorded_wall_s", "detail"),
+)
 MOST_ROWS = 5_000  # trials in the list
 MOST_BYTES = 12_000_000  # of compressed conversations
 IN_WORDS: dict[str, Callable[[Comparison], str]] = {  # in place of the terminal's
@@ -162,7 +166,8 @@ def _difference(each: Comparison) -> str:
 def _trial_row(row: Row, names: Mapping[str, str], place: Mapping[str, int]) -> Row:
     """Return a row with its tokens and its cost as texts; what is unknown is ``-``."""
     known = {"tokens": _tokens(row) or "-", "cost": _cost(row) or "-", "mark": mark_of_trial(row)}
-    return {**row, **known, "name": names[row["pair"]], "blob": place.get(row["trial"])}
+    shown = {name: row[name] for name in LISTED}
+    return {**shown, **known, "name": names[row["pair"]], "blob": place.get(row["trial"])}
 
 
 def _tokens(row: Row) -> str:
