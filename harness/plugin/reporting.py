@@ -63,6 +63,7 @@ class Payloads:
                 row = record.broken(item.trial, call.excinfo.value, mode=self._mode).row()
                 report.harness = report_payload(row, Transcript(()), {})
         report.harness_broken = isinstance(item, BrokenItem) and report.failed
+        report.harness_trial = isinstance(item, TrialItem)
         return report  # type: ignore[no-any-return]
 
     @pytest.hookimpl(tryfirst=True)
@@ -80,13 +81,22 @@ class Payloads:
 class Forgetting:
     """Lets go of what has been reported: pytest keeps all reports and items, and trials may be many."""
 
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep of a record what pytest's summary may ask for."""
+        """Keep of a record what pytest's summary may ask for; of three reports that a trial has, a word."""
         payload = getattr(report, "harness", None)
         if payload is not None:
             row = {name: payload["record"][name] for name in SUMMARISED}
             vars(report)["harness"] = {"record": row}
+        if getattr(report, "harness_trial", False) and report.passed:
+            vars(report).update(keywords={}, user_properties=[])
+            # pytest lists even reports that it has nothing to say of.
+            unsaid = self._terminal.stats.get("", []) if self._terminal else []
+            if unsaid and unsaid[-1] is report:
+                unsaid.pop()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

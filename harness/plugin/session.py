@@ -152,7 +152,8 @@ class BenchmarkSession:
             raise pytest.UsageError("\nERROR: ".join(lines)) from None  # of several, pytest parts the lines
         payloads = Payloads(self.mode, self.run_folder, writes=self.is_worker)
         self.config.pluginmanager.register(payloads, "harness-payloads")
-        self.config.pluginmanager.register(Forgetting(), "harness-forgetting")
+        terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        self.config.pluginmanager.register(Forgetting(terminal), "harness-forgetting")
         if reporter is not None:
             self.config.pluginmanager.register(reporter, "harness-reporter")
             run = Run(self.config, self.resumed, reporter, self.find_trials, in_letta)
@@ -160,7 +161,6 @@ class BenchmarkSession:
             before = len(self.resumed.finished) if self.resumed is not None else 0
             progress = Progress(self.config, reporter, before)
             self.config.pluginmanager.register(progress, "harness-progress")
-        terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             # A reader that goes away (`| head`) must not cost a trial; pytest offers no public way.
             writer = terminal._tw  # noqa: SLF001

@@ -462,6 +462,16 @@ def test_epochs_from_the_command_line(repo) -> None:
     result.stdout.fnmatch_lines(["*two[[]3[]]"])
 
 
+def test_of_a_trial_that_passed_pytest_keeps_a_word(recorded) -> None:
+    """It lists each report until it ends: of three for each trial one stays, without its keywords."""
+    recorded.makeconftest(
+        "def pytest_terminal_summary(terminalreporter):\n"
+        "    kept = [each for reports in terminalreporter.stats.values() for each in reports]\n"
+        "    print('kept', len(kept), sum(len(each.keywords) for each in kept))\n"
+    )
+    run(recorded).stdout.fnmatch_lines(["kept 3 0"])
+
+
 def test_the_conversation_is_shown_as_it_happens(recorded) -> None:
     """``-s -v`` prints every message, tool call, file and return."""
     result = run(recorded, "-s", "-v", "-k", "two")
