@@ -14,6 +14,7 @@ from harness.backends.letta.client import Server
 from harness.backends.retries import Transport
 from harness.errors import HarnessError
 from harness.files import write_whole
+from harness.redact import unlogged
 from harness.results import recovery, run_state
 from harness.results.journal import CONNECTING, LIVE, Note
 from harness.tasks.pair import Pair
@@ -42,7 +43,7 @@ def delete_agents(reports: Path, pair: Pair, own: Path) -> int:
         if folder.is_symlink() or (folder != own and run_state.is_alive(folder)):
             continue
         for path, note in recovery.notes(folder):
-            with suppress(HarnessError, OSError):
+            with unlogged(), suppress(HarnessError, OSError):
                 where = endpoints.live(pair, os.environ)
                 server = Server(where.letta_url, where.letta_key, Transport(attempts=1), timeout_s=TIMEOUT_S)
                 for agent in (*note.agents, *unknown(server, path, note)):
