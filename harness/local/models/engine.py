@@ -6,7 +6,8 @@ With a seed an answer depends on its request alone. The batches in which tokens 
 bits of the logits, and decoding then drifts at near-ties; neither flash attention nor another layout of the
 weights is the only cause. So a prompt with a seed is evaluated afresh, in a slot of its own, and a model
 answers one request at a time; different models answer at once. A prompt without a seed, as an orchestrator's,
-is evaluated from where it differs from the last one.
+is evaluated from where it differs from one that is remembered: conversations that take turns, as those of two
+workers do, then cost no more than one after the other.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from harness.local.stack.processes import spawn, wait_until_ready
 
 CONTEXT = 8192  # tokens of one conversation
 SEEDED, UNSEEDED = SLOTS = range(2)
+CACHE_MB = 512  # of evaluated prompts: some ten conversations of a model of 1.5 billion parameters
 # One core is left to Letta, the tests and another model. llama.cpp's threads wait for each other: where a
 # program takes a core from one of them, all stand still. Its answers do not depend on their number.
 THREADS = max(1, (os.cpu_count() or 1) - 1)
@@ -42,7 +44,7 @@ LOAD_S = 180.0
 # A model that reads its weights from a busy disk, and answers a long prompt on a busy machine.
 ANSWER_S = 1800.0
 # The file is mapped, and most of its weights are laid out anew beside it; then the cache and buffers.
-_TIMES_FILE, _EXTRA_MB = 1.7, 300
+_TIMES_FILE, _EXTRA_MB = 1.7, 300 + CACHE_MB
 
 
 class Models(Mapping[str, TextModel]):
@@ -157,7 +159,7 @@ def load_package(name: str, path: Path) -> TextModel:
     params.model.path = str(path)
     params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT * len(SLOTS), len(SLOTS), False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
-    params.cache_ram_mib = 0
+    params.cache_ram_mib = CACHE_MB
     params.use_jinja, params.warmup, params.ui = True, False, False
     try:
         server = xllamacpp.Server(params)
@@ -193,7 +195,7 @@ def command(binary: Path, model: Path) -> list[str]:
         "--ctx-size": CONTEXT * len(SLOTS),
         "--parallel": len(SLOTS),
         "--threads": THREADS,
-        "--cache-ram": 0,
+        "--cache-ram": CACHE_MB,
     }
     options = [str(part) for pair in sizes.items() for part in pair]
     flags = ["--no-kv-unified", "--jinja", "--no-warmup"]
