@@ -65,16 +65,13 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     Raises:
         ApiError: A key is missing or malformed, or the embedded stack does not run.
     """
-    # The fixed policy needs no Letta: whatever is set for one is not looked at.
-    letta_url, letta_key = (NOBODY, "") if pair.is_direct else _letta(environment)
+    letta_url, letta_key = letta_of(pair, environment)
     claude_url, claude_key = _get(environment, "ANTHROPIC_BASE_URL"), _get(environment, "ANTHROPIC_API_KEY")
     if pair.backend == "local":
-        letta_url = letta_url or _local(pair, "letta_base_url")
         claude_url, claude_key = _local(pair, "anthropic_base_url"), NO_KEY
     elif pair.backend == "claude-code":
         claude_key = (claude_key if claude_url else "") or NO_KEY
     elif pair.backend == "mock":
-        letta_url = letta_url or _embedded("letta_base_url")
         claude_url, claude_key = "http://mock.invalid", NO_KEY
     elif not (claude_key or claude_url):
         raise ApiError(
@@ -84,12 +81,26 @@ def live(pair: Pair, environment: Mapping[str, str]) -> Endpoints:
     else:
         # A local server asks for no key.
         claude_url, claude_key = claude_url or CLAUDE_URL, claude_key or NO_KEY
-    letta_url = letta_url or LETTA_URL
     services = {letta_url: "letta"}
     if claude_url:
         # The CLI's own requests are no part of a recording.
         services[claude_url] = NOT_RECORDED if pair.backend == "claude-code" else pair.backend
-    return Endpoints(letta_url, letta_key or NO_KEY, claude_url, claude_key, services)
+    return Endpoints(letta_url, letta_key, claude_url, claude_key, services)
+
+
+def letta_of(pair: Pair, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the address and the key of the Letta server that a pair's orchestrator lives in.
+
+    Raises:
+        ApiError: A key is malformed, or the embedded stack does not run.
+    """
+    # The fixed policy needs no Letta: whatever is set for one is not looked at.
+    url, key = (NOBODY, "") if pair.is_direct else _letta(environment)
+    if not url and pair.backend == "local":
+        url = _local(pair, "letta_base_url")
+    elif not url and pair.backend == "mock":
+        url = _embedded("letta_base_url")
+    return url or LETTA_URL, key or NO_KEY
 
 
 def anywhere(environment: Mapping[str, str]) -> Endpoints:

@@ -158,4 +158,5 @@ def on_worker(order: Order) -> None:
     """Run an order in a worker, in the folder that ends with it."""
     from distributed import get_worker
 
-    execute(order, Path(get_worker().local_directory))
+    worker = get_worker()
+    execute(order, Path(worker.local_directory), worker.address.rpartition("//")[2])

@@ -28,6 +28,7 @@ from harness.backends.sharing import Address, Remote
 from harness.errors import HarnessError, UsageError
 from harness.redact import redact
 from harness.results.estimate import cost_of
+from harness.results.journal import Journal
 from harness.results.pricing import Prices
 from harness.results.record import Record
 from harness.results.run_folder import report_payload
@@ -103,6 +104,10 @@ class Done:
     test_runs: tuple[int, int] = (0, 0)
 
 
+def ignore(*_: str) -> None:
+    """Do nothing with it."""
+
+
 class Control:
     """What the controlling process serves to its workers.
 
@@ -112,21 +117,31 @@ class Control:
 
     Args:
         release: Called with the slug of a trial whose worker was lost: what it was about to spend.
+        begins: Called with the slug of a trial that begins, and the name of its worker.
+        keep: Called with the name of a worker, and the note on the trial that it records (``Journal``).
     """
 
-    def __init__(self, release: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        release: Callable[[str], None],
+        begins: Callable[[str, str], None] = ignore,
+        keep: Callable[[str, str], None] = ignore,
+    ) -> None:
         self.release = release
+        self.keep = keep
+        self._begins = begins
         self.begun: dict[str, int] = {}
         self._has_ended: set[str] = set()
         self.ended: SimpleQueue[Any] = SimpleQueue()
 
-    def begin(self, slug: str) -> bool:
+    def begin(self, slug: str, worker: str = "") -> bool:
         """Return True if a trial may begin (again)."""
         if slug in self._has_ended or self.begun.get(slug, 0) >= MOST_BEGUN:
             return False
         if slug in self.begun:
             self.release(slug)
         self.begun[slug] = self.begun.get(slug, 0) + 1
+        self._begins(slug, worker)
         return True
 
     def end(self, slug: str, done: Done) -> None:
@@ -135,22 +150,27 @@ class Control:
         self.ended.put((slug, done))
 
 
-def execute(order: Order, folder: Path) -> None:
+def execute(order: Order, folder: Path, worker: str) -> None:
     """Run a trial on this worker, and hand the result over.
 
-    ``folder`` is the worker's own, and ends with it. A bug travels as text, without the worker's secrets.
+    A bug travels as text, without the worker's secrets.
+
+    Args:
+        order: The trial.
+        folder: The worker's own; it ends with it.
+        worker: The worker's name.
 
     Raises:
         HarnessError: The controlling process is gone.
     """
     slug, control = order.trial.slug, Remote(order.control, "control")
     with ONE_AT_A_TIME:
-        if not control.begin(slug):
+        if not control.begin(slug, worker):
             return
         try:
             if order.settings.version != __version__:
                 raise UsageError(f"the worker has version {__version__}, the run {order.settings.version}")
-            done = _run(order, _place(folder, order.settings))
+            done = _run(order, _place(folder, order.settings), _journal(order.control, worker))
         except HarnessError as error:
             done = Done(problem=redact(str(error), os.environ))
         except Exception:  # noqa: BLE001  (whatever it is, it may hold a secret)
@@ -163,7 +183,14 @@ def lost(trial: Trial) -> str:
     return f"{trial.slug}: its worker was lost, and then the one that ran it again"
 
 
-def _run(order: Order, place: Place) -> Done:
+class ToldJournal(Journal):
+    """The journal of a worker: the controlling process keeps the note, and outlives the worker."""
+
+    def saving(self, payload: dict[str, Any], cassette: str) -> None:
+        """Do nothing: both are handed over as soon as they are there."""
+
+
+def _run(order: Order, place: Place, journal: Journal) -> Done:
     from harness.grading.mutants import known_mutants
     from harness.runner import Setup, run_trial
 
@@ -181,11 +208,12 @@ def _run(order: Order, place: Place) -> Done:
         keeps_unsaved=False,  # nobody would look for it here
     )
     if order.spending is not None:
-        setup = replace(setup, **_live(order, order.spending))
+        setup = replace(setup, journal=journal, **_live(order, order.spending))
     cassette = place.root / trial.cassette_path
     began = time.monotonic()
     try:
         result = run_trial(trial, setup)
+        journal.end(in_error=result.record.kind == "infra")
         recorded = cassette.read_bytes() if order.mode == "all" and cassette.is_file() else None
     finally:
         with suppress(OSError):
@@ -258,6 +286,11 @@ class Place:
     def test_runs(self) -> tuple[int, int]:
         """Return how many test runs were executed so far, and how many remembered."""
         return (self._cached.executed, self._cached.remembered) if self._cached else (0, 0)
+
+
+@cache
+def _journal(control: Address, worker: str) -> Journal:
+    return ToldJournal(lambda text: Remote(control, "control").keep(worker, text), worker)
 
 
 @cache

@@ -16,11 +16,12 @@ import pytest
 
 from harness.backends.sharing import Address, Served
 from harness.cluster.dask_cluster import DaskCluster
-from harness.cluster.order import Control, Done, Order, Settings, Spending
+from harness.cluster.order import Control, Done, Order, Settings, Spending, ignore
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
 from harness.plugin.collect import TrialItem
 from harness.redact.allowed import NAME as ALLOWED
+from harness.results.journal import File
 from harness.tasks.trial import Trial
 from harness.terminal import printable_line
 
@@ -39,6 +40,7 @@ class ClusterLoop:
         self._address = address
         self._done: Done | None = None  # of the item that is being reported
         self._spending: Spending | None = None
+        self._notes: dict[str, File] = {}  # by worker
         option = benchmarks.config.getoption
         self._settings = Settings(
             mutants=option("harness_mutants"),
@@ -63,19 +65,25 @@ class ClusterLoop:
                 self._report(session, item)
         if not trials:
             return True
+        progress: Any = config.pluginmanager.get_plugin("harness-progress")
+
+        def begins(slug: str, worker: str) -> None:
+            progress.begin(trials[slug].nodeid, worker)
+
         try:
             with DaskCluster(self._address, self._say) as cluster:
                 spending: Any = config.pluginmanager.get_plugin("harness-spending")
                 shared: dict[str, Any] = {}
-                release: Callable[[str], None] = ignore
+                release: Callable[..., None] = ignore
                 if spending is not None:
                     shared = {"limiter": spending.limiter, "budget": spending.budget}
                     release = spending.budget.release
                     today = datetime.now(UTC).date()
                     self._spending = Spending(spending.caps, self._benchmarks.prices, today)
-                control = Control(release)
+                control = Control(release, begins, self._keep)
                 served = Served(cluster.host, control=control, **shared)
                 try:
+                    progress.show()
                     orders = (self._order(item.trial, served.address) for item in trials.values())
                     for order, done in cluster.run(orders, control):
                         self._done = done
@@ -114,6 +122,13 @@ class ClusterLoop:
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
 
+    def _keep(self, worker: str, note: str) -> None:
+        """Keep what a worker is at where the processes of this machine note it."""
+        if worker not in self._notes:
+            folder = self._benchmarks.run_folder.path
+            self._notes[worker] = File(folder, f"worker-{len(self._notes) + 1}")
+        self._notes[worker](note)
+
     def _finish(self, trial: Trial) -> Result:
         """Keep the cassette that a worker recorded; return its result."""
         done = self._done
@@ -137,10 +152,6 @@ class ClusterLoop:
         reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(printable_line(line, os.environ))
-
-
-def ignore(_slug: str) -> None:
-    """Nothing is spent in a replay."""
 
 
 class WorkerError(HarnessError):

@@ -44,8 +44,8 @@ def delete_agents(reports: Path, pair: Pair, own: Path) -> int:
             continue
         for path, note in recovery.notes(folder):
             with unlogged(), suppress(HarnessError, OSError):
-                where = endpoints.live(pair, os.environ)
-                server = Server(where.letta_url, where.letta_key, Transport(attempts=1), timeout_s=TIMEOUT_S)
+                url, key = endpoints.letta_of(pair, os.environ)
+                server = Server(url, key, Transport(attempts=1), timeout_s=TIMEOUT_S)
                 for agent in (*note.agents, *unknown(server, path, note)):
                     server.remove("agent", agent)
                     deleted += 1

@@ -48,7 +48,7 @@ class Progress:
         self._reporter = reporter
         self._before = done
         self._began = time.monotonic()
-        self._running: dict[str, float] = {}  # node id -> since when
+        self._running: dict[str, tuple[float, str]] = {}  # node id -> since when, on which other machine
         self._tasks: dict[str, dict[str, tuple[int, int]]] = {}  # pair -> task -> trials, solved
         self._outcomes: dict[str, str] = {}
         self._last_failure = ""
@@ -63,8 +63,16 @@ class Progress:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note that a trial begins; show the panel from the first on."""
+        self.begin(nodeid)
+        self.show()
+
+    def begin(self, nodeid: str, worker: str = "") -> None:
+        """Note that a trial begins, maybe on a worker of a cluster; from any thread."""
         with self._lock:
-            self._running[nodeid] = time.monotonic()
+            self._running[nodeid] = time.monotonic(), worker
+
+    def show(self) -> None:
+        """Show the panel from now on, if there is something to show."""
         if self._stop is None and self._reporter.planned:
             self._began = time.monotonic()
             self._start()
@@ -245,19 +253,24 @@ class Progress:
 
     def _running_lines(self) -> list[str]:
         """Name what has run longest; of what is recorded, also what it waits for, and since when."""
-        notes = (note for _, note in recovery.notes(self._folder.path))
-        stages = {note.trial: note for note in notes if note.stage != ENDED}
+        with self._lock:
+            running = sorted(self._running.items(), key=lambda each: each[1])
+            ended = set(self._outcomes)  # the note of a process that was killed stands still
+        notes = sorted((note for _, note in recovery.notes(self._folder.path)), key=lambda each: each.began)
+        stages = {note.trial: note for note in notes if note.stage != ENDED and note.trial not in ended}
         now = time.time()
         lines = [
-            f"  {note.trial}: {note.stage}, {clock(now - note.since)} of {clock(now - note.began)}"
-            for note in sorted(stages.values(), key=lambda each: each.began)
-        ]
-        if not lines:
-            with self._lock:
-                running = sorted(self._running.items(), key=lambda each: each[1])
-            lines = [f"  {node}: {clock(time.monotonic() - since)}" for node, since in running]
+            f"  {on(each.trial, each.worker)}: {each.stage}, "
+            f"{clock(now - each.since)} of {clock(now - each.began)}"
+            for each in stages.values()
+        ] or [f"  {on(node, where)}: {clock(time.monotonic() - since)}" for node, (since, where) in running]
         more = [f"  and {len(lines) - MOST_RUNNING} more"] if len(lines) > MOST_RUNNING else []
         return lines[:MOST_RUNNING] + more
+
+
+def on(trial: str, worker: str) -> str:
+    """Return a trial's name with its place, if that is not this machine."""
+    return f"{trial} on {worker}" if worker else trial
 
 
 def clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """What a process is recording, on the disk: for who looks on, and for who cleans up after it was killed.
 
     reports/<run>/live/<process>.json     one file for each process, while it records a trial
+    reports/<run>/live/worker-N.json      one for each worker on another machine, as it told
 
 Before a cassette is written, the trial's record stands here. So a kill between the two loses nothing that was
 paid for; ``recovery.py`` finishes what was begun.
@@ -10,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Note(BaseModel):
         agents: The agents that it has in Letta.
         payload: What it leaves behind (``run_folder.report_payload``), once that is known.
         cassette: SHA-256 of its cassette's text; empty until then.
+        worker: Where that is, if it is not a process of this machine.
     """
 
     model_config = ConfigDict(strict=True)
@@ -45,21 +47,43 @@ class Note(BaseModel):
     agents: list[str] = []
     payload: dict[str, Any] | None = None
     cassette: str = ""
+    worker: str = ""
+
+
+class File:
+    """The file of one note; on a disk that takes nothing it does nothing."""
+
+    def __init__(self, run: Path, process: str) -> None:
+        self._path = run / LIVE / f"{process}.json"
+
+    def __call__(self, text: str) -> None:
+        """Write a note in place of the last one; an empty text takes it away."""
+        with suppress(OSError):
+            if text:
+                write_whole(self._path, text)
+            else:
+                self._path.unlink(missing_ok=True)
 
 
 class Journal:
-    """Keeps the note of this process; without a folder, and on a disk that takes nothing, it does nothing."""
+    """Keeps the note of this process.
 
-    def __init__(self, run: Path | None = None) -> None:
-        self._path = run and run / LIVE / f"{os.getpid()}.json"
+    Args:
+        keep: Takes its text, each time it is another one, and an empty one when there is none any more.
+        worker: See ``Note``.
+    """
+
+    def __init__(self, keep: Callable[[str], None] | None = None, worker: str = "") -> None:
+        self._keep = keep
+        self._worker = worker
         self._note: Note | None = None
         self._maybe_left: list[str] = []  # agents of earlier trials that may not have been deleted
 
     def begin(self, trial: str) -> None:
         """Note that a trial begins."""
-        if self._path is not None:
+        if self._keep is not None:
             now, agents = time.time(), [*self._maybe_left]
-            self._note = Note(trial=trial, began=now, since=now, agents=agents)
+            self._note = Note(trial=trial, began=now, since=now, agents=agents, worker=self._worker)
             self._write()
 
     def stage(self, stage: str) -> None:
@@ -86,7 +110,7 @@ class Journal:
 
         After an error they may be there still, as Letta may have been away: they are noted until the end.
         """
-        if self._path is None or self._note is None:
+        if self._keep is None or self._note is None:
             return
         is_known = len(self._note.agents) > len(self._maybe_left)
         if in_error:
@@ -98,11 +122,9 @@ class Journal:
             self._note = self._note.model_copy(update=update)
             self._write()
         else:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+            self._keep("")
         self._note = None
 
     def _write(self) -> None:
-        if self._path is not None and self._note is not None:
-            with suppress(OSError):
-                write_whole(self._path, json.dumps(self._note.model_dump()))
+        if self._keep is not None and self._note is not None:
+            self._keep(json.dumps(self._note.model_dump()))

@@ -22,7 +22,7 @@ from harness.files import append_line, write_whole
 from harness.grading.verdict import Verdict
 from harness.redact import redact_json
 from harness.results.evidence import Grades, TaskTexts, grades, task_texts
-from harness.results.journal import Journal
+from harness.results.journal import File, Journal
 from harness.results.record import read_rows
 from harness.results.run_state import Alive
 from harness.tasks.task import Task
@@ -109,7 +109,7 @@ class RunFolder:
     @cached_property
     def journal(self) -> Journal:
         """The note of this process on the trial that it is recording."""
-        return Journal(self.path)
+        return Journal(File(self.path, str(os.getpid())))
 
     def close(self) -> None:
         """Take the sign of life away."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections import Counter
@@ -14,10 +15,38 @@ from in_process import run_here
 from harness.cluster.dask_cluster import DaskCluster
 from harness.cluster.order import Control, Done
 from harness.errors import UsageError
+from harness.plugin.cluster import ClusterLoop
 
 distributed = pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[2]
 PAIRS = ("scripted+oracle", "scripted+smollm2")
+
+
+@pytest.fixture
+def live(pytester, cluster, letta, claude):
+    """Six trials that ask stand-ins of Letta and Claude; the workers know where, and the key."""
+    benchmarks = pytester.mkdir("benchmarks")
+    (benchmarks / "add.yaml").write_text(TASK)
+    (benchmarks / "pairs.yaml").write_text(FAKES)
+    pytester.makeini("[pytest]\n")
+    keys = {"ANTHROPIC_API_KEY": "a-key-for-tests", "ANTHROPIC_BASE_URL": claude.url}
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.register_plugin(Environment({**keys, "LETTA_BASE_URL": letta.url}))
+    return pytester
+
+
+class Environment(distributed.WorkerPlugin):
+    """Sets variables in each worker, also in one that takes the place of a lost one."""
+
+    name = "variables-of-a-test"
+    idempotent = False
+
+    def __init__(self, variables):
+        self.variables = variables
+
+    def setup(self, worker):
+        """Set them."""
+        os.environ.update(self.variables)
 
 
 @pytest.fixture
@@ -61,27 +90,21 @@ pairs:
 """
 
 
-def test_recordings_and_budget_are_the_runs(pytester, cluster, letta, claude):
+RECORD = ("--record=once", "--no-live-checks", "--allow-unknown-price", "--max-tokens")
+
+
+def test_recordings_and_budget_are_the_runs(live, cluster, letta, claude):
     """Cassettes come back and replay; keys are the workers' own; one budget holds; no agent is left."""
-    benchmarks = pytester.mkdir("benchmarks")
-    (benchmarks / "add.yaml").write_text(TASK)
-    (benchmarks / "pairs.yaml").write_text(FAKES)
-    pytester.makeini("[pytest]\n")
-    keys = {"ANTHROPIC_API_KEY": "a-key-for-tests", "ANTHROPIC_BASE_URL": claude.url}
-    with distributed.Client(cluster, set_as_default=False) as client:
-        set_here = lambda values: os.environ.update(values)  # noqa: E731, PLW0108 - the worker's, not this one's
-        client.run(set_here, {**keys, "LETTA_BASE_URL": letta.url})
-    live = ("--record=once", "--no-live-checks", "--allow-unknown-price", "--max-tokens", "1000")
-    done = run_here(pytester, "benchmarks", *live, "--cluster", cluster.scheduler.address)
-    outcomes = Counter(row["outcome"] for row in rows(pytester))
-    assert set(outcomes) == {"solved", "budget"}, rows(pytester)
+    done = run_here(live, "benchmarks", *RECORD, "1000", "--cluster", cluster.scheduler.address)
+    outcomes = Counter(row["outcome"] for row in rows(live))
+    assert set(outcomes) == {"solved", "budget"}, rows(live)
     done.stdout.fnmatch_lines(["spent: *"])
     assert sum(path.endswith("/messages") for _, path, _ in letta.requests + claude.requests) <= 12
     assert not letta.agents
-    recorded = list(pytester.path.glob("cassettes/one/add/*.json"))
+    recorded = list(live.path.glob("cassettes/one/add/*.json"))
     assert len(recorded) == outcomes["solved"]
-    replayed = run_here(pytester, "benchmarks", f"--epochs={len(recorded)}")
-    assert {row["outcome"] for row in rows(pytester)} <= {"solved", "missing_cassette"}
+    replayed = run_here(live, "benchmarks", f"--epochs={len(recorded)}")
+    assert {row["outcome"] for row in rows(live)} <= {"solved", "missing_cassette"}
     assert "a-key-for-tests" not in "".join(done.outlines + replayed.outlines)
 
 
@@ -90,8 +113,8 @@ def test_a_killed_worker_costs_no_record(suite, cluster, monkeypatch):
     counts, killed = [], []
 
     class Killing(Control):
-        def begin(self, slug):
-            allowed = super().begin(slug)
+        def begin(self, slug, worker):
+            allowed = super().begin(slug, worker)
             if len(self.begun) == 2 and not killed:
                 busy = [each for each in cluster.scheduler.workers.values() if each.processing]
                 killed.append(
@@ -111,6 +134,32 @@ def test_a_killed_worker_costs_no_record(suite, cluster, monkeypatch):
     assert of_cluster == rows(suite)
     assert len(killed) == 1
     assert sorted(counts[-1].values()) == [1, 1, 1, 2]
+
+
+def test_the_agent_of_a_killed_worker_is_deleted(live, cluster, letta, monkeypatch):
+    """The controlling process knows what each worker is at: the panel tells it, and no agent is left."""
+    killed, shown, keep = [], [], ClusterLoop._keep
+
+    def keep_and_kill(self, worker, note):
+        keep(self, worker, note)
+        if not killed and note and json.loads(note)["stage"] == "attempt 1: coder":
+            progress = self._benchmarks.config.pluginmanager.get_plugin("harness-progress")
+            shown.extend(progress._running_lines())
+            killed.append(worker)
+            os.kill(pid_of[f"tcp://{worker}"], signal.SIGKILL)
+
+    monkeypatch.setattr(ClusterLoop, "_keep", keep_and_kill)
+    monkeypatch.setenv("LETTA_BASE_URL", letta.url)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        pid_of = client.run(os.getpid)
+    done = run_here(live, "benchmarks", *RECORD, "100000", "--cluster", cluster.scheduler.address)
+    assert [row["outcome"] for row in rows(live)] == ["solved"] * 6, done.outlines
+    (line,) = [each for each in shown if killed[0] in each]
+    assert re.match(r"  one/add/\d on 127\.0\.0\.1:\d+: attempt 1: coder, 0:\d\d of 0:\d\d$", line)
+    assert "deleted 1 agent that killed processes had left in Letta" in done.stdout.str()
+    assert not letta.agents
+    assert not list(live.path.glob("reports/*/live/worker-*"))
 
 
 def test_a_trial_is_begun_twice_at_most():

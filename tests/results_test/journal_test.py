@@ -1,6 +1,6 @@
 """What a process notes of the trial that it records."""
 
-from harness.results.journal import CONNECTING, ENDED, Journal
+from harness.results.journal import CONNECTING, ENDED, File, Journal
 from harness.results.recovery import notes
 
 
@@ -10,7 +10,7 @@ def noted(run):
 
 def test_a_note_lives_as_long_as_its_trial(tmp_path):
     """Stage and agents are on the disk at once; at the end nothing is left."""
-    journal = Journal(tmp_path)
+    journal = Journal(File(tmp_path, "1"))
     journal.begin("p/t/1")
     (note,) = noted(tmp_path)
     assert (note.trial, note.stage, note.agents) == ("p/t/1", CONNECTING, [])
@@ -24,7 +24,7 @@ def test_a_note_lives_as_long_as_its_trial(tmp_path):
 
 def test_agents_of_a_trial_that_failed_stay_noted(tmp_path):
     """Whoever could not be reached has not deleted them; later trials do not make one forget."""
-    journal = Journal(tmp_path)
+    journal = Journal(File(tmp_path, "1"))
     for number, fails in enumerate((True, False, True), 1):
         journal.begin(f"p/t/{number}")
         journal.agent(f"agent-{number}")
@@ -45,7 +45,7 @@ def test_without_a_folder_nothing_is_noted(tmp_path, monkeypatch):
 
 def test_an_agent_whose_id_was_lost_is_looked_for(tmp_path):
     """Where an error came while it was made, the note says so still."""
-    journal = Journal(tmp_path)
+    journal = Journal(File(tmp_path, "1"))
     journal.begin("p/t/1")
     journal.end(in_error=True)
     (note,) = noted(tmp_path)
