@@ -32,8 +32,9 @@ def run_here(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
     """Run pytest with these arguments in that repository; apart if it has workers of its own."""
     if "-n" in args:
         return repo.runpytest_subprocess("-p", "no:cacheprovider", *args)
-    result = repo.runpytest_inprocess("-p", "no:cacheprovider", *args)
-    # A process keeps its clients until it ends; here that is the end of a run.
-    messages_api._client.cache_clear()
-    client._client.cache_clear()
-    return result
+    try:
+        return repo.runpytest_inprocess("-p", "no:cacheprovider", *args)
+    finally:
+        # A process keeps its clients until it ends; here that is the end of a run.
+        messages_api._client.cache_clear()
+        client._client.cache_clear()
