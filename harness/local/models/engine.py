@@ -4,10 +4,9 @@ It formats a conversation with the template in the model's file, and holds the a
 
 With a seed an answer depends on its request alone. The batches in which tokens are evaluated change the last
 bits of the logits, and decoding then drifts at near-ties; neither flash attention nor another layout of the
-weights is the only cause. So a prompt with a seed is evaluated afresh, in a slot of its own, and a model
-answers one request at a time; different models answer at once. A prompt without a seed, as an orchestrator's,
-is evaluated from where it differs from one that is remembered: conversations that take turns, as those of two
-workers do, then cost no more than one after the other.
+weights is the only cause. So a prompt with a seed is evaluated afresh, while its model answers nothing else.
+Prompts without one, as an orchestrator's, are answered together, twice as fast as one after the other, and
+each is evaluated from where it differs from one that is remembered.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ from harness.local.stack.ports import HOST, OPENER, free_port, get_json
 from harness.local.stack.processes import spawn, wait_until_ready
 
 CONTEXT = 8192  # tokens of one conversation
-SEEDED, UNSEEDED = SLOTS = range(2)
+SLOTS = 4  # llama.cpp multiplies by the rows of four tokens at once
 CACHE_MB = 512  # of evaluated prompts: some ten conversations of a model of 1.5 billion parameters
 # One core is left to Letta, the tests and another model. llama.cpp's threads wait for each other: where a
 # program takes a core from one of them, all stand still. Its answers do not depend on their number.
@@ -79,7 +79,8 @@ class LlamaServer:
         self._name = name
         self._url = f"{address}/v1/chat/completions"
         self._keep = keep  # what serves it, as long as this lives
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._free = threading.Semaphore(SLOTS)
 
     def complete(
         self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
@@ -93,12 +94,23 @@ class LlamaServer:
             "top_p": sampling.top_p,
             "seed": -1 if sampling.seed is None else sampling.seed,
             "cache_prompt": sampling.seed is None,
-            "id_slot": UNSEEDED if sampling.seed is None else SEEDED,
+            "id_slot": -1 if sampling.seed is None else 0,  # -1: the one that has most of the prompt
         }
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
-        with self._lock:
+        with self._taken(1 if sampling.seed is None else SLOTS):
             return _completion(self._post(body), sampling)
+
+    @contextmanager
+    def _taken(self, slots: int) -> Iterator[None]:
+        """Wait until so many slots are free; who wants all is not overtaken."""
+        with self._turn:
+            for _ in range(slots):
+                self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release(slots)
 
     def _post(self, body: Mapping[str, Any]) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -157,7 +169,7 @@ def load_package(name: str, path: Path) -> TextModel:
     require_memory(name, path)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT * len(SLOTS), len(SLOTS), False
+    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT * SLOTS, SLOTS, False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
     params.cache_ram_mib = CACHE_MB
     params.use_jinja, params.warmup, params.ui = True, False, False
@@ -192,8 +204,8 @@ def load_binary(binary: Path, logs: Path) -> Callable[[str, Path], TextModel]:
 def command(binary: Path, model: Path) -> list[str]:
     """Return the command that serves one model as `load_package` does."""
     sizes = {
-        "--ctx-size": CONTEXT * len(SLOTS),
-        "--parallel": len(SLOTS),
+        "--ctx-size": CONTEXT * SLOTS,
+        "--parallel": SLOTS,
         "--threads": THREADS,
         "--cache-ram": CACHE_MB,
     }

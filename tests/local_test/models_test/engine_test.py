@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_text_usage_and_end_are_taken_over(serve, asked) -> None:
     body = asked[0]
     assert body["messages"] == [{"role": "user", "content": "Hello"}]
     assert (body["max_tokens"], body["temperature"], body["top_p"], body["seed"]) == (7, 0.2, 0.9, 3)
-    assert (body["cache_prompt"], body["id_slot"]) == (False, engine.SEEDED)
+    assert (body["cache_prompt"], body["id_slot"]) == (False, 0)
     assert body["response_format"]["json_schema"] == {"schema": {"type": "object"}}
 
 
@@ -129,6 +130,45 @@ def test_a_model_is_loaded_once_and_when_it_is_asked() -> None:
     assert (len(set(map(id, found))), loads) == (1, ["a"])
     with pytest.raises(UnknownModel):
         models["c"]
+
+
+class Counting(LlamaServer):
+    """Notes which answers are being made when one begins: True for one with a seed."""
+
+    def __init__(self, until_together: int) -> None:
+        super().__init__("m", "http://127.0.0.1:9")
+        self.barrier = threading.Barrier(until_together)
+        self.under_way: list[bool] = []
+        self.begun: list[tuple[bool, ...]] = []  # it, and those beside it
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
+        has_seed = body["seed"] != -1
+        self.begun.append((has_seed, *self.under_way))
+        self.under_way.append(has_seed)
+        if has_seed:
+            time.sleep(0.005)
+        else:
+            self.barrier.wait(timeout=60)
+        self.under_way.remove(has_seed)
+        return text("Hi")[1]
+
+
+def complete_at_once(model: LlamaServer, seeds: Sequence[int | None]) -> None:
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        for each in [pool.submit(model.complete, HELLO, Sampling(8, 0.8, seed=seed)) for seed in seeds]:
+            each.result()
+
+
+def test_prompts_without_a_seed_are_answered_together() -> None:
+    """The orchestrators of four workers do not wait for each other."""
+    complete_at_once(Counting(until_together=4), [None] * 4)
+
+
+def test_a_prompt_with_a_seed_is_answered_alone() -> None:
+    """Whatever else is asked for at the same time."""
+    model = Counting(until_together=1)
+    complete_at_once(model, [None, 1, None, 2, None, None, 3, None] * 4)
+    assert [each for each in model.begun if any(each)] == [(True,)] * 12
 
 
 def test_a_model_that_does_not_fit_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
