@@ -17,7 +17,7 @@ from harness.results.columns import BY, TOKENS, marked
 from harness.results.compare import Comparison
 from harness.results.evidence import TaskTexts
 from harness.results.layout import informative
-from harness.results.page import memory, overview, scatter
+from harness.results.page import answer, memory, overview, scatter
 from harness.results.page.blobs import blob
 from harness.results.page.outcomes import mark_of_trial
 from harness.results.page.trial import is_long, view_values
@@ -84,7 +84,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
         "script.js",
         title=title,
         tables=tables,
-        answer=memory.answer(tables, steps) if only_courses else overview.answer(tables, single),
+        answer=memory.answer(tables, steps) if only_courses else answer.in_sentences(tables, single),
         memory=memory.section(tables, steps),
         only_courses=only_courses,
         ranking=overview.ranking_rows(tables),

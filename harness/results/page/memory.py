@@ -9,7 +9,8 @@ from typing import Any
 from harness.results.columns import counted, marked
 from harness.results.compare import Comparison
 from harness.results.page import overview
-from harness.results.page.overview import MOCK, Answer
+from harness.results.page.answer import Answer
+from harness.results.page.overview import MOCK
 from harness.results.render import short_count
 from harness.results.tables import Row, Tables
 

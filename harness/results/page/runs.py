@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.results.columns import marked
 from harness.results.compare import Comparison, Ranking, between_runs, rank
 from harness.results.dataframe import Table
-from harness.results.page import overview
+from harness.results.page import answer, overview
 from harness.results.page.blobs import blob
 from harness.results.page.compose import render_page, render_part
 from harness.results.run_folder import TRIALS
@@ -87,7 +87,7 @@ def _run(path: Path, load: Callable[[Path], Table]) -> Run:
         trials=sum(row["trials"] for row in pairs),
         infra_errors=sum(row["infra_errors"] for row in pairs),
         pairs=pairs,
-        verdict=overview.verdict(ranking, models, pairs),
+        verdict=answer.verdict(ranking, models, pairs),
         has_page=(folder / PAGE).is_file(),
     )
 
