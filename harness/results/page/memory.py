@@ -14,6 +14,11 @@ from harness.results.page.overview import MOCK
 from harness.results.render import short_count
 from harness.results.tables import Row, Tables
 
+MOCKS = (
+    "No model wrote the code of what is marked mock: a mock follows a convention if its specification names "
+    "it. That proves the instrument, and says nothing of models."
+)
+
 
 def answer(tables: Tables, rows: Sequence[Row]) -> Answer:
     """Return the first screen of a run that has nothing but courses."""
@@ -22,10 +27,12 @@ def answer(tables: Tables, rows: Sequence[Row]) -> Answer:
         f"Memory on courses: {told[0]}." if told else "One kind of memory ran, so there is none to compare."
     )
     measured = [row for row in rows if row["kind"] == "model"]
-    runs = len({(row["pair"], row["course"], row["epoch"]) for row in measured})
-    basis = f"{counted(len(measured), 'step')} of {counted(runs, 'course run')}. "
-    basis += "A course run is one sample: its steps share an agent."
-    return Answer(verdict, "", (("What it rests on", basis),), None)
+    runs = {(row["pair"], row["course"], row["epoch"]): row["control"] for row in measured}
+    basis = f"{counted(len(measured), 'step')} of {counted(len(runs), 'course run')}, all kinds of memory"
+    controls = sum(map(bool, runs.values()))
+    basis += f" together, {controls} of them controls." if controls else " together."
+    caveat = MOCKS if all(row["mark"] == MOCK for row in tables.courses) else ""
+    return Answer(verdict, caveat, (("What it rests on", basis),), None)
 
 
 def section(tables: Tables, rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -38,7 +45,9 @@ def section(tables: Tables, rows: Sequence[Row]) -> dict[str, Any] | None:
     by_course: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row["control"], row["course"], row["step"])):
         by_course[row["course"]].append(row)
-    pairs = {row["pair"]: row for row in reversed(tables.courses)}
+    pairs: dict[str, Row] = {}
+    for row in tables.courses:  # controls stand last
+        pairs.setdefault(row["pair"], row)
     return {
         "verdicts": sentences(tables),
         "places": max(len(row["curve"]) for row in tables.courses),
@@ -55,16 +64,18 @@ def section(tables: Tables, rows: Sequence[Row]) -> dict[str, Any] | None:
             for course, steps in by_course.items()
         ],
         "legend": overview.legend(rows),
-        "only_mocks": all(row["mark"] == MOCK for row in tables.courses),
+        "caveat": MOCKS if any(row["mark"] == MOCK for row in tables.courses) else "",
+        "longest": _longest(rows),
     }
 
 
 def sentences(tables: Tables) -> list[str]:
-    """Return what each comparison of two kinds of memory shows, that of memory that is kept first."""
+    """Return what each comparison of two kinds of memory shows: models first, then memory that is kept."""
     known = [each for each in tables.memory if each.interval_pct is not None]
     known.sort(
         key=lambda each: (
             _is_control(each),
+            MOCK in each.marks,
             not each.second.startswith("carried"),
             each.first.startswith("none"),
         )
@@ -77,9 +88,27 @@ def _sentence(each: Comparison) -> str:
     low, high = each.interval_pct.low, each.interval_pct.high
     figures = f"{each.difference_pct:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"
     figures = figures.replace("-", "\N{MINUS SIGN}")
-    shown = "established" if overview.is_established(each) else "could be chance"
-    sure = f"{overview.plain_p(each.p_holm)}, {counted(each.tasks, 'course run')}"
-    return f"{each.second} against {each.first}: {figures} ({sure}), {shown}"
+    sure = f"{overview.plain_p(each.p_holm)} after Holm, {counted(each.tasks, 'paired course run')}"
+    first, second = map(marked, (each.first, each.second), each.marks)
+    if overview.is_established(each):
+        better = "better" if (each.difference_pct or 0) > 0 else "worse"
+        return f"{second} is {better} than {first}: {figures} ({sure})"
+    least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.0f} points would show"
+    return f"no difference shown between {second} and {first}: {figures} ({sure}){least}"
+
+
+def _longest(rows: Sequence[Row]) -> str:
+    """Return which steps are of one course alone, if courses differ in length; empty if they do not."""
+    length: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if not row["control"]:
+            length[row["course"]] = max(length[row["course"]], int(row["step"]))
+    *others, longest = sorted(length, key=length.__getitem__) or [""]
+    if not others or length[others[-1]] == length[longest]:
+        return ""
+    first, last = length[others[-1]] + 1, length[longest]
+    those = f"step {last} is" if first == last else f"steps {first} to {last} are"
+    return f"{those} of {longest} alone"
 
 
 def _is_control(each: Comparison) -> bool:

@@ -140,10 +140,10 @@ def matrix(tables: Tables) -> dict[str, Any]:
 def grid(rows: Sequence[Row], pairs: Sequence[Row], *, in_order: bool = False) -> dict[str, Any]:
     """Return tasks by pair: for each task its cells, and the share that pairs of models solved.
 
-    Tasks that are solved most often come first, so that a column shows how far a pair gets; or all stay
-    ``in_order``.
+    Tasks that are solved most often come first, so that a column shows how far a pair gets, and the best
+    pairs; or tasks and pairs stay ``in_order``.
     """
-    columns = [row["pair"] for row in ordered(pairs)]
+    columns = [row["pair"] for row in (pairs if in_order else ordered(pairs))]
     models = {row["pair"] for row in pairs if row["mark"] != MOCK} or set(columns)
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
     difficulty: dict[str, str] = {}

@@ -274,8 +274,9 @@ def test_courses_have_a_section_of_their_own(tmp_path):
     courses = [*with_two_memories(7), *with_two_memories(1, fresh="sss", course="shop-control", control=True)]
     page = report_of(a_run(tmp_path / "r", [*many("p", 3, 4), *courses]))
     memory = page[page.index('<section id="memory"') : page.index('<section id="groups"')]
-    assert "carried against fresh: +67 points, 95 % interval" in memory
-    assert "7 course runs), established" in memory
+    assert "carried is better than fresh: +67 points, 95 % interval" in memory
+    assert "after Holm, 7 paired course runs)" in memory
+    assert "no difference shown between carried (control) and fresh (control): +0 points" in memory
     assert re.findall(r'style="--h:([\d.]+)%', memory)[:6] == [
         "100.0",
         "0.0",
@@ -285,7 +286,7 @@ def test_courses_have_a_section_of_their_own(tmp_path):
         "100.0",
     ]
     assert memory.index("Controls: ") > memory.index("carried</th>")
-    assert re.findall(r'data-t="([^"]+)"', memory)[:2] == ["carried/shop.1.t/1", "fresh/shop.1.t/1"]
+    assert re.findall(r'data-t="([^"]+)"', memory)[:2] == ["fresh/shop.1.t/1", "carried/shop.1.t/1"]
     rest = page[: page.index('<section id="memory"')]
     assert "shop.1.t" not in rest
     assert "4 trials: 4 tasks" in rest
@@ -295,10 +296,16 @@ def test_courses_have_a_section_of_their_own(tmp_path):
 def test_a_run_of_nothing_but_courses(tmp_path):
     """The answer is what memory changes; there is no ranking, and nothing that would be empty."""
     page = report_of(a_run(tmp_path / "r", with_two_memories(7, backend="mock")))
-    assert '<h1 id="answer-h">Memory on courses: carried against fresh: +67 points' in page
+    assert '<h1 id="answer-h">Memory on courses: carried (mock) is better than fresh (mock): +67' in page
     assert re.findall(r'<section id="(\w+)"', page) == ["answer", "memory", "trials"]
-    assert "42 steps of 14 course runs" in page
+    assert "42 steps of 14 course runs, all kinds of memory together." in page
     assert "No model wrote the code" in page
+
+
+def test_what_rests_on_one_course_alone_is_said(tmp_path):
+    """Where courses differ in length, their last steps are those of the longest."""
+    courses = [*with_two_memories(2), *with_two_memories(2, carried="s", fresh="w", course="night")]
+    assert "(steps 2 to 3 are of shop alone)" in report_of(a_run(tmp_path / "r", courses))
 
 
 def test_one_kind_of_memory_is_compared_with_nothing(tmp_path):
