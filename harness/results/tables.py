@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from harness.tasks.pair import AUTHORS, ON_APP_SERVER
 
 Row = dict[str, Any]
 NAMES_A_SERVER = ("pair", "orchestrator")  # rows in which V1 and the App Server cannot meet
+RANKED = ("pair", "orchestrator", "coder")  # best first; others have an order of their own
 NAMES_A_WRITER = ("pair", "coder", "tester")  # rows in which mocks and models cannot meet
 
 
@@ -70,7 +72,14 @@ def rows_by(trials: Table, by: str) -> list[Row]:
     """
     pooled = trials if by in NAMES_A_SERVER else aggregate.of_one_server(trials)
     pooled = pooled if by in NAMES_A_WRITER else aggregate.apart(pooled)
-    return aggregate.rows_of(aggregate.summary(pooled, by))
+    rows = aggregate.rows_of(aggregate.summary(pooled, by))
+    return sorted(rows, key=_place) if by in RANKED else rows
+
+
+def _place(row: Row) -> tuple[bool, bool, float, float]:
+    """Return the place of a row: best first, then cheapest; then mocks, then what was not measured."""
+    cost = math.inf if row["cost_per_trial"] is None else row["cost_per_trial"]
+    return not row["trials"], row["mark"] == "mock", -(row["solved_pct"] or 0), cost
 
 
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:

@@ -98,11 +98,18 @@ def test_rows_that_pool_pairs_leave_out_mocks():
     assert alone["trials"] == 20
 
 
+def test_the_best_pair_stands_first():
+    """Then the others, mocks, and what was not measured, wherever pairs are listed."""
+    rows = [an_infra_row(pair="none"), *many("mock", 20, backend="mock"), *many("poor", 2), *many("good", 9)]
+    table = trials(*rows)
+    assert [row["pair"] for row in rows_by(table, "pair")] == ["good", "poor", "mock", "none"]
+
+
 def test_results_of_the_two_servers_never_stand_in_one_row():
     """Rows by pair and orchestrator tell them apart; all others leave out the App Server, and say so."""
     app = {"orchestrator": "orch (App Server)", "letta_version": "App Server 0.34.12 through X"}
     table = trials(*many("a", 5), *many("b", 20, **app))
-    assert [row["orchestrator"] for row in rows_by(table, "orchestrator")] == ["orch", "orch (App Server)"]
+    assert [row["orchestrator"] for row in rows_by(table, "orchestrator")] == ["orch (App Server)", "orch"]
     for by in ("coder", "tester", "difficulty"):
         (row,) = rows_by(table, by)
         assert (row["trials"], row["solved"]) == (20, 5)

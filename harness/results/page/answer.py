@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.results.columns import counted, marked
 from harness.results.compare import Comparison, Ranking
-from harness.results.page.overview import MOCK, in_dollars, is_established, ordered, tokens_per_trial
+from harness.results.page.overview import MOCK, in_dollars, is_established, tokens_per_trial
 from harness.results.pricing import dollars
 from harness.results.render import short_count
 from harness.results.tables import Row, Tables
@@ -48,7 +48,7 @@ class NextSteps:
 
 def in_sentences(tables: Tables, rows: Sequence[Row]) -> Answer:
     """Return the sentences of the first screen."""
-    pairs = ordered(tables.pairs)
+    pairs = tables.pairs
     models = [row for row in pairs if row["trials"] and row["mark"] != MOCK]
     facts = [
         ("How sure", _sureness(tables, models)),

@@ -146,7 +146,7 @@ def trial_view(conversation: Conversation, texts: TaskTexts | None, sources: Sou
 def _charts(pairs: Sequence[Row], *, money: bool) -> dict[str, str]:
     """Return the picture in each size; none of mocks, whose price is nobody's."""
     points = []
-    for row in overview.ordered(pairs):
+    for row in pairs:
         spent = row["cost_per_trial"] if money else overview.tokens_per_trial(row)
         if row["trials"] and row["mark"] != overview.MOCK and spent is not None:
             rates = row["solved_pct"], row["solved_low_pct"], row["solved_high_pct"]

@@ -5,7 +5,6 @@ Values in, values out; the figures themselves come from ``aggregate.py`` and ``c
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
@@ -38,16 +37,6 @@ def in_dollars(pairs: Iterable[Row]) -> bool:
     return any(row["trials"] and row["cost"] != 0 for row in pairs)
 
 
-def ordered(pairs: Sequence[Row]) -> list[Row]:
-    """Return the rows of pairs: best first, then mocks, then those of which nothing was measured."""
-
-    def place(row: Row) -> tuple[bool, bool, float, float, str]:
-        cost = math.inf if row["cost_per_trial"] is None else row["cost_per_trial"]
-        return not row["trials"], row["mark"] == MOCK, -(row["solved_pct"] or 0), cost, row["pair"]
-
-    return sorted(pairs, key=place)
-
-
 def tokens_per_trial(row: Row) -> float:
     """Return all tokens of a pair, of all roles and kinds, per trial."""
     return float(sum(row[name] for name in TOKENS) / max(1, row["trials"]))
@@ -55,7 +44,7 @@ def tokens_per_trial(row: Row) -> float:
 
 def ranking_rows(tables: Tables) -> list[Row]:
     """Return a row of the ranked chart for each pair: rate, interval, standing against the best, price."""
-    pairs = ordered(tables.pairs)
+    pairs = tables.pairs
     money = in_dollars(pairs)
     ranking = tables.ranking
     against = {
@@ -108,7 +97,7 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
 
 def matrix(tables: Tables) -> dict[str, Any]:
     """Return the differences of all pairs with each other; row minus column, in points of solved tasks."""
-    pairs = [row for row in ordered(tables.pairs) if row["trials"]]
+    pairs = [row for row in tables.pairs if row["trials"]]
     names = [marked(row["pair"], row["mark"]) for row in pairs]
     cells: dict[tuple[str, str], Row] = {}
     for number, each in enumerate(tables.comparisons):
@@ -140,10 +129,10 @@ def matrix(tables: Tables) -> dict[str, Any]:
 def grid(rows: Sequence[Row], pairs: Sequence[Row], *, in_order: bool = False) -> dict[str, Any]:
     """Return tasks by pair: for each task its cells, and the share that pairs of models solved.
 
-    Tasks that are solved most often come first, so that a column shows how far a pair gets, and the best
-    pairs; or tasks and pairs stay ``in_order``.
+    Tasks that are solved most often come first, so that a column shows how far a pair gets; or all stay
+    ``in_order``.
     """
-    columns = [row["pair"] for row in (pairs if in_order else ordered(pairs))]
+    columns = [row["pair"] for row in pairs]
     models = {row["pair"] for row in pairs if row["mark"] != MOCK} or set(columns)
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
     difficulty: dict[str, str] = {}
@@ -198,7 +187,7 @@ def outcome_bars(rows: Sequence[Row], pairs: Sequence[Row]) -> list[Row]:
     for row in rows:
         counts[row["pair"]][mark_of_trial(row)] += 1
     bars = []
-    for row in ordered(pairs):
+    for row in pairs:
         of_pair = counts[row["pair"]]
         whole = sum(of_pair.values())
         parts = [(mark, of_pair[mark], 100 * of_pair[mark] / whole) for mark in MARKS if of_pair[mark]]
@@ -216,7 +205,7 @@ def legend(rows: Sequence[Row]) -> list[Mark]:
 
 def role_shares(pairs: Sequence[Row]) -> list[Row]:
     """Return for each measured pair what each role used: dollars where something was paid, else tokens."""
-    measured = [row for row in ordered(pairs) if row["trials"]]
+    measured = [row for row in pairs if row["trials"]]
     money = in_dollars(measured)
     found = []
     for row in measured:

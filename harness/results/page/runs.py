@@ -78,7 +78,7 @@ def _run(path: Path, load: Callable[[Path], Table]) -> Run:
         kept = read(folder, State)
         state, planned, began = str(status_of(folder, kept)), kept.planned, kept.began[:16].replace("T", " ")
     pairs, ranking = _summary(path, load)
-    models = [row for row in overview.ordered(pairs) if row["trials"] and row["mark"] != overview.MOCK]
+    models = [row for row in pairs if row["trials"] and row["mark"] != overview.MOCK]
     return Run(
         folder.name,
         began,
@@ -138,7 +138,7 @@ def _across(runs: Sequence[Run]) -> list[tuple[str, list[Row | None]]]:
     """Return for each pair its row in each run, the pairs of most runs first."""
     rows: dict[str, list[Row | None]] = {}
     for number, run in enumerate(runs):
-        for row in overview.ordered(run.pairs):
+        for row in run.pairs:
             name = marked(row["pair"], row["mark"])
             rows.setdefault(name, [None] * len(runs))[number] = row if row["trials"] else None
     return sorted(rows.items(), key=lambda item: sum(row is None for row in item[1]))
