@@ -134,9 +134,10 @@ class Run:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say how to go on, where trials have no result."""
-        if self.state is None or self._reporter.summary is None:
+        if self.state is None:
             return
-        left = unfinished(self._reporter.planned, self._reporter.summary.outcomes)
+        summary = self._reporter.summary
+        left = unfinished(self._reporter.planned, summary.outcomes if summary else ())
         if not left:
             return
         names = ", ".join(left[:MOST_NAMED]) + (

@@ -145,6 +145,8 @@ class Estimate:
 
     def __str__(self) -> str:
         """Return it in a line."""
+        if not self.calls:
+            return "no call to a model: mocks answer"
         basis = "as earlier trials of these models used"
         if self.guessed == self.trials:
             basis = "a guess: reports/ holds no earlier trial of these models"

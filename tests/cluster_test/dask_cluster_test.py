@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -160,6 +161,15 @@ def test_the_agent_of_a_killed_worker_is_deleted(live, cluster, letta, monkeypat
     assert "deleted 1 agent that killed processes had left in Letta" in done.stdout.str()
     assert not letta.agents
     assert not list(live.path.glob("reports/*/live/worker-*"))
+
+
+def test_the_command_hands_on_to_pytest(suite):
+    """Also where the repository's pytest takes warnings for errors."""
+    suite.makeini("[pytest]\nfilterwarnings = error\n")
+    command = ("cluster-run", "--workers", "2", "--collect-only", "-q", "--pair", "scripted+oracle")
+    done = suite.run(str(Path(sys.executable).with_name("harness")), *command)
+    assert done.ret == 0, done.errlines
+    done.stdout.fnmatch_lines(["benchmarks/add.yaml::scripted+oracle[[]1]", "2 tests collected*"])
 
 
 def test_a_trial_is_begun_twice_at_most():

@@ -150,6 +150,20 @@ def test_the_table_of_an_interrupted_run_says_so(recorded):
     assert (recorded.path / "reports/latest" / ALIVE).exists()
 
 
+def test_a_run_that_was_stopped_at_once_can_go_on(recorded):
+    """Ctrl-C before the first result: there is no table, but the way to go on."""
+    recorded.makeconftest(
+        "from harness.plugin.session import BenchmarkSession\n"
+        "def run(self, trial):\n"
+        "    raise KeyboardInterrupt\n"
+        "BenchmarkSession.run = run\n"
+    )
+    result = recorded.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(
+        ["interrupted: 0 of 3 trials have a result; not: *", "go on: pytest benchmarks --resume=20*"]
+    )
+
+
 def test_killed_runs_lose_nothing_and_pay_for_nothing_twice(tmp_path):
     """Three kills at seeded moments; `bench/kill.py` makes fifty."""
     tally = campaign(tmp_path, 3, seed=5, say=lambda _: None, per_run=3)

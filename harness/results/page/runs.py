@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.results import courses
 from harness.results.columns import marked
 from harness.results.compare import Comparison, Ranking, between_runs, rank
 from harness.results.dataframe import Table
@@ -24,7 +26,7 @@ from harness.results.page import answer, overview
 from harness.results.page.blobs import blob
 from harness.results.page.compose import render_page, render_part
 from harness.results.run_folder import TRIALS
-from harness.results.run_state import State, read, status_of
+from harness.results.run_state import STATE, State, read, status_of
 from harness.results.tables import Row, rows_by
 
 INDEX, PAGE, TABLES = "index.html", "report.html", "tables.json"
@@ -39,6 +41,7 @@ class Run:
     Attributes:
         state: ``complete``, ``running``, ``interrupted``, or empty for runs of earlier versions.
         planned: How many trials it has, if that is known.
+        trials: How many were measured, steps of courses among them.
         pairs: Rows of ``aggregate.summary``.
         has_page: Whether its page stands in its folder.
     """
@@ -60,11 +63,12 @@ def find_runs(reports: Path, load: Callable[[Path], Table]) -> list[Run]:
     Those that cannot be read are left out: one damaged file must not hide the others.
     """
     found = []
-    for path in sorted(reports.glob(f"*/{TRIALS}"), key=lambda path: path.parent.name, reverse=True):
-        if path.parent.is_symlink() or path.parent.name.startswith("."):
+    folders = {path.parent for name in (TRIALS, STATE) for path in reports.glob(f"*/{name}")}
+    for folder in sorted(folders, key=attrgetter("name"), reverse=True):
+        if folder.is_symlink() or folder.name.startswith("."):
             continue
         try:
-            found.append(_run(path, load))
+            found.append(_run(folder / TRIALS, load))
         except UsageError:
             continue
     return found
@@ -77,23 +81,25 @@ def _run(path: Path, load: Callable[[Path], Table]) -> Run:
     with suppress(UsageError):  # of an earlier version, or put together from others
         kept = read(folder, State)
         state, planned, began = str(status_of(folder, kept)), kept.planned, kept.began[:16].replace("T", " ")
-    pairs, ranking = _summary(path, load)
+    pairs, of_courses, ranking = _summary(path, load)
     models = [row for row in pairs if row["trials"] and row["mark"] != overview.MOCK]
     return Run(
         folder.name,
         began,
         state,
         planned,
-        trials=sum(row["trials"] for row in pairs),
-        infra_errors=sum(row["infra_errors"] for row in pairs),
+        trials=sum(row["trials"] for row in pairs + of_courses),
+        infra_errors=sum(row["infra_errors"] for row in pairs + of_courses),
         pairs=pairs,
         verdict=answer.verdict(ranking, models, pairs),
         has_page=(folder / PAGE).is_file(),
     )
 
 
-def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], Ranking]:
-    """Return the rows of pairs and their ranking: those of the run's end, or of its records so far."""
+def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], list[Row], Ranking]:
+    """Return the rows of pairs, those on courses, and the ranking: of the end, or of the records so far."""
+    if not path.is_file():
+        return [], [], rank([], [], "pair")
     try:
         if (tables := path.with_name(TABLES)).stat().st_mtime >= path.stat().st_mtime:
             kept = json.loads(tables.read_text(encoding="utf-8"))
@@ -101,11 +107,12 @@ def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], Rank
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in kept["ranking"].items()
             }
-            return kept["by"]["pair"], Ranking(**ranking)
+            return kept["by"]["pair"], kept["courses"], Ranking(**ranking)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    pairs = rows_by(load(path), "pair")
-    return pairs, rank([], pairs, "pair")
+    trials = load(path)
+    pairs = rows_by(courses.plain(trials), "pair")
+    return pairs, courses.rows(trials), rank([], pairs, "pair")
 
 
 def runs_page(
@@ -120,15 +127,16 @@ def runs_page(
     ``known`` keeps comparisons from one call to the next, where neither run has got further records.
     """
     goes_on = any(run.state == "running" for run in runs)
+    recorded = [run for run in runs if run.trials + run.infra_errors]
     parts = render_page(
         "runs.html.j2",
         "runs.js",
         runs=runs,
-        across=_across(runs[:ACROSS]),
-        columns=[run.name for run in runs[:ACROSS]],
-        compared=[run.name for run in runs[:COMPARED]],
-        more=len(runs) - COMPARED,
-        comparisons=blob(_comparisons(runs[:COMPARED], reports, load, {} if known is None else known)),
+        across=_across(recorded[:ACROSS]),
+        columns=[run.name for run in recorded[:ACROSS]],
+        compared=[run.name for run in recorded[:COMPARED]],
+        more=len(recorded) - COMPARED,
+        comparisons=blob(_comparisons(recorded[:COMPARED], reports, load, {} if known is None else known)),
         refresh_s=refresh_s if goes_on else 0,
     )
     return "".join(parts)

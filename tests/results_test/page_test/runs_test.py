@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from rows import a_run, an_infra_row, many
+from rows import a_run, an_infra_row, many, with_two_memories
 
 from harness.results import aggregate
 from harness.results.dataframe import read
@@ -49,6 +49,22 @@ def test_each_run_is_listed_once_newest_first(reports):
     page = runs_page([new, old], reports, load)
     assert re.findall(r'href="([^"]+)"', page) == ["20260101-old/report.html"]
     assert "harness view 20260102-new" in page
+
+
+def test_steps_of_courses_are_trials_too(tmp_path):
+    """Of a run with courses as many are counted as were planned; one without any record yet is listed."""
+    ended = a_run(tmp_path / "20260101-a", [*many("p", 3, 4), *with_two_memories(2)])
+    state_of(ended, 16)
+    (tmp_path / "20260102-b").mkdir()
+    state_of(tmp_path / "20260102-b", 5)
+    for writes in (False, True):
+        if writes:
+            trials = load(ended / "trials.jsonl")
+            write_report(ended, trials, tables_of(trials))
+        none, whole = find_runs(tmp_path, load)
+        assert (whole.trials, [row["pair"] for row in whole.pairs]) == (16, ["p"])
+        assert (none.trials, none.planned, none.verdict) == (0, 5, "Nothing was measured.")
+    assert "0 of 5" in runs_page([none, whole], tmp_path, load)
 
 
 def test_two_runs_are_compared_as_on_the_command_line(reports):
