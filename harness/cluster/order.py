@@ -210,14 +210,15 @@ def _run(order: Order, place: Place, journal: Journal) -> Done:
     if order.spending is not None:
         setup = replace(setup, journal=journal, **_live(order, order.spending))
     cassette = place.root / trial.cassette_path
-    began = time.monotonic()
+    began, in_error = time.monotonic(), True
     try:
         result = run_trial(trial, setup)
-        journal.end(in_error=result.record.kind == "infra")
+        in_error = result.record.kind == "infra"
         recorded = cassette.read_bytes() if order.mode == "all" and cassette.is_file() else None
     finally:
         with suppress(OSError):
             cassette.unlink()
+        journal.end(in_error=in_error)
     after = place.test_runs()
     return Done(
         result=without_secrets(result),
