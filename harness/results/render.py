@@ -208,7 +208,7 @@ def verdict(each: Comparison) -> str:
 
 def memory_verdicts(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence on each comparison of kinds of memory."""
-    return [f"memory {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in comparisons]
+    return [f"memory: {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in comparisons]
 
 
 def conclusion(each: Comparison) -> str:
