@@ -81,6 +81,8 @@ class Journal:
 
     def begin(self, trial: str) -> None:
         """Note that a trial begins."""
+        if self._note is not None:  # a bug ended the last trial: nobody has said what became of its agents
+            self.end(in_error=True)
         if self._keep is not None:
             now, agents = time.time(), [*self._maybe_left]
             self._note = Note(trial=trial, began=now, since=now, agents=agents, worker=self._worker)

@@ -33,6 +33,20 @@ def test_agents_of_a_trial_that_failed_stay_noted(tmp_path):
     assert (note.stage, note.agents) == (ENDED, ["agent-1", "agent-3"])
 
 
+def test_agents_of_a_trial_that_a_bug_ended_stay_noted(tmp_path):
+    """Nothing told its end; the next trial's note names them too."""
+    journal = Journal(File(tmp_path, "1"))
+    journal.begin("p/t/1")
+    journal.agent("agent-1")
+    journal.begin("p/t/2")
+    journal.agent("agent-2")
+    (note,) = noted(tmp_path)
+    assert (note.trial, note.agents) == ("p/t/2", ["agent-1", "agent-2"])
+    journal.end(in_error=False)
+    (note,) = noted(tmp_path)
+    assert (note.stage, note.agents) == (ENDED, ["agent-1"])
+
+
 def test_without_a_folder_nothing_is_noted(tmp_path, monkeypatch):
     """As in ``harness run``."""
     monkeypatch.chdir(tmp_path)
