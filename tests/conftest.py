@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,13 @@ from harness.tasks.trial import Trial
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores Ctrl-C for what it starts in the background; processes that a test starts inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare later garbage collections what is imported by now: each inner run of pytest ends with some."""
+    gc.collect()
+    gc.freeze()
+
 
 ACCEPTANCE = "from add import add\n\n\ndef test_sum():\n    assert add(2, 3) == 5\n"
 

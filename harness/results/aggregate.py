@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMS = ("attempts", "repairs", "tool_calls", "tool_errors", "transport_retries")
+SOLVED = ("solved", "solved_at_1", "solved_after_repair")
+OF_TESTS = ("generated_passed", "tests_valid", *GRADES)
 
 
 def add_costs(trials: pd.DataFrame, prices: Prices, on: date | None = None) -> pd.DataFrame:
@@ -80,33 +82,45 @@ def summary(trials: pd.DataFrame, by: str) -> pd.DataFrame:
     measured = _with_flags(trials[trials["kind"] == "model"])
     distinct = _distinct(measured)
     # Not only those observed: who had nothing but infra errors has a row, too.
-    every, group = (table.groupby(by, observed=False) for table in (trials, measured))
-    count, solved = group.size(), group[["solved", "solved_at_1", "solved_after_repair"]].sum()
-    costs, walls = _costs_by(measured, by), group["recorded_wall_s"]
-    parts: list[Any] = [
-        every[list(SETTINGS) if by == "pair" else []].first().astype(object),
-        every["backend"].agg(mark_of).rename("mark").astype(object),
-        count.rename("trials"),
-        group["task"].nunique().rename("tasks"),
-        (every.size() - count).rename("infra_errors"),
-        solved,
-        _percent(solved["solved"], count).rename("solved_pct"),
-        _percent(solved["solved_at_1"], count).rename("solved_at_1_pct"),
-        _estimates(distinct, by),
-        (100 * group["acceptance_fraction"].mean()).round(1).rename("acceptance_pct"),
-        group[list(SUMS)].sum(),
-        group["forged"].sum(),
-        (group.size() - distinct.groupby(by, observed=False).size()).rename("repeated"),
-        _grades(measured, by),
-        group[list(TOKENS)].sum(),
-        costs,
-        (costs["cost"] / count.where(count > 0)).rename("cost_per_trial"),
-        (costs["cost"] / solved["solved"].where(solved["solved"] > 0)).rename("cost_per_solved"),
-        walls.quantile(0.5).round(1).rename("wall_p50_s"),
-        walls.quantile(0.95).round(1).rename("wall_p95_s"),
-    ]
-    table: pd.DataFrame = pd.concat(parts, axis=1)
-    return table.set_axis(table.index.astype(object)).rename_axis(by).reset_index()
+    names = trials[by].cat.categories
+    every, count, once = (_sizes(table, by) for table in (trials, measured, distinct))
+    total, known = _sums(
+        measured, by, [*SOLVED, *SUMS, "forged", "acceptance_fraction", *TOKENS, *COSTS, "cost"]
+    )
+    tests, written = _sums(measured[measured["tests_valid"].notna()], by, list(OF_TESTS))
+    files, solved = written["tests_valid"], total["solved"]
+    costs = {name: total[name].where((known[name] == count) & (count > 0)) for name in (*COSTS, "cost")}
+    group = measured.groupby(by, observed=False)
+    columns: dict[str, Any] = {
+        by: names.astype(object),
+        **(_settings(trials, by) if by == "pair" else {}),
+        "mark": _marks(trials, by),
+        "trials": count,
+        "tasks": group["task"].nunique().to_numpy(),
+        "infra_errors": every - count,
+        **{name: total[name].astype(int) for name in SOLVED},
+        "solved_pct": _percent(solved, count),
+        "solved_at_1_pct": _percent(total["solved_at_1"], count),
+        **_estimates(distinct, by),
+        "acceptance_pct": _percent(total["acceptance_fraction"], known["acceptance_fraction"]),
+        **{name: total[name].astype(int) for name in (*SUMS, "forged")},
+        "repeated": count - once,
+        "test_files": files,
+        **{name: tests[name].astype(int) for name in OF_TESTS},
+        "generated_passed_pct": _percent(tests["generated_passed"], files),
+        "false_alarm_pct": _percent(files - tests["tests_valid"], files),
+        "false_pass_pct": _percent(tests["bugs_accepted"], tests["bugs_total"]),
+        **{name: total[name].astype(int) for name in TOKENS},
+        **costs,
+        "unpriced": _unpriced(measured, by),
+        "cost_per_trial": costs["cost"] / count.where(count > 0),
+        "cost_per_solved": costs["cost"] / solved.where(solved > 0),
+        **{
+            f"wall_p{100 * part:.0f}_s": group["recorded_wall_s"].quantile(part).round(1).array
+            for part in (0.5, 0.95)
+        },
+    }
+    return pd.DataFrame(columns)
 
 
 def _with_key(trials: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -167,56 +181,85 @@ def _percent(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[float]:
     return (100 * part / whole.where(whole > 0)).astype(float).round(1)
 
 
-def _estimates(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return bounds of the pass rate, and pass@k and pass^k for the epochs that every task has."""
+def _sizes(trials: pd.DataFrame, by: str) -> pd.Series[int]:
+    """Return how many trials each row is of."""
+    import numpy as np
     import pandas as pd
 
-    clusters = _counts(measured, by, "pair" if by == "task" else "task")
-    units = _counts(measured, by, "unit")
-    names, rows = measured[by].cat.categories, []
-    for name in names:
-        interval, counts = rate_interval(clusters.get(name, ())), units.get(name, [])
-        k = min((n for n, _ in counts), default=0)
-        low, high = (100 * interval.low, 100 * interval.high) if interval else (None, None)
-        any_of_k = 100 * fmean(pass_at_k(n, c, k) for n, c in counts) if k > 1 else None
-        all_of_k = 100 * fmean(pass_hat_k(n, c, k) for n, c in counts) if k > 1 else None
-        rows.append((low, high, k, any_of_k, all_of_k))
-    columns = ["solved_low_pct", "solved_high_pct", "k", "pass_at_k_pct", "pass_hat_k_pct"]
-    table = pd.DataFrame(rows, index=names, columns=columns)
-    return table.astype({name: int if name == "k" else float for name in columns}).round(1)
+    return pd.Series(np.bincount(trials[by].cat.codes, minlength=len(trials[by].cat.categories)))
 
 
-def _counts(measured: pd.DataFrame, by: str, within: str) -> dict[str, list[tuple[int, int]]]:
-    """Return ``(trials, solved)`` of each cluster of each row."""
-    counts = measured.groupby([by, within], observed=True)["solved"].agg(["size", "sum"])
-    groups: Any = counts.groupby(level=0, observed=True)
-    return {str(name): list(group.itertuples(index=False, name=None)) for name, group in groups}
+def _sums(trials: pd.DataFrame, by: str, columns: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return for each row the sums of columns, and how many trials have a value there.
+
+    All columns at once, as plain floats, and rows by number: an operation of pandas costs as much as the sum
+    of a thousand trials, one that compares names of rows several times that.
+    """
+    import numpy as np
+    import pandas as pd
+
+    values = pd.DataFrame(trials[columns].to_numpy(float, na_value=np.nan), columns=columns)
+    group = values.groupby(trials[by].array, observed=False)
+    return group.sum().reset_index(drop=True), group.count().reset_index(drop=True)
 
 
-def _grades(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return what the generated tests were worth, over the trials that have a test file."""
-    written = measured[measured["tests_valid"].notna()]
-    group = written.groupby(by, observed=False)
-    sums = group[["generated_passed", "tests_valid", *GRADES]].sum()
-    found = group.size().to_frame("test_files").join(sums)
-    found["generated_passed_pct"] = _percent(found["generated_passed"], found["test_files"])
-    found["false_alarm_pct"] = _percent(found["test_files"] - found["tests_valid"], found["test_files"])
-    found["false_pass_pct"] = _percent(found["bugs_accepted"], found["bugs_total"])
-    return found
+def _settings(trials: pd.DataFrame, by: str) -> dict[str, Any]:
+    """Return what each row's trials were made with."""
+    first = trials.drop_duplicates(by).sort_values(by, ignore_index=True)
+    return {name: first[name].astype(object) for name in SETTINGS}
 
 
-def _costs_by(measured: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return sums of dollars, missing where a part is unknown, and the models whose price is not known."""
-    columns = [*COSTS, "cost"]
-    group = measured.groupby(by, observed=False)
-    unknown = measured[columns].isna().groupby(measured[by], observed=False).any()
-    found = group[columns].sum().mask(unknown | (group.size() == 0).to_numpy()[:, None])
-    models: dict[str, set[str]] = {name: set() for name in found.index}
+def _marks(trials: pd.DataFrame, by: str) -> list[str]:
+    """Return for each row what stands in for its models."""
+    backends: dict[object, set[object]] = {}
+    for name, backend in trials[[by, "backend"]].drop_duplicates().itertuples(index=False, name=None):
+        backends.setdefault(name, set()).add(backend)
+    return [mark_of(backends[name]) for name in trials[by].cat.categories]
+
+
+def _unpriced(measured: pd.DataFrame, by: str) -> list[str]:
+    """Return for each row the models whose price is not known."""
+    models: dict[object, set[str]] = {}
     for role in ROLES:
         lacking = measured.loc[measured[f"{role}_cost"].isna(), [by, role]].drop_duplicates()
         for name, model in lacking.itertuples(index=False, name=None):
-            models[name].add(str(model))
-    return found.assign(unpriced=[", ".join(sorted(models[name])) for name in found.index])
+            models.setdefault(name, set()).add(str(model))
+    return [", ".join(sorted(models.get(name, ()))) for name in measured[by].cat.categories]
+
+
+def _estimates(measured: pd.DataFrame, by: str) -> dict[str, list[Any]]:
+    """Return bounds of the pass rate, and pass@k and pass^k for the epochs that every task has."""
+    rows = []
+    within = measured["pair" if by == "task" else "task"].cat.codes
+    for clusters, units in zip(
+        _counts(measured, by, within), _counts(measured, by, measured["unit"]), strict=True
+    ):
+        interval = rate_interval(clusters)
+        k = min((n for n, _ in units), default=0)
+        low, high = (100 * interval.low, 100 * interval.high) if interval else (None, None)
+        any_of_k = 100 * fmean(pass_at_k(n, c, k) for n, c in units) if k > 1 else None
+        all_of_k = 100 * fmean(pass_hat_k(n, c, k) for n, c in units) if k > 1 else None
+        rows.append((low, high, k, any_of_k, all_of_k))
+    names = ("solved_low_pct", "solved_high_pct", "k", "pass_at_k_pct", "pass_hat_k_pct")
+    return {
+        name: [value if value is None else round(value, 1) for value in (row[place] for row in rows)]
+        for place, name in enumerate(names)
+    }
+
+
+def _counts(measured: pd.DataFrame, by: str, within: pd.Series[int]) -> list[list[tuple[int, int]]]:
+    """Return ``(trials, solved)`` of each cluster of each row."""
+    import numpy as np
+
+    width = int(within.max(skipna=True)) + 1 if len(within) else 1
+    keys, places = np.unique(
+        measured[by].cat.codes.to_numpy(int) * width + within.to_numpy(int), return_inverse=True
+    )
+    sizes, solved = np.bincount(places), np.bincount(places, weights=measured["solved"])
+    found: list[list[tuple[int, int]]] = [[] for _ in measured[by].cat.categories]
+    for key, n, c in zip(keys.tolist(), sizes.tolist(), solved.tolist(), strict=True):
+        found[key // width].append((n, int(c)))
+    return found
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:
@@ -228,5 +271,10 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain dictionaries, unknown figures as None."""
-    rows: Any = table.astype(object).where(table.notna(), None).to_dict("records")
-    return list(rows)
+    columns = {}
+    for name, column in table.items():
+        values, missing = column.tolist(), column.isna()
+        if missing.any():
+            values = [None if gone else value for value, gone in zip(values, missing, strict=True)]
+        columns[str(name)] = values
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -571,7 +571,10 @@ def seconds(text):
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_ten_times_as_much_takes_ten_times_as_long(piece):
-    """No pattern takes more than time in proportion, for texts of its own beginning; once in five is proof: a quadratic one never does."""
+    """No pattern takes more than time in proportion, for texts of its own beginning.
+
+    Once in five times is proof: a quadratic pattern never does.
+    """
     few = 20_000 // len(piece)
     assert any(seconds(piece * few * 10) < 40 * max(seconds(piece * few), 0.002) for _ in range(5))
 
