@@ -15,7 +15,7 @@ benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
 
 test: env  ## the harness's own tests
-	$(BIN)/pytest tests -n $(WORKERS) -ra
+	$(BIN)/pytest tests -n $(WORKERS) --dist worksteal -ra
 
 env: $(VENV)/.ready
 

@@ -11,14 +11,13 @@ import html
 import itertools
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import warm
 from fakes import CODE, CODER_THEN_TESTER, FakeClaude, FakeLetta, call, claude_error, say
 
 from harness import redact
@@ -145,9 +144,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _record(root: Path, environment: dict[str, str]) -> None:
     """Run pytest as somebody does who wants to know everything; keep what it prints."""
-    command = [sys.executable, "-m", "pytest", "benchmarks", "--record=once", *LOUD]
-    with (root / "stdout.txt").open("wb") as out, (root / "stderr.txt").open("wb") as err:
-        subprocess.run(command, cwd=root, env=environment, stdout=out, stderr=err, check=False)
+    done = warm.run(["benchmarks", "--record=once", *LOUD], root, environment)
+    (root / "stdout.txt").write_text(done.stdout)
+    (root / "stderr.txt").write_text(done.stderr)
 
 
 def rows(root: Path) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 
 import anthropic  # noqa: F401
 import httpcore  # noqa: F401  (httpx loads these when the first client is made)
@@ -31,10 +32,20 @@ for module in pkgutil.walk_packages(harness.__path__, "harness."):
 def run_here(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
     """Run pytest with these arguments in that repository; apart if it has workers of its own."""
     if "-n" in args:
-        return repo.runpytest_subprocess("-p", "no:cacheprovider", *args)
+        return run_apart(repo, *args)
     try:
         return repo.runpytest_inprocess("-p", "no:cacheprovider", *args)
     finally:
         # A process keeps its clients until it ends; here that is the end of a run.
         messages_api._client.cache_clear()
         client._client.cache_clear()
+
+
+def run_apart(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
+    """Run pytest with these arguments in that repository, in a process of its own."""
+    import warm
+
+    began = time.monotonic()
+    done = warm.run(["-p", "no:cacheprovider", *args], repo.path)
+    took = time.monotonic() - began
+    return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), took)

@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
+import warm
 from fakes import FakeClaude, FakeLetta
 
 from harness.cassette.file import load
@@ -157,27 +157,12 @@ class Repository:
             "PYTEST_PLUGINS": "xdist.plugin,harness.plugin",
         }
 
-    def start(self, *args: str) -> subprocess.Popen[bytes]:
+    def start(self, *args: str) -> warm.Pytest:
         """Start pytest in a process group of its own."""
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "benchmarks",
-            "--no-live-checks",
-            "-p",
-            "no:cacheprovider",
-            *args,
-        ]
-        with (self.root / "output").open("ab") as output:
-            return subprocess.Popen(
-                command,
-                cwd=self.root,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        arguments = ["benchmarks", "--no-live-checks", "-p", "no:cacheprovider", *args]
+        with (self.root / "output").open("ab") as output, open(os.devnull) as nothing:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            return warm.Pytest(arguments, self.root, self.environment, streams, session=True)
 
     @property
     def run(self) -> Path:
@@ -217,7 +202,7 @@ class Repository:
         return found
 
 
-def kill(repository: Repository, process: subprocess.Popen[bytes], kind: str, choose: random.Random) -> bool:
+def kill(repository: Repository, process: warm.Pytest, kind: str, choose: random.Random) -> bool:
     """Kill a run in one of the ways; return False if it was too late."""
     if process.poll() is not None:
         return False
@@ -239,12 +224,12 @@ def workers_of(controller: int) -> list[psutil.Process]:
     """The workers of a run: forks of a process that imported for them, or children of xdist's own."""
     children = psutil.Process(controller).children()
     for child in children:
-        if "harness.plugin.preload" in " ".join(child.cmdline()):
+        if warm.PARENT in " ".join(child.cmdline()):
             return child.children()
     return [each for each in children if "execnet" in " ".join(each.cmdline())]
 
 
-def wait(process: subprocess.Popen[bytes]) -> int:
+def wait(process: warm.Pytest) -> int:
     """Wait for the end of a run."""
     return process.wait(timeout=LONGEST_S)
 

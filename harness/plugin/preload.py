@@ -101,10 +101,7 @@ def serve(listener_fd: int, modules: Sequence[str]) -> None:
     controller = os.getppid()
     gc.disable()
     _import(modules)
-    for name, module in [*sys.modules.items()]:
-        if ("." not in name or name.startswith("harness.")) and module is not None:
-            with suppress(AttributeError, TypeError):
-                module.__doc__ = (module.__doc__ or "") + NO_REWRITE
+    allow_imported()
     gc.freeze()  # a collection in a worker would copy the memory that all share
     gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -119,6 +116,14 @@ def serve(listener_fd: int, modules: Sequence[str]) -> None:
                 _become_worker(connection)
             connection.close()
     shutil.rmtree(os.path.dirname(listener.getsockname()), ignore_errors=True)  # the controller was killed
+
+
+def allow_imported() -> None:
+    """Have pytest, run in this process, not warn of what was imported before it could rewrite assertions."""
+    for name, module in [*sys.modules.items()]:
+        if ("." not in name or name.startswith(("harness.", "xdist."))) and module is not None:
+            with suppress(AttributeError, TypeError):
+                module.__doc__ = (module.__doc__ or "") + NO_REWRITE
 
 
 def _import(modules: Iterable[str]) -> None:

@@ -2,11 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 PAIRS = """\
 pairs:
@@ -73,9 +72,8 @@ def repository(root: Path, conftest: str) -> Path:
 
 
 def run(root: Path, *args: str) -> tuple[int, str, list[dict[str, object]]]:
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *args]
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(["benchmarks", "-p", "no:cacheprovider", *args], root, environment)
     lines = (root / "reports/latest/trials.jsonl").read_text().splitlines()
     return done.returncode, done.stdout, [json.loads(line) for line in lines]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 import xdist.looponfail
 
 import harness.plugin
@@ -46,8 +45,7 @@ def run(root: Path, *args: str, autoload: bool = False) -> tuple[int, str, list[
     """Run pytest; return its exit code, its output, and the outcome of each trial."""
     unset = {"PYTEST_ADDOPTS"} | ({"PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS"} if autoload else set())
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    command = [sys.executable, "-m", "pytest", "benchmarks", *args]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(["benchmarks", *args], root, environment)
     output = done.stdout + done.stderr
     assert "INTERNALERROR" not in output
     path = root / "reports/latest/trials.jsonl"

@@ -3,12 +3,11 @@
 import os
 import pty
 import re
-import subprocess
-import sys
 from contextlib import suppress
 
 import pytest
-from in_process import run_here
+import warm
+from in_process import run_apart, run_here
 from killing import TASK
 
 PAIRS = """\
@@ -41,15 +40,16 @@ def in_terminal(root, *args, **variables):
     controller, terminal = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
     environment |= {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", **variables}
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "--record=all", *args]
-    with subprocess.Popen(command, cwd=root, env=environment, stdout=terminal, stderr=terminal) as process:
-        os.close(terminal)
-        written = b""
-        with suppress(OSError):  # Linux says so where the other side is closed
-            while part := os.read(controller, 1 << 16):
-                written += part
+    arguments = ["benchmarks", "-p", "no:cacheprovider", "--record=all", *args]
+    with open(os.devnull) as nothing:
+        process = warm.Pytest(arguments, root, environment, (nothing.fileno(), terminal, terminal))
+    os.close(terminal)
+    written = b""
+    with suppress(OSError):  # Linux says so where the other side is closed
+        while part := os.read(controller, 1 << 16):
+            written += part
     os.close(controller)
-    return process.returncode, written.decode()
+    return process.wait(), written.decode()
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
@@ -91,9 +91,9 @@ def test_a_line_now_and_then_in_a_log(repository):
         "    return real(self, trial)\n"
         "BenchmarkSession.run = run\n"
     )
-    result = repository.runpytest_subprocess("benchmarks", "--record=all")
+    result = run_apart(repository, "benchmarks", "--record=all")
     result.stdout.re_match_lines([r"^harness: 0 of 3 done, 1 running, 2 waiting, 0:0\d"])
-    quiet = repository.runpytest_subprocess("benchmarks", "--record=all", "-q")
+    quiet = run_apart(repository, "benchmarks", "--record=all", "-q")
     assert " of 3 done" not in quiet.stdout.str()
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from in_process import run_here
+from in_process import run_apart, run_here
 from killing import TASK, campaign
 
 from harness.results.run_state import ALIVE
@@ -138,7 +138,7 @@ def test_the_table_of_an_interrupted_run_says_so(recorded):
         "    return real(self, trial)\n"
         "BenchmarkSession.run = run\n"
     )
-    result = recorded.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    result = run_apart(recorded, "benchmarks")
     result.stdout.fnmatch_lines(
         [
             "*Not complete: 2 of 3 trials.*",
@@ -158,7 +158,7 @@ def test_a_run_that_was_stopped_at_once_can_go_on(recorded):
         "    raise KeyboardInterrupt\n"
         "BenchmarkSession.run = run\n"
     )
-    result = recorded.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider")
+    result = run_apart(recorded, "benchmarks")
     result.stdout.fnmatch_lines(
         ["interrupted: 0 of 3 trials have a result; not: *", "go on: pytest benchmarks --resume=20*"]
     )

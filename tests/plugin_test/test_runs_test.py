@@ -6,11 +6,10 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 
 from harness.sandbox.fork_server import probe
 from harness.tasks.yaml_lines import YamlFile
@@ -41,16 +40,8 @@ def replay(root, cache, *arguments, shuffled=None):
     names = [f"benchmarks/{name}" for name in TASKS]
     if shuffled is not None:
         random.Random(shuffled).shuffle(names)
-    command = [sys.executable, "-m", "pytest", *names, "-p", "no:cacheprovider", *arguments]
-    command += [f"--pair={name}" for name in PAIRS]
-    done = subprocess.run(
-        command,
-        cwd=root,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = (*names, "-p", "no:cacheprovider", *arguments, *(f"--pair={name}" for name in PAIRS))
+    done = warm.run(arguments, root, {**os.environ, "XDG_CACHE_HOME": str(cache)})
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("test runs: ")]
     run = (root / "reports/latest").resolve()
@@ -79,11 +70,8 @@ def test_nothing_depends_on_the_cache_the_workers_or_the_order(repository, tmp_p
 def test_a_cache_that_cannot_be_used_is_said_and_costs_nothing_else(repository, tmp_path):
     """A file where the folder should be: the run remembers its own test runs, and says so."""
     (tmp_path / "pair-harness").write_text("")
-    command = [sys.executable, "-m", "pytest", "benchmarks/functions/add.yaml", "--pair", PAIRS[0]]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
-        command, cwd=repository, env=environment, capture_output=True, text=True, check=False
-    )
+    done = warm.run(["benchmarks/functions/add.yaml", "--pair", PAIRS[0]], repository, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test runs are remembered for this run only: " in done.stdout
     assert "\ntest runs: " in done.stdout
