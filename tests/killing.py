@@ -221,12 +221,12 @@ def kill(repository: Repository, process: warm.Pytest, kind: str, choose: random
 
 
 def workers_of(controller: int) -> list[psutil.Process]:
-    """The workers of a run: forks of a process that imported for them, or children of xdist's own."""
-    children = psutil.Process(controller).children()
-    for child in children:
-        if warm.PARENT in " ".join(child.cmdline()):
+    """The workers of a run: forks of a process that is itself a fork of the controlling one."""
+    process = psutil.Process(controller)
+    for child in process.children():
+        if child.cmdline() == process.cmdline():
             return child.children()
-    return [each for each in children if "execnet" in " ".join(each.cmdline())]
+    return []
 
 
 def wait(process: warm.Pytest) -> int:
@@ -278,14 +278,16 @@ def one(repository: Repository, tally: Tally, choose: random.Random, most: int) 
         while not clock.is_time.wait(0.1) and process.poll() is None:
             pass
         time.sleep(choose.random() * 0.1)
-        if kill(repository, process, kind, choose):
-            tally.kills[kind] += 1
+        killed = kill(repository, process, kind, choose)
+        tally.kills[kind] += killed
         if kind != "SIGKILL":  # of the controller: its workers end by themselves, and the next run waits
             wait(process)
         else:
             process.wait()
         check(repository, tally, before, begun)
         arguments = ["--resume"]
+        if not killed and process.poll() == 0:  # too late: all is done
+            break
     before, begun = repository.finished(), Counter(letta.begun)
     for _ in range(3):
         code = wait(repository.start("--resume", "-n", "2"))

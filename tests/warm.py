@@ -23,11 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from setproctitle import setproctitle
 
 from harness.plugin import preload
 
-PARENT = "parent of workers"  # title of the process that a run's workers are forks of
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -153,7 +151,6 @@ def _spawn(path: str, arguments: list[str], environment: Any, **options: Any) ->
     if pid := os.fork():
         return pid
     try:
-        setproctitle(PARENT)
         _open_streams()  # pytest has captured those that were
         number, _, *modules = arguments[arguments.index(preload.BEGIN) + 1 :]
         preload.serve(int(number), modules)

@@ -166,6 +166,6 @@ def test_a_run_that_was_stopped_at_once_can_go_on(recorded):
 
 def test_killed_runs_lose_nothing_and_pay_for_nothing_twice(tmp_path):
     """Three kills at seeded moments; `bench/kill.py` makes fifty."""
-    tally = campaign(tmp_path, 3, seed=5, say=lambda _: None, per_run=3)
+    tally = campaign(tmp_path, 3, seed=4, say=lambda _: None, per_run=3)
     assert tally.kills.total() == 3
     assert (tally.lost, tally.twice, tally.problems) == (0, 0, [])
