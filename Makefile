@@ -34,10 +34,13 @@ claude-code: env  ## the Claude CLI (380 MB), and the checks that it keeps to it
 	$(BIN)/pytest tests/backends_test/claude_test/claude_code_live_test.py
 
 # In an environment of its own: inspect_ai wants other versions of some packages than those pinned here.
-interchange:  ## what `harness export` writes, read by inspect_ai, pyarrow and OpenTelemetry themselves (700 MB)
+interchange: $(VENV)-interchange/.ready  ## what `harness export` writes, read by inspect_ai, pyarrow and OpenTelemetry themselves (700 MB)
+	$(VENV)-interchange/bin/pytest -p no:cacheprovider tests/results_test/export_test
+
+$(VENV)-interchange/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-interchange
 	$(VENV)-interchange/bin/pip install --quiet -e '.[parquet]' 'inspect-ai>=0.3.200' 'opentelemetry-proto>=1.30'
-	$(VENV)-interchange/bin/pytest -p no:cacheprovider tests/results_test/export_test
+	@touch $@
 
 # Unattended: a trial that failed, for a server that died say, is tried again in the next round. Interrupted, it
 # goes on where it stopped. Stale cassettes stay: remove them first (make benchmarks names them).

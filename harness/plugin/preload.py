@@ -43,6 +43,8 @@ MODULES = (
     "letta_client.resources.agents.messages",
     "letta_client.types.agents",
     "vcr.stubs.httpx_stubs",
+    "httpcore",  # httpx loads these when the first client is made
+    "httpcore2",
 )
 AT_THE_END = ("pandas", "scipy.special", "jinja2")
 # pytest wants to rewrite the assertions of packages that bring a plugin, and warns where it is too late.
