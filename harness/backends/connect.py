@@ -17,7 +17,7 @@ from harness.agents.messages import Claude
 from harness.backends.budget import Meter
 from harness.backends.claude.claude_code import Channel, ClaudeCode
 from harness.backends.claude.cli_process import Cli, cli_versions
-from harness.backends.claude.messages_api import MessagesApi
+from harness.backends.claude.messages_api import LOCAL_TIMEOUT_S, MessagesApi
 from harness.backends.endpoints import Endpoints
 from harness.backends.letta import memory, tool_source
 from harness.backends.letta.client import Server, ignore, require_server
@@ -110,6 +110,8 @@ class Connection:
                 return Mock(self.trial.task, time.sleep if self.endpoints.live else no_wait)
             case "claude-code":
                 return ClaudeCode(self.files, channel, Cli(url, key, self.environment).run)
+            case "local":
+                return MessagesApi(url, key, self.transport, timeout_s=LOCAL_TIMEOUT_S)
         return MessagesApi(url, key, self.transport)
 
 

@@ -86,15 +86,18 @@ class Preload:
             spec.python = shlex.join([sys.executable, "-I", "-S", starter, address])
 
     def pytest_unconfigure(self) -> None:
-        """End the parent, and with it a worker that xdist could not end."""
+        """End the parent, and with it a worker that xdist could not end.
+
+        The folder goes first: where this is interrupted, the parent sees to it.
+        """
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
         if self._parent:
             with suppress(ProcessLookupError):
                 os.kill(self._parent, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(self._parent, 0)
             self._parent = 0
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def serve(listener_fd: int, modules: Sequence[str]) -> None:

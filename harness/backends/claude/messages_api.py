@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DEFAULT_URL = "https://api.anthropic.com"
 TIMEOUT_S = 600.0
+LOCAL_TIMEOUT_S = 3600.0  # a model on this machine answers one after the other, and slowly beside other work
 PROBE_TIMEOUT_S = 60.0
 # Fields that other endpoints of the Messages API take.
 LOCAL_FIELDS = {"seed", "temperature"}
@@ -36,9 +37,11 @@ CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|cont
 class MessagesApi:
     """Claude behind the Messages API."""
 
-    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+    def __init__(
+        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._display_url = without_password(base_url)
-        self._client = _client(base_url, api_key)
+        self._client = _client(base_url, api_key, timeout_s)
         self._transport = transport
 
     def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
@@ -95,7 +98,7 @@ def probe(base_url: str, api_key: str, model: str) -> tuple[Diagnosis, str] | No
     """
     import anthropic
 
-    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    client = _client(base_url, api_key, PROBE_TIMEOUT_S)
     try:
         message = client.messages.create(
             model=model, max_tokens=1, messages=[{"role": "user", "content": "Hello"}]
@@ -122,7 +125,7 @@ def offered(base_url: str, api_key: str) -> dict[str, date | None]:
     """
     import anthropic
 
-    client = _client(base_url, api_key).with_options(timeout=PROBE_TIMEOUT_S)
+    client = _client(base_url, api_key, PROBE_TIMEOUT_S)
     try:
         listed = {str(each.id): each.retires_at for each in client.models.list(limit=100)}
     except anthropic.APIError as error:
@@ -152,11 +155,11 @@ def _answer(message: Message, model: str) -> Answer:
 
 
 @functools.cache
-def _client(base_url: str, api_key: str) -> Anthropic:
-    """Return the one client of this process for an endpoint: building one takes about 50 ms."""
+def _client(base_url: str, api_key: str, timeout_s: float) -> Anthropic:
+    """Return the one client of this process for an endpoint and a timeout: building one takes about 50 ms."""
     from anthropic import Anthropic
 
-    return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=TIMEOUT_S)
+    return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout_s)
 
 
 def _reason(error: Exception) -> str:

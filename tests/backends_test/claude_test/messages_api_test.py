@@ -13,6 +13,8 @@ from fakes import FakeClaude, claude_error, no_wait
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Usage
 from harness.backends.claude.messages_api import LOCAL_FIELDS, MessagesApi
+from harness.backends.connect import Connection
+from harness.backends.endpoints import Endpoints
 from harness.backends.retries import Transport
 from harness.errors import ApiError
 from harness.tasks.pair import Pair, Settings, Thinking
@@ -45,6 +47,17 @@ def test_what_is_sent(claude) -> None:
         "messages": [{"role": "user", "content": "Say hello."}],
         "max_tokens": 100,
     }
+
+
+@pytest.mark.parametrize(("backend", "seconds"), [("anthropic", "600.0"), ("local", "3600.0")])
+def test_a_model_on_this_machine_is_waited_for_longer(claude, trial, backend, seconds) -> None:
+    """It answers one request after the other, and beside other work."""
+    pair = trial.pair.model_copy(update={"backend": backend})
+    where = Endpoints(letta_url="", letta_key="", claude_url=claude.url, claude_key="a-key")
+    connection = Connection(trial.model_copy(update={"pair": pair}), where, Transport(no_wait()), dict, {})
+    model = connection.claude(lambda _, live: live())
+    model.ask("coder", "m", "Be brief.", "Say hello.", {"max_tokens": 100})
+    assert claude.headers[0]["x-stainless-read-timeout"] == seconds
 
 
 def test_settings_are_sent_as_the_messages_api_names_them(claude, pair) -> None:
