@@ -19,6 +19,7 @@ import pytest
 import scipy.special
 import scipy.stats  # noqa: F401
 import vcr  # noqa: F401
+import warm
 
 import harness
 from harness.backends.claude import messages_api
@@ -43,8 +44,6 @@ def run_here(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
 
 def run_apart(repo: pytest.Pytester, *args: str) -> pytest.RunResult:
     """Run pytest with these arguments in that repository, in a process of its own."""
-    import warm
-
     began = time.monotonic()
     done = warm.run(["-p", "no:cacheprovider", *args], repo.path)
     took = time.monotonic() - began

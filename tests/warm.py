@@ -3,13 +3,17 @@
 The interpreter, pytest, the clients and pandas take four seconds of a core to import, most of what such a run
 costs. Each process here is a fork of one that has imported them (`multiprocessing`'s fork server). It has its
 own folder, environment, streams, signals and end; what the imports themselves do is tested elsewhere, cold.
+
+pytester forgets modules that a test has imported. This one and those of the server are therefore imported at
+once: a second server would import everything again.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
-import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.popen_forkserver
 import os
 import signal
 import subprocess
