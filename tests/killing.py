@@ -191,6 +191,10 @@ class Repository:
         """All cassettes, without what is being written."""
         return [path for path in (self.root / "cassettes").rglob("*.json") if not path.name.startswith(".")]
 
+    def temporary(self) -> set[str]:
+        """What stands in its folder for temporary files, besides pytest's own."""
+        return {path.name for path in (self.root / "tmp").iterdir()} - {f"pytest-of-{getpass.getuser()}"}
+
     def processes(self) -> list[psutil.Process]:
         """Processes that work in this repository, wherever they hang."""
         found = []
@@ -331,13 +335,10 @@ def compare(reference: Repository, repository: Repository, tally: Tally) -> None
     if repository.letta.agents:
         problem(f"agents left: {list(repository.letta.agents.values())}")
         repository.letta.agents.clear()
-    ends = time.monotonic() + 5
-    while (left := repository.processes()) and time.monotonic() < ends:
+    ends = time.monotonic() + 15  # who has lost a killed parent looks every five seconds
+    while (repository.processes() or repository.temporary()) and time.monotonic() < ends:
         time.sleep(0.2)
-    if left:
+    if left := repository.processes():
         problem(f"processes left: {[' '.join(each.cmdline())[:80] for each in left]}")
-    temporary = {path.name for path in (repository.root / "tmp").iterdir()} - {
-        f"pytest-of-{getpass.getuser()}"
-    }
-    if temporary:
+    if temporary := repository.temporary():
         problem(f"temporary files left: {temporary}")

@@ -74,6 +74,7 @@ class Preload:
             try:
                 listener.bind(address)
             except OSError:  # a TMPDIR too deep for the address of a socket
+                self.pytest_unconfigure()
                 return
             listener.listen(len(specs))
             os.set_inheritable(listener.fileno(), True)
@@ -92,6 +93,7 @@ class Preload:
         """
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
         if self._parent:
             with suppress(ProcessLookupError):
                 os.kill(self._parent, signal.SIGKILL)

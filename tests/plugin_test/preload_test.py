@@ -48,6 +48,16 @@ def test_workers_are_forks_of_one_process_that_imported_for_them(preload, specs)
     group.terminate(timeout=5)
 
 
+def test_a_folder_too_deep_for_a_socket_leaves_nothing(specs, tmp_path, monkeypatch):
+    """Workers are ordinary ones then; nobody would be there to take the folder away after a kill."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    Preload(["colorsys"]).pytest_xdist_setupnodes(config_of(), specs)
+    assert list(deep.iterdir()) == []
+    assert not specs[0].python
+
+
 def test_a_worker_that_comes_later_is_an_ordinary_one(preload, specs):
     """One that replaces a worker that crashed, say, when the parent is gone."""
     preload.pytest_unconfigure()

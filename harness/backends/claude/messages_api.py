@@ -38,10 +38,10 @@ class MessagesApi:
     """Claude behind the Messages API."""
 
     def __init__(
-        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float = TIMEOUT_S
+        self, base_url: str, api_key: str, transport: Transport, *, timeout_s: float | None = None
     ) -> None:
         self._display_url = without_password(base_url)
-        self._client = _client(base_url, api_key, timeout_s)
+        self._client = _client(base_url, api_key, timeout_s or TIMEOUT_S)
         self._transport = transport
 
     def ask(self, role: Role, model: str, system: str, prompt: str, options: Mapping[str, Any]) -> Answer:
