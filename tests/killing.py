@@ -225,12 +225,13 @@ def kill(repository: Repository, process: warm.Pytest, kind: str, choose: random
 
 
 def workers_of(controller: int) -> list[psutil.Process]:
-    """The workers of a run: forks of a process that is itself a fork of the controlling one."""
+    """The workers of a run: forks of a process that is a fork of the controlling one, or xdist's own."""
     process = psutil.Process(controller)
-    for child in process.children():
+    children = process.children()
+    for child in children:
         if child.cmdline() == process.cmdline():
             return child.children()
-    return []
+    return [each for each in children if "execnet" in " ".join(each.cmdline())]
 
 
 def wait(process: warm.Pytest) -> int:
