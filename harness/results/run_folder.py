@@ -161,8 +161,9 @@ class RunFolder:
 
 
 def run_name(now: datetime) -> str:
-    """Return a name for a new run's folder; names sort by time."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """Return a name for a new run's folder; names sort by time, also those of one second."""
+    part = now.microsecond * 0x10000 // 1_000_000
+    return f"{now:%Y%m%d-%H%M%S}-{part:04x}{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True)

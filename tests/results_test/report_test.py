@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,13 @@ def test_damaged_records_are_named(carried, tmp_path) -> None:
 def test_runs_do_not_collide(tmp_path) -> None:
     """Two runs of the same second have folders of their own."""
     assert RunFolder.new(tmp_path, NOON).path != RunFolder.new(tmp_path, NOON).path
+
+
+def test_the_names_of_runs_sort_by_time(tmp_path) -> None:
+    """Also those of one second: `--resume` takes the last."""
+    moments = [NOON + timedelta(milliseconds=n) for n in range(0, 2000, 40)]
+    names = [RunFolder.new(tmp_path, moment).path.name for moment in moments]
+    assert names == sorted(names)
 
 
 def test_a_run_without_trials_leaves_nothing(tmp_path) -> None:
