@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
+TESTS ?= not slow
 # Bytecode is kept whatever the shell says: without it each process compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
@@ -14,8 +15,8 @@ MODELS ?= smollm2-135m-instruct,qwen2.5-coder-0.5b,qwen2.5-coder-1.5b
 benchmarks: env  ## replay every recorded trial offline and print the table
 	$(BIN)/pytest benchmarks -n $(WORKERS) $(OPTIONS)
 
-test: env  ## the harness's own tests
-	$(BIN)/pytest tests -n $(WORKERS) --dist worksteal -ra
+test: env  ## the harness's own tests but the slow ones; TESTS= runs all of them
+	$(BIN)/pytest tests -n $(WORKERS) --dist worksteal -ra -m "$(TESTS)"
 
 env: $(VENV)/.ready
 

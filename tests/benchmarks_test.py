@@ -71,6 +71,7 @@ def test_the_app_server_leaves_what_v1_leaves(name, task, sandbox):
 
 
 @pytest.mark.parametrize("task", ["add", "clamp", "stack", "parse_duration"])
+@pytest.mark.slow
 def test_a_model_in_the_app_server_leaves_what_it_leaves_in_v1(task, sandbox):
     """Guided by tools that change in mid-turn: the same files and verdict. What it says may differ."""
     name = "smollm2-guided+oracle"

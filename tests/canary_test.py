@@ -174,6 +174,7 @@ def spellings(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda text: text[:12])
+@pytest.mark.slow
 def test_no_planted_secret_reaches_a_file(root, planted) -> None:
     """Not one byte of the run's files holds it: cassettes, records, transcripts, JUnit, log, output."""
     words = {word for word in spellings(planted) if "anary" in word or len(word) > 20}

@@ -110,6 +110,7 @@ def test_a_replay_is_the_same_in_any_order(here, replaying) -> None:
     assert played(replaying, reversed(TRIALS)) == here
 
 
+@pytest.mark.slow
 def test_a_replay_is_the_same_everywhere(here, tmp_path) -> None:
     """Two workers, another order, folder, user, time zone, language, hash seed and width change nothing."""
     elsewhere = played_by_pytest(

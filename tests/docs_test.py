@@ -47,6 +47,7 @@ def built(tmp_path_factory):
     return {path: Page(path.read_text()) for path in (folder / "html").rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_each_page_is_built(built):
     """A page that no table of contents names would be a warning; a new page needs no list."""
     pages = {path.relative_to(DOCS).with_suffix(".html").as_posix() for path in DOCS.rglob("*.md")}
@@ -133,6 +134,7 @@ def test_shown_output_is_compared():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[path.stem for path in PAGES])
+@pytest.mark.slow
 def test_commands_of_a_page_run(page, pytester, monkeypatch):
     """Offline, in their order: in an empty repository, or in a copy of the tasks and recordings here."""
     blocks = RUN.findall(page.read_text())

@@ -19,6 +19,7 @@ def bench():
     return module
 
 
+@pytest.mark.slow
 def test_faults_are_told_from_models_and_leave_nothing(bench, tmp_path, monkeypatch):
     """Every outcome is the one that the fault demands; no record, key or agent is where it should not be."""
     for name, key in bench.KEYS.items():

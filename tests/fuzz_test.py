@@ -124,6 +124,7 @@ def use(cassette, trial):
 
 @SOON
 @given(data=st.data())
+@pytest.mark.slow
 def test_no_cassette_ends_a_command_with_a_traceback(data, trial, tmp_path):
     """Any JSON in the place of any value of a cassette."""
     whole = json.loads(dumps(tape(trial, *TALK, *TALK)))

@@ -30,6 +30,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_shipped_recording_gives_the_table_of_a_pytest_run(repository, pytester, monkeypatch):
     """The same rows, columns and types as `harness.load` of a run of pytest, and the same kind of folder."""
     monkeypatch.chdir(repository)

@@ -193,6 +193,7 @@ def repo(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.slow
 def test_a_recording_that_is_stopped_changes_nothing(number, repo, letta, claude) -> None:
     """Ctrl-C or a kill amid the second call of Claude: the cassette of before, and no other file."""
     fault = Signalled(number)

@@ -125,6 +125,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.slow
 def test_the_time_for_an_answer_is_bounded(name):
     """Whatever repeats in it, 100 kB of an answer take a second, on an idle machine."""
     part = HOSTILE[name]

@@ -95,6 +95,7 @@ def test_without_its_package_an_encoding_is_one_that_nobody_asked_for(monkeypatc
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.slow
 def test_a_small_body_cannot_unfold_into_a_large_one(name):
     """A few kilobytes of 300 million zeros end at the bound, soon."""
     bomb, began = ENCODERS[name](bytes(300_000_000 if name != "br" else MAX_ANSWER * 2)), time.process_time()

@@ -569,6 +569,7 @@ def test_a_cassette_without_a_digest_is_read_and_known_as_that(recorded):
     assert (kept.has_digest, load(path, "c").has_digest) == (True, False)
 
 
+@pytest.mark.slow
 def test_what_could_not_be_read_back_is_not_written(tmp_path):
     """A recording beyond the bounds is refused when it is made, with what to do, not when it is played."""
     body = sent({"a": "x" * MAX_BYTES})

@@ -45,6 +45,7 @@ def test_version() -> None:
     assert __version__ in harness("--version").output
 
 
+@pytest.mark.slow
 def test_validate_good_tasks(folder) -> None:
     """A right task is ok."""
     result = harness("validate")
@@ -104,6 +105,7 @@ def add_source(folder: Path, **changes: str) -> None:
     (folder / "many.yaml").write_text("source: ours.jsonl\n")
 
 
+@pytest.mark.slow
 def test_validate_a_source(folder) -> None:
     """A source that is named has its references and empty functions graded, and counted."""
     add_source(folder)
@@ -382,6 +384,7 @@ def test_cassettes_prune(shelf) -> None:
     assert harness("cassettes", "prune").output == "0 files to remove\n"
 
 
+@pytest.mark.slow
 def test_cassettes_start_fast() -> None:
     """Looking after files loads no HTTP client, no SDK and no table library."""
     script = """
@@ -396,6 +399,7 @@ print(sorted({"vcr", "anthropic", "letta_client", "pandas", "httpx"} & set(sys.m
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_shipped_cassettes_are_sound(monkeypatch) -> None:
     """Nothing of what `harness cassettes check` can find is wrong with the recordings of this repository."""
     monkeypatch.chdir(ROOT)

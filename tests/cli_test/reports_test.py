@@ -40,6 +40,7 @@ def test_report_prints_the_tables_and_writes_nothing(runs):
 
 
 @pytest.mark.parametrize("by", ["task", "difficulty", "tag", "coder"])
+@pytest.mark.slow
 def test_report_by_something_else(by, runs):
     """One table, in the terminal, as CSV, Markdown or JSON, with the same figures."""
     as_json = json.loads(harness("report", "old", "--by", by, "--format", "json").output)

@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.plugin.cluster import ClusterLoop
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow  # a cluster of two processes
 ROOT = Path(__file__).parents[2]
 PAIRS = ("scripted+oracle", "scripted+smollm2")
 

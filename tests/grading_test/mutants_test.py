@@ -166,6 +166,7 @@ def test_a_seed_and_a_source_give_the_same_mutants_everywhere():
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "424242"])
+@pytest.mark.slow
 def test_the_order_is_the_same_in_every_process(pytester, monkeypatch, hash_seed):
     """The hash seed of a process has no say."""
     source = QUIRKS["match"][0]

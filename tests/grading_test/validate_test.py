@@ -126,6 +126,7 @@ def test_a_twin_that_passes_on_the_reference_is_named(task, sandboxes):
     assert line.startswith("acceptance: no twin of test_a: ")
 
 
+@pytest.mark.slow
 def test_a_warning_is_told_and_is_no_problem(tmp_path):
     """It stands before the last line, which says that the file is well."""
     folder = tmp_path / "benchmarks"

@@ -342,6 +342,7 @@ def test_an_oracle_solves_every_shipped_task(path, sandbox):
 
 
 @pytest.mark.parametrize("name", ALSO_ANEW)
+@pytest.mark.slow
 def test_a_bug_is_solved_nowhere_and_a_perfect_tester_catches_it(name, sandbox):
     """A process in which pytest starts anew shows the same, of the reference and of the bugs."""
     path = next(path for path in SHIPPED if path.stem == name)

@@ -56,6 +56,7 @@ def shipped(pytester):
     return pytester
 
 
+@pytest.mark.slow
 def test_order_and_workers_do_not_matter(shipped):
     """The records are the same in order, by two workers, and of a step that runs alone."""
     assert run_here(shipped, "benchmarks/courses").ret == 0
@@ -100,6 +101,7 @@ def live(pytester, monkeypatch, tmp_path):
         yield pytester, letta
 
 
+@pytest.mark.slow
 def test_a_course_goes_on_after_ctrl_c(live):
     """What was recorded is kept; --resume goes on with the same agent and its memory, and deletes it."""
     repository, letta = live

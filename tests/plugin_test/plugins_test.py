@@ -68,6 +68,7 @@ def run(root: Path, *args: str, autoload: bool = False) -> tuple[int, str, list[
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0] != ALL_PLUGINS[0] else None,
 )
+@pytest.mark.slow
 def test_options_and_plugins_lose_no_trial(options, autoload, repo):
     """Each trial is in the records once, with the outcome that a plain run gives it, and the run fails."""
     (repo.parent / "link").symlink_to(repo)
@@ -76,6 +77,7 @@ def test_options_and_plugins_lose_no_trial(options, autoload, repo):
     assert (code, rows) == (1, ROWS)
 
 
+@pytest.mark.slow
 def test_failed_trials_are_found_again(repo):
     """--lf and --ff run what failed, alone or first, beside a broken file and with workers too."""
     assert run(repo)[2] == ROWS
@@ -88,6 +90,7 @@ def test_failed_trials_are_found_again(repo):
     assert output.index("clamp.yaml::scripted+oracle[2] ") < output.index("add.yaml::scripted+oracle[2] ")
 
 
+@pytest.mark.slow
 def test_a_mended_file_is_run_by_last_failed(repo):
     """A file that could not be read counts as failed as a whole: once it is mended, --lf runs its trials."""
     run(repo)
@@ -97,6 +100,7 @@ def test_a_mended_file_is_run_by_last_failed(repo):
     assert rows == [("broken/1", MISSING), ("broken/2", MISSING), *ROWS[2:]]
 
 
+@pytest.mark.slow
 def test_stepwise_goes_on_where_it_stopped(repo):
     """--sw stops at the first failure, and begins with it the next time."""
     (repo / "benchmarks/broken.yaml").unlink()

@@ -53,6 +53,7 @@ def in_terminal(root, *args, **variables):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.slow
 def test_a_panel_in_a_terminal(workers, repository):
     """It counts, is no wider than the screen, takes the place of the letters, and is gone at the end."""
     code, written = in_terminal(repository.path, *workers)
@@ -78,6 +79,7 @@ def test_no_panel(args, variables, repository):
     assert "\x1b[?25l" not in written
 
 
+@pytest.mark.slow
 def test_a_line_now_and_then_in_a_log(repository):
     """Also while a trial hangs: what comes next to the letters stands on a line of its own."""
     repository.makeconftest(

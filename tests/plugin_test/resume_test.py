@@ -48,6 +48,7 @@ def half(recorded):
     return recorded, [json.loads(line) for line in lines], folder
 
 
+@pytest.mark.slow
 def test_what_is_missing_or_ended_in_an_infra_error_is_run(half):
     """The rest is deselected; the folder then holds what an uninterrupted run leaves, each trial once."""
     repository, whole, folder = half
@@ -109,6 +110,7 @@ def test_options_that_are_others_are_refused(args, message, half):
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
+@pytest.mark.slow
 def test_options_are_those_of_the_run(recorded):
     """They need not be given again."""
     run_here(recorded, "benchmarks", "--pair", "two")
@@ -127,6 +129,7 @@ def test_a_damaged_run_is_one_line(half):
     assert len(result.stderr.str().strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_table_of_an_interrupted_run_says_so(recorded):
     """How many of how many, which are missing, and how to go on; in the report's files as well."""
     recorded.makeconftest(
@@ -164,6 +167,7 @@ def test_a_run_that_was_stopped_at_once_can_go_on(recorded):
     )
 
 
+@pytest.mark.slow
 def test_killed_runs_lose_nothing_and_pay_for_nothing_twice(tmp_path):
     """Three kills at seeded moments; `bench/kill.py` makes fifty."""
     tally = campaign(tmp_path, 3, seed=4, say=lambda _: None, per_run=3)

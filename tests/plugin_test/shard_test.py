@@ -98,6 +98,7 @@ def test_the_part_is_dealt_from_all_trials_of_a_resumed_run(pytester):
     assert len([line for line in again.outlines if "::" in line]) == 2  # both ended in an infra error
 
 
+@pytest.mark.slow
 def test_the_merged_parts_are_one_run_that_goes_on(pytester):
     """What no part has measured is run by one command; ``harness runs`` knows how many trials there are."""
     benchmarks = pytester.mkdir("benchmarks")

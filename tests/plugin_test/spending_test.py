@@ -50,6 +50,7 @@ def spent(result) -> float:
     return float(re.search(r"spent: \$([\d.]+)", result.stdout.str())[1])
 
 
+@pytest.mark.slow
 def test_half_a_budget_and_the_other_half(repo, claude) -> None:
     """Two workers share it, and exceed it by a call each at most; what it cut goes on with the rest."""
     first = run(repo, "-n", "2", "--max-cost", "0.8")
@@ -78,6 +79,7 @@ def test_half_a_budget_and_the_other_half(repo, claude) -> None:
     assert "estimate" not in replayed.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_cluster_shares_the_budget(repo, claude) -> None:
     """Its workers ask the process that controls the run, as those of xdist do."""
     if importlib.util.find_spec("distributed") is None:  # imported, it is in the way of the runs below
@@ -161,6 +163,7 @@ def test_in_a_terminal_the_price_is_asked_for(repo, claude, answer, calls, code)
     assert (process.wait(), len(claude.requests)) == (code, calls), shown
 
 
+@pytest.mark.slow
 def test_a_service_that_is_gone_ends_the_run_with_one_message(repo, claude, monkeypatch) -> None:
     """All workers wait for it together, and give it up together, however many trials there are."""
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")

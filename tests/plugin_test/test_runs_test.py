@@ -53,6 +53,7 @@ def replay(root, cache, *arguments, shuffled=None):
     return executed, remembered, (rows, left, tables)
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_the_cache_the_workers_or_the_order(repository, tmp_path):
     """Cache off, empty and warm, at -n 0, 2 and 4, in random order: the same records, tables, transcripts."""
     executed, _, left = replay(repository, tmp_path / "off", "--no-run-cache")

@@ -579,6 +579,7 @@ def test_ten_times_as_much_takes_ten_times_as_long(piece):
     assert any(seconds(piece * few * 10) < 40 * max(seconds(piece * few), 0.002) for _ in range(5))
 
 
+@pytest.mark.slow
 def test_a_megabyte_is_read_in_seconds():
     """All of these texts, one after the other; a quadratic pattern would take minutes."""
     assert seconds("\n".join(piece * (1_000_000 // len(HOSTILE) // len(piece)) for piece in HOSTILE)) < 20

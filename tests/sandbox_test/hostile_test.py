@@ -437,6 +437,7 @@ def test_a_hostile_program_is_contained(name):
 
 
 @pytest.mark.parametrize("name", ALSO_FRESH)
+@pytest.mark.slow
 def test_a_fresh_process_says_the_same(name):
     """Where pytest starts anew for the run, the result is that of the server that has it loaded."""
     status, files = program(name)

@@ -45,6 +45,7 @@ def refused(result, *lines):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.slow
 def test_an_empty_account(repo, letta, claude, workers) -> None:
     """It is told before the first trial, from one request, with workers as without."""
     claude.faults = [("/messages", EMPTY)] * 9
@@ -96,6 +97,7 @@ def test_a_model_that_letta_does_not_offer(repo, letta) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_there_is_checked_once_and_not_recorded(repo, letta, claude) -> None:
     """Two trials, one check; the cassettes hold nothing of it."""
     result = run(repo, "--record=once", "-n", "2")
@@ -115,6 +117,7 @@ def test_load_does_not_stop_a_run(repo, claude) -> None:
     assert result.parseoutcomes() == {"solved": 2}
 
 
+@pytest.mark.slow
 def test_a_replayed_trial_needs_nothing(repo, monkeypatch, letta, claude) -> None:
     """In mode once only what is missing counts; with everything recorded no key and no server is needed."""
     assert run(repo, "--record=once").parseoutcomes() == {"solved": 2}

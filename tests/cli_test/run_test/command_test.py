@@ -129,6 +129,7 @@ def test_what_the_folder_holds_is_given_only_if_asked(tmp_path, claude) -> None:
     assert "data.txt:" not in result.output
 
 
+@pytest.mark.slow
 def test_a_task_file_of_what_came_out(tmp_path, claude) -> None:
     """It loads; reference and acceptance are what was written; validate says what is missing."""
     result = run("--save-task", "benchmarks/sum.yaml")

@@ -55,6 +55,7 @@ def test_down_without_a_stack_does_nothing(home: Home) -> None:
     assert reported == []
 
 
+@pytest.mark.slow
 def test_a_taken_port_ends_up_before_anything_is_installed(home: Home) -> None:
     """A foreign process on a port is an error at once, before downloads; the remedy names the option."""
     with socket.socket() as listener:

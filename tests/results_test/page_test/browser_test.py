@@ -96,6 +96,7 @@ def the_trial(browser):
     return view
 
 
+@pytest.mark.slow
 def test_filters_narrow_the_list(browser, page):
     """By pair and outcome, and by a word; the count says how many are left, a hundred are laid out."""
     from selenium.webdriver.common.by import By
@@ -241,6 +242,7 @@ def test_on_a_phone_a_list_stands_in_place_of_the_matrix(browser, page):
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_without_javascript_all_figures_can_be_read(open_browser, page):
     """The verdict, the ranking, the grid, the list; and how to read a conversation."""
     from selenium.webdriver.common.by import By
@@ -256,6 +258,7 @@ def test_without_javascript_all_figures_can_be_read(open_browser, page):
 
 
 @pytest.mark.parametrize("width", [360, 390, 700, 1000, 1280, 1600])
+@pytest.mark.slow
 def test_no_width_cuts_anything(width, browser, page):
     """The page never scrolls sideways, nor does a table of it where there is room for one."""
     browser.get(page)
