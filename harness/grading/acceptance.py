@@ -4,9 +4,10 @@ Each test runs beside a twin that right code must fail (``twins.py``). Which of 
 process knows. The first run is on the task's reference: it shows which tests there are, and that each twin
 fails on right code.
 
-Code is *forged* if a test and its twin both pass on it, if other tests were reported than the reference has,
-or if the report was tampered with (``sandbox/run_report.py``). That a test passes whose twin passes too
-cannot happen to honest code: what a twin asserts contradicts its test.
+Code is *forged* if all tests pass on it and a twin, too, if a test was not reported, or twice, or if the
+report was tampered with (``sandbox/run_report.py``). What a twin asserts contradicts its test: both pass on
+code that is right only where neither came to assert, in a loop over nothing say. Code that fails another
+test is wrong, then, whatever it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from harness.sandbox import HiddenTests, Sandbox, Test, TestRun
 from harness.tasks.task import Task
 
 ROUNDS = 3  # attempts to find a twin that fails on the reference, for each test
-TIME = 2.0  # a test and its twin may take so much longer than the test alone
+HOLLOW = "it passes whatever it expects"
 ASSERTED = ("assert", "AssertionError", "Failed: DID NOT RAISE")
 UNPROVED = "its twin passes on the reference, so nothing shows that code computes its answer"
 TOKEN = re.compile(r"(?<![^-\[])[a-z]{12}(?![^-\]])")
@@ -94,15 +95,19 @@ class Proof:
         broken = [test for test in run.tests if test.name not in self.cases and test.outcome == "error"]
         if broken:
             return replace(run, status="failed", tests=(replace(broken[0], name="acceptance"), *tests))
-        if sorted(test.name for test in run.tests) != sorted(self.cases):  # each once, and no other
+        # Each once. Others came from the code, which a hidden file that says ``import *`` takes tests from.
+        if sorted(test.name for _, test in known) != sorted(self.cases):
             detail = f"{len({test.name for test in tests})} of {wanted} hidden tests ran"
             return replace(run, status="forged", tests=tests, detail=f"{detail}, or one more than once")
-        caught = self.caught(run)
-        if caught:
-            detail = f"{len(caught)} of {len(tests)} hidden tests pass whatever they expect: {min(caught)}"
-            return replace(run, status="forged", tests=tests, detail=detail)
         passed = any(test.outcome == "passed" for test in tests)
         good = all(test.outcome in ("passed", "skipped", "xfailed") for test in tests)
+        caught = self.caught(run)
+        if caught and good:
+            detail = f"{len(caught)} of {len(tests)} hidden tests pass whatever they expect: {min(caught)}"
+            return replace(run, status="forged", tests=tests, detail=detail)
+        tests = tuple(
+            replace(test, outcome="failed", text=HOLLOW) if test.name in caught else test for test in tests
+        )
         return replace(run, status=("passed" if passed else "no_tests") if good else "failed", tests=tests)
 
     def caught(self, run: TestRun) -> set[str]:
@@ -142,15 +147,16 @@ class Proof:
 class Acceptance:
     """The hidden tests of one task.
 
-    ``rng`` decides how they are disguised. Default: seeded by the hidden tests themselves, which whoever is
-    judged does not know; so a replay shows the same tests failing everywhere.
+    ``rng`` decides how they are disguised. Default: seeded by the whole task with its reference and its
+    bugs, of which a run sees the hidden tests at most; so a replay shows the same tests failing everywhere.
     """
 
     def __init__(self, task: Task, sandbox: Sandbox, rng: random.Random | None = None) -> None:
         self._task = task
         self._sandbox = sandbox
-        self._rng = rng or random.Random(task.acceptance)
-        self._file = f"test_{random.Random(task.acceptance).getrandbits(64):016x}.py"
+        self._seed = task.model_dump_json()
+        self._rng = rng or random.Random(self._seed)
+        self._file = f"test_{random.Random(f'file {self._seed}').getrandbits(64):016x}.py"
 
     def run(self, files: Files) -> TestRun:
         """Run the hidden tests on these files; the result names them as the task does.
@@ -198,7 +204,7 @@ class Acceptance:
         return self._sandbox.run(
             files,
             self._file,
-            limits.model_copy(update={"timeout_s": limits.timeout_s * TIME}),
+            limits.model_copy(update={"timeout_s": limits.timeout_s * disguised.times}),
             code_path=self._task.code_file,
             hidden=HiddenTests(disguised.source, only),
         )
@@ -207,7 +213,7 @@ class Acceptance:
         """Run tests and twins in processes of their own, so that no test meets what its twin left behind."""
         runs = [
             self._run(proof.disguise, files, frozenset(part))
-            for part in proof.parts(random.Random(self._task.acceptance))
+            for part in proof.parts(random.Random(self._seed))
         ]
         ended = next((run for run in runs if run.status not in ("passed", "failed")), runs[0])
         return replace(ended, tests=tuple(test for run in runs for test in run.tests))

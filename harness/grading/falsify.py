@@ -8,13 +8,14 @@ has a misspelt word, or that a sum is odd, still does to code that understands i
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import random
 from collections import Counter
 from collections.abc import Sequence
 
 # No task asks for these, and no sensible class derives from one of them and from what a task asks for.
-OBSCURE = ("EOFError", "BufferError", "ReferenceError", "StopAsyncIteration")
+OBSCURE = ("ReferenceError", "StopAsyncIteration")
 KINDS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -61,8 +62,39 @@ class Falsifier:
         elif isinstance(changed, ast.List | ast.Tuple | ast.Set):
             changed.elts.append(ast.Constant(0))
         elif isinstance(changed, ast.Name):  # an exception class
-            changed.id = self.rng.choice(OBSCURE)
+            return self.exception(value) or value
         return changed
+
+    def far(self, value: ast.Constant) -> ast.expr:
+        """Return a number that no tolerance reaches; of what is no number, another value."""
+        if isinstance(value.value, bool) or not isinstance(value.value, int | float):
+            return self.falsified(value)
+        times, more = self.rng.choice([-4, -3, 3, 4]), self.rng.choice([-13, -7, 7, 13])
+        return ast.Constant(value.value * times + more)
+
+    def exception(self, expected: ast.expr) -> ast.expr | None:
+        """Return a class of exceptions that is related to none of those expected; None if there is none."""
+        classes = [_builtin(each) for each in ast.walk(expected)]
+        names = [
+            name
+            for name in OBSCURE
+            if not any(issubclass(getattr(builtins, name), known) for known in classes if known)
+            and not any(issubclass(known, getattr(builtins, name)) for known in classes if known)
+        ]
+        return ast.Name(self.rng.choice(names)) if names else None
+
+    def exceptions(self, values: Sequence[ast.expr]) -> list[ast.expr]:
+        """Return another class for each: that of another row where none may derive from another.
+
+        What a class of the task's own derives from, whoever writes the code decides.
+        """
+        known = [_builtin(each) for each in values]
+        related = any(
+            one is None or other is None or (one is not other and issubclass(one, other))
+            for one in known
+            for other in known
+        )
+        return [self.exception(each) or each for each in values] if related else self.column(values)
 
     def all_falsified(self, value: ast.expr) -> ast.expr:
         """Return a container of constants none of which is in the given one."""
@@ -113,6 +145,12 @@ def walk_values(node: ast.expr) -> list[ast.AST]:
         elif not isinstance(each, ast.JoinedStr | ast.Lambda):
             below = [*ast.iter_child_nodes(each), *below]
     return found
+
+
+def _builtin(node: ast.AST) -> type[BaseException] | None:
+    """Return the exception of Python's own that an expression names."""
+    found = getattr(builtins, node.id, None) if isinstance(node, ast.Name) else None
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
 def _is_int(node: ast.expr) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from harness.grading.falsify import OBSCURE, Falsifier, walk_values
+from harness.grading.falsify import Falsifier, walk_values
 from harness.grading.rows import Function, Rows, called
 
 COLUMN, VALUE, RAISES, WEAK = range(4)  # how sure a twin is to catch code that computes nothing
@@ -73,10 +73,11 @@ class Finder:
 
     def __init__(self, tree: ast.Module, rng: random.Random) -> None:
         self.rng = rng
-        self.falsified = Falsifier(rng).falsified
-        self.all_falsified = Falsifier(rng).all_falsified
+        self.falsifier = Falsifier(rng)
+        self.falsified = self.falsifier.falsified
         self.functions = {node.name: node for node in tree.body if isinstance(node, Function)}
         self.literals: Mapping[str, ast.expr] = dict(_literals(tree))
+        self.replaced: set[str] = set()  # of these, those that a test may have a parameter for
         self.in_use: dict[str, list[Site]] = {}
 
     def sites(self, function: Function, rows: Rows | None) -> Iterator[Site]:
@@ -104,19 +105,21 @@ class Finder:
             values = [node for node in walk_values(side) if isinstance(node, ast.Constant)]
             if values:
                 node = self.rng.choice(values)
-                yield Site(VALUE, node, self.falsified(node), node)
+                falsified = self.falsifier.far if _in_tolerance(side, node) else self.falsified
+                yield Site(VALUE, node, falsified(node), node)
             elif isinstance(side, ast.List | ast.Tuple | ast.Dict) and not ast.dump(side).count("Name("):
                 yield Site(VALUE, side, self.falsified(side), side)
             for name in ast.walk(side):
                 if isinstance(name, ast.Name) and name.id in self.literals:
                     literal = self.literals[name.id]
+                    self.replaced.add(name.id)
                     yield Site(VALUE, literal, self.falsified(literal), name)
             if isinstance(test.ops[0], ast.Eq) and not values:
                 yield self.two_ways(Form.ITSELF_OR_OTHER, Form.OTHER_OR_ITSELF, side)
         elif isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.In):
             side = test.comparators[0]
             if isinstance(side, ast.List | ast.Tuple | ast.Set) and _all_constants(side):
-                yield Site(VALUE, side, self.all_falsified(side), side)
+                yield Site(VALUE, side, self.falsifier.all_falsified(side), side)
         yield self.two_ways(Form.IS_NOT, Form.IS, test)
 
     def of_raises(self, statement: ast.With, free: set[str]) -> Iterator[Site]:
@@ -129,7 +132,9 @@ class Finder:
             if isinstance(error, ast.Name) and error.id in free:
                 yield Site(COLUMN, column=error.id, raises=True)
             elif isinstance(error, ast.Name | ast.Attribute | ast.Tuple):
-                yield Site(RAISES, error, ast.Name(self.rng.choice(OBSCURE)), error, raises=True)
+                wrong = self.falsifier.exception(error)
+                if wrong is not None:
+                    yield Site(RAISES, error, wrong, error, raises=True)
 
     def in_helpers(self, function: Function) -> Iterator[Site]:
         """Yield what can be falsified in the functions of the file that a test calls."""
@@ -225,6 +230,16 @@ def _literals(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
             except ValueError:
                 continue
             yield node.targets[0].id, node.value
+
+
+def _in_tolerance(side: ast.expr, node: ast.AST) -> bool:
+    """Return True for a part of what ``pytest.approx`` is given."""
+    return any(
+        isinstance(call, ast.Call)
+        and called(call) == "approx"
+        and any(node is each for each in ast.walk(call))
+        for call in ast.walk(side)
+    )
 
 
 def _all_constants(node: ast.List | ast.Tuple | ast.Set) -> bool:

@@ -21,7 +21,7 @@ import copy
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from harness.grading.falsify import Falsifier
 from harness.grading.rows import Function, Rows, called, literal_rows
@@ -66,6 +66,11 @@ class Disguise:
     tests: Mapping[str, str]
     without: Mapping[str, str]
 
+    @property
+    def times(self) -> int:
+        """How often a test runs, with its twins: so many times as long as alone it may take."""
+        return 1 + max((case.twin for case in self.cases.values()), default=1)
+
 
 class _Made(NamedTuple):
     """The values of one case."""
@@ -100,6 +105,7 @@ class _Disguiser:
         for name, function in tests.items():
             self.test(function, name, 1 if rows >= ENOUGH else len(PLACES))
         self.forget_defaults()
+        self.forget_literals()
         after = _prologue(self.tree)
         self.tree.body.insert(after, ast.Import([ast.alias("pytest", self.pytest)]))
         source = ast.unparse(ast.fix_missing_locations(self.tree))
@@ -121,7 +127,11 @@ class _Disguiser:
         elif sites[0].column and rows:
             self.falsify_column(function, name, rows, sites[0])
         else:
-            self.falsify_nodes(function, name, rows, apart(sites)[:most])
+            chosen = apart(sites)
+            strong = sum(site.strength == chosen[0].strength for site in chosen)
+            # Which one code cannot know: none can be cheated on safely.
+            chosen = [*self.rng.sample(chosen[:strong], strong), *chosen[strong:]]
+            self.falsify_nodes(function, name, rows, chosen[:most])
         function.name = f"test_{self.word()}"
         self.tests[function.name] = name
 
@@ -129,7 +139,9 @@ class _Disguiser:
         """Give each row a twin that expects something else."""
         at = rows.names.index(site.column)
         made: list[_Made] = []
-        others = Falsifier(self.rng).column([row[at] for row in rows.rows])
+        values = [row[at] for row in rows.rows]
+        falsifier = Falsifier(self.rng)
+        others = falsifier.exceptions(values) if site.raises else falsifier.column(values)
         for number, (row, other) in enumerate(zip(rows.rows, others, strict=True)):
             wrong = [*row[:at], other, *row[at + 1 :]]
             case = Case(name, rows.ids[number], number, 0)
@@ -189,6 +201,14 @@ class _Disguiser:
                 if given == len(passed) == names.count(name):
                     arguments.kw_defaults[at] = None
 
+    def forget_literals(self) -> None:
+        """Take constants away that stood only where a parameter stands now."""
+        read = {node.id for node in ast.walk(self.tree) if _is_read(node)}
+        gone = {id(self.finder.literals[name]) for name in self.finder.replaced - read}
+        self.tree.body = [
+            node for node in self.tree.body if not (isinstance(node, ast.Assign) and id(node.value) in gone)
+        ]
+
     def decorate(self, function: Function, names: list[str], made: list[_Made], place: int | None) -> None:
         """Give a test its cases, in random order, instead of the rows at ``place``."""
         elements: list[ast.expr] = []
@@ -239,6 +259,10 @@ def patterns(sites: int) -> list[list[bool]]:
     cases = 2 if sites == 1 else 4 if sites <= 3 else 8
     places = sorted(PLACES) if cases == 4 else PLACES
     return [[(case & place).bit_count() % 2 == 1 for place in places[:sites]] for case in range(cases)]
+
+
+def _is_read(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
 
 
 def _hoisted(site: Site, word: str) -> ast.expr:

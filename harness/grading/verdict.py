@@ -176,8 +176,10 @@ class Grader:
         mutants = self._mutants(task)
         valid, finished = on_reference.passed, on_reference.status in ("passed", "failed")
         on_bugs = [self._on(bug.code, files) for bug in task.bugs] if finished else []
-        short = task.limits.model_copy(update={"timeout_s": min(task.limits.timeout_s, MUTANT_TIMEOUT_S)})
-        on_mutants = [self._on(each.code, files, short) for each in mutants] if valid else []
+        limits = task.limits.model_copy(update={"timeout_s": min(task.limits.timeout_s, MUTANT_TIMEOUT_S)})
+        if valid and mutants and not self._on(task.reference, files, limits).passed:
+            limits = task.limits  # slow tests: that they do not end in time catches nothing
+        on_mutants = [self._on(each.code, files, limits) for each in mutants] if valid else []
         return Grade(
             valid=valid,
             bugs_caught=sum(not run.passed for run in on_bugs) if valid else 0,

@@ -83,12 +83,14 @@ def test_a_test_that_passes_with_its_twin_is_forged(sandbox):
     assert turned.status == "failed"
 
 
-def test_fewer_and_other_tests_are_forged(sandbox):
-    """The reference's run says which tests there are."""
+def test_fewer_tests_are_forged(sandbox):
+    """The reference's run says which tests there are; others, which the code brought, count for nothing."""
     assert judged(sandbox, lambda rows: rows).status == "passed"
     assert judged(sandbox, lambda rows: rows[:-1]).status == "forged"
     assert judged(sandbox, lambda _: []).status == "forged"
-    assert judged(sandbox, lambda rows: [*rows, ("test_x.py::test_more", False, "passed")]).status == "forged"
+    for outcome in ("passed", "failed"):
+        more = ("test_x.py::test_more", False, outcome)
+        assert judged(sandbox, lambda rows, more=more: [*rows, more]).status == "passed"
     assert (
         judged(sandbox, lambda rows: [*rows[:-1], ("test_x.py::test_m", False, "passed")]).status == "forged"
     )
@@ -103,6 +105,112 @@ def test_a_test_reported_twice_is_forged(sandbox):
 
         assert judged(sandbox, twice).status == "forged"
     assert judged(sandbox, lambda rows: [rows[0], *rows[:-1]]).status == "forged"
+
+
+LOOP = """\
+import pytest
+from add import evens
+
+def test_parity():
+    for n in evens(9):
+        assert n % 2 == 0
+
+def test_all():
+    assert evens(5) == [0, 2, 4]
+"""
+
+
+def test_wrong_code_that_passes_a_loop_over_nothing_is_no_forger(sandbox):
+    """Such a test passes with its twin; it counts as failed. Alone, nothing tells it from a forger's."""
+    reference = "def evens(n): return [*range(0, n, 2)]\n"
+    nothing = "def evens(n): return []\n"
+    found = verdict(sandbox, nothing, a_task(LOOP, reference=reference))
+    assert (found.outcome, found.detail.partition(";")[0]) == ("wrong", "0 of 2 acceptance tests passed")
+    only = a_task(LOOP.partition("def test_all")[0], reference=reference)
+    assert verdict(sandbox, nothing, only).outcome == "forged"
+    assert verdict(sandbox, reference, only).outcome == "solved"
+
+
+ERRORS = """\
+import pytest
+from add import {0}
+
+@pytest.mark.parametrize("n, error", [(3, OutOfStock), (0, ValueError), (-1, ValueError)])
+def test_it(n, error):
+    with pytest.raises(error):
+        take(n)
+
+def test_unexpected():
+    with pytest.raises({1}):
+        take(0)
+"""
+TAKE = """\
+class OutOfStock({0}): pass
+def take(n):
+    if n < 1:
+        raise {1}
+    raise OutOfStock
+"""
+
+
+@pytest.mark.parametrize("expected", ["Exception", "ValueError", "(ValueError, TypeError)"])
+def test_errors_may_derive_from_whatever_the_code_derives_them_from(expected, sandbox):
+    """What a twin expects is no relative of what a test does, in any sensible hierarchy."""
+    task = a_task(
+        ERRORS.format("OutOfStock, take", expected), reference=TAKE.format("Exception", "ValueError")
+    )
+    for base, error in (("ValueError", "ValueError"), ("EOFError, BufferError", "UnicodeError")):
+        assert verdict(sandbox, TAKE.format(base, error), task).outcome == "solved"
+    assert verdict(sandbox, TAKE.format("Exception", "OutOfStock"), task).outcome == "wrong"
+
+
+@pytest.mark.parametrize("approx", ["rel=0.05", "abs=1"])
+def test_what_a_tolerance_allows_is_right(approx, sandbox):
+    """A twin expects what is far outside of both tolerances."""
+    test = (
+        "import pytest\nfrom add import add\n\ndef test_it():\n    assert add() == pytest.approx(20.0, {})\n"
+    )
+    task = a_task(test.format(approx), reference="def add(): return 20.0\n")
+    for seed in range(8):
+        proof = Acceptance(task, sandbox, random.Random(seed))
+        assert proof.run({"add.py": "def add(): return 20.9\n"}).status == "passed"
+        assert proof.run({"add.py": "def add(): return 22.0\n"}).status == "failed"
+
+
+READER = """\
+import sys
+def add(n):
+    around = sys._getframe(1).f_globals
+    return {1: 7, 2: around.get("WANTED", 0)}[n]
+"""
+
+
+def test_a_constant_of_the_hidden_file_is_not_there_to_be_read(sandbox):
+    """A test has a parameter in its place; where the code is given it as well, it stays."""
+    test = "from add import add\n\nWANTED = 1234\n{}\ndef test_it():\n    assert add(2) == WANTED\n"
+    reference = "def add(n): return {1: 7, 2: 1234}[n]\n"
+    assert verdict(sandbox, READER, a_task(test.format(""), reference=reference)).outcome == "wrong"
+    given = "SEEN = 7\nassert add(1) == SEEN\n"
+    assert verdict(sandbox, reference, a_task(test.format(given), reference=reference)).outcome == "solved"
+
+
+def test_tests_that_a_hidden_file_takes_from_the_code_count_for_nothing(sandbox):
+    """``import *`` of code that brings tests of its own, right and wrong ones."""
+    task = a_task("from add import *\n\ndef test_it():\n    assert add(1, 2) == 3\n")
+    own = "def test_add(): assert {}\nclass TestAdd:\n    def test_it(self): assert {}\n"
+    for outcome in (True, False):
+        assert verdict(sandbox, GOOD + own.format(outcome, outcome), task).outcome == "solved"
+    assert verdict(sandbox, "def add(a, b): return 0\n" + own.format(1, 1), task).outcome == "wrong"
+
+
+def test_a_slow_test_may_take_as_long_as_alone_for_each_twin(sandbox):
+    """Seven assertions of one test make seven twins."""
+    test = "from add import add\n\ndef test_it():\n" + "".join(
+        f"    assert add({n}, 1) == {n + 1}\n" for n in range(7)
+    )
+    slow = f"import time\n{GOOD}".replace("    return", "    time.sleep(0.3 * (a == 0))\n    return")
+    task = a_task(test, limits=Limits(timeout_s=0.6))
+    assert verdict(sandbox, slow, task).outcome == "solved"
 
 
 STATEFUL = "seen = []\n\ndef add(a, b):\n    seen.append(a)\n    return a + b + (len(seen) > {}) * 100\n"
@@ -280,7 +388,13 @@ def test_what_python_would_import_in_place_of_the_code_is_left_out(name, sandbox
 
 
 def test_the_same_tests_are_disguised_alike_in_every_process(sandbox):
-    """A replay shows the same on every machine: the disguise depends on the hidden tests alone."""
-    first, second = (Acceptance(a_task(), sandbox).proof.disguise for _ in range(2))
-    assert first == second
-    assert Acceptance(a_task(ROWS + "\n"), sandbox).proof.disguise != first
+    """A replay shows the same on every machine: the disguise depends on the task alone.
+
+    It depends on what no run sees, too: who has read the hidden tests cannot tell how they are disguised.
+    """
+    first, second = (Acceptance(a_task(), sandbox) for _ in range(2))
+    assert (first.proof.disguise, first._file) == (second.proof.disguise, second._file)
+    assert Acceptance(a_task(ROWS + "\n"), sandbox).proof.disguise != first.proof.disguise
+    other = Acceptance(a_task(reference=f"{GOOD}# unseen\n"), sandbox)
+    assert other._file != first._file
+    assert other.proof.disguise != first.proof.disguise

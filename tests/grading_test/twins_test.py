@@ -190,3 +190,17 @@ def test_what_rows_expect_is_exchanged():
     text = '@pytest.mark.parametrize("n, w", [(1, "a"), (2, "b"), (3, "c"), (4, "d")])\n'
     source = made(f"{text}def test_it(n, w):\n    assert chr(96 + n) == w\n").source
     assert {source.count(f"'{letter}', id") for letter in "abcd"} == {2}
+
+
+def test_no_assertion_of_a_long_test_is_safe_to_cheat_on():
+    """Where a test has one twin, which of its expectations is falsified differs."""
+    text = "def test_it():\n    assert double(1) == 2\n    assert double(2) == 4\n    assert double(3) == 6\n"
+    others = "".join(f"def test_{n}():\n    assert double({n}) == {2 * n}\n" for n in range(4))
+    asserted = [(double, right) for double, right in ((1, 2), (2, 4), (3, 6))]
+    kept = Counter(
+        n
+        for seed in range(30)
+        for n, right in asserted
+        if f"double({n}) == {right}\n" in made(text + others, seed).source
+    )
+    assert all(0 < kept[n] < 30 for n, _ in asserted)

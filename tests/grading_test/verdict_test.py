@@ -130,7 +130,7 @@ def test_model_and_infra_outcomes_never_mix():
         (TestRun("crashed", (Test("a", "passed"),)), "crashed"),
         (TestRun("forged", detail="the code wrote into the report of its tests"), "forged"),
         (TestRun("no_tests"), "forged"),
-        (TestRun("passed", (*PASSED.tests, Test("c", "passed"))), "forged"),
+        (TestRun("passed", PASSED.tests[:1]), "forged"),
     ],
 )
 def test_any_run_that_did_not_pass_has_a_reason(run, outcome):
@@ -310,6 +310,17 @@ def test_each_bug_is_listed_with_what_became_of_it(on_reference, on_bug, expecte
     grade = Grader(task, ScriptedSandbox(runs)).tester(attempt({"test_add.py": TESTS}))
     assert grade.on_bugs == ((BUGS[0].name, expected),)
     assert grade.on_reference == TestRun(on_reference)
+
+
+def test_slow_tests_catch_nothing_by_being_slow(sandbox, monkeypatch):
+    """A mutant gets less time than a bug, unless the reference would not pass in it either."""
+    monkeypatch.setattr("harness.grading.verdict.MUTANT_TIMEOUT_S", 0.3)
+    mutant = Bug(name="mutant", code=BAD)
+    grader = Grader(a_task(bugs=BUGS[:1]), sandbox, lambda _: (mutant,))
+    slow = "import time\nfrom add import add\ndef test_it():\n    time.sleep(0.6)\n"
+    for more, caught in (("", 0), ("    assert add(1, 2) == 3\n", 1)):
+        grade = grader.tester(attempt({"test_add.py": slow + more}))
+        assert (grade.valid, grade.mutants_caught) == (True, caught)
 
 
 def test_mutants_that_may_be_right_are_no_bugs(sandbox):

@@ -833,3 +833,11 @@ def test_the_fixtures_of_pytest(sandbox) -> None:
     )
     assert sandbox.run({"test_a.py": code}, "test_a.py", Limits()).tests[0].text == ""
     assert sandbox.run({"test_a.py": code}, "test_a.py", Limits()).passed
+
+
+@isolated_only
+def test_no_run_can_tell_how_many_came_before():
+    """Else a tester's file could pass in the first run, on the reference, and fail in those on bugs."""
+    tells = "import os, subprocess\ndef test_it():\n    subprocess.run(['true'])\n    assert 0, os.getpid()\n"
+    first, second = (run(tells).tests[0].text.partition("\n")[0] for _ in range(2))
+    assert first == second

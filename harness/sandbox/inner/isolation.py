@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import struct
+from contextlib import suppress
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
@@ -37,6 +38,7 @@ NAMES = {
 TMP = f"{BOX}/tmp"  # noqa: S108
 LINKS = {"tmp": TMP, "dev/shm": TMP, "dev/fd": "/proc/self/fd"}
 libc = ctypes.CDLL(None, use_errno=True)
+numbers: list[int] = []  # the file that says which number a process got last, where there is one
 
 
 def call(name: str, *arguments: Any) -> None:
@@ -61,6 +63,8 @@ def build(plan: dict[str, Any]) -> dict[str, bool]:
     wait_in_parent()
     with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:
         file.write("0")  # none can be made inside: there one would have privileges again
+    with suppress(OSError):
+        numbers.append(os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY | os.O_CLOEXEC))
     call("mount", None, "/", None, MS_REC | MS_PRIVATE, None)
     mount_root(plan)
     call("sethostname", HOST, len(HOST))
@@ -78,6 +82,19 @@ def built_by_bubblewrap() -> dict[str, bool]:
     """Return what holds where bubblewrap, not run by root, has isolated us and made us process 1."""
     call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)  # the code runs as the same user: it must not trace us
     return {"read-only disk": True, "process limit": counts_processes(root=False)}
+
+
+def begin_numbers() -> None:
+    """Have the next process get the number that the first one got: how many there were must not tell."""
+    for file in numbers:
+        with suppress(OSError):
+            os.pwrite(file, b"1", 0)
+
+
+def close_numbers() -> None:
+    """Close what a run has no business with."""
+    while numbers:
+        os.close(numbers.pop())
 
 
 def counts_processes(*, root: bool) -> bool:

@@ -124,6 +124,7 @@ class Server:
         """
         if self.mounts:
             isolation.fresh_box(other_user=self.other_user)
+        isolation.begin_numbers()
         began = time.monotonic()
         child = os.fork()
         if child == 0:
@@ -148,6 +149,7 @@ class Server:
             os.dup2(1, 2)  # nobody reads what the code says
             for each in (self.line, self.ended, self.wake):
                 each.close()
+            isolation.close_numbers()
             if self.mounts:
                 isolation.drop_privileges(other_user=self.other_user)
             if self.filtered:
