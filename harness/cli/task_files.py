@@ -82,7 +82,7 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
             count += 1
             wrong += bool(file.problems)
             remembered += file.remembered
-            click.echo("\n".join(file.lines()))
+            say(*file.lines())
     for line in dict.fromkeys(filter(None, (stops_pytest(path, Path.cwd(), os.environ) for path in given))):
         say(f"warning: a plain pytest would stop: {line}")
     were = "was" if remembered == 1 else "were"

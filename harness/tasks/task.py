@@ -5,9 +5,11 @@ The field names are those of the task files (``benchmarks/*.yaml``), which ``loa
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import sys
+import warnings
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -139,6 +141,18 @@ class Task(Value):
         "is told the phrase.",
     )
     limits: Limits = Field(Limits(), description="What one trial may use.")
+
+    @field_validator("acceptance")
+    @classmethod
+    def _can_be_compiled(cls, text: str) -> str:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of an odd escape, say
+                ast.parse(text)
+        except SyntaxError as error:
+            raise ValueError(f"does not compile: its line {error.lineno or 1}: {error.msg}") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ValueError(f"does not compile: {type(error).__name__}: {error}") from None
+        return text
 
     @field_validator("scripts")
     @classmethod

@@ -81,6 +81,43 @@ def test_validate_wrong_tasks(old, new, said, folder) -> None:
     assert said in result.output
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("def f(:", "its line 1: invalid syntax"),
+        ("(" * 3000, "its line 1: too many nested parentheses"),
+        ('"a\\0b"', "null bytes"),
+    ],
+)
+def test_hidden_tests_that_do_not_compile_are_refused_before_anything_runs(wrong, said, folder) -> None:
+    """The line is told; other files are checked."""
+    text = (folder / "add.yaml").read_text()
+    before, _, rest = text.partition("acceptance: |\n")
+    after = rest[rest.index("\nbugs:") :]
+    body = wrong if wrong.startswith('"') else f"|\n  {wrong}\n"
+    (folder / "bad.yaml").write_text(f"{before}acceptance: {body}{after}".replace("id: add", "id: bad"))
+    result = harness("validate")
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit)
+    line = text[: text.index("acceptance:")].count("\n") + 1
+    assert f"benchmarks/bad.yaml:{line}: acceptance: " in result.output
+    assert "acceptance: does not compile: " in result.output
+    assert said in result.output
+    assert "benchmarks/add.yaml: ok" in result.output
+
+
+def test_validate_prints_no_secret_and_no_control(folder, monkeypatch) -> None:
+    """Its output is made for a log of CI."""
+    secret = "Hq7Rz2mK9vT4xW1pL6sD3fG8jN5bC0yA"
+    monkeypatch.setenv("MY_TOKEN", secret)
+    text = (folder / "add.yaml").read_text().replace("difficulty: trivial", f"difficulty: {secret}")
+    (folder / "add.yaml").write_text(f'{text}\n"a\\e[31mb": 1\n')
+    result = harness("validate")
+    assert result.exit_code == 1
+    assert "Hq7Rz2mK9vT4" not in result.output
+    assert "\x1b" not in result.output
+    assert "difficulty" in result.output
+
+
 def test_validate_checks_pairs_and_prices(folder) -> None:
     """The pair and price files of a folder are checked with it."""
     (folder / "pairs.yaml").write_text("pairs: {}\n")
