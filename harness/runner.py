@@ -364,7 +364,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     trial, pair, setup = state.trial, state.trial.pair, state.setup
     setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
-    require_space(setup.root)
+    require_place(setup.path(trial))
     setup.journal.begin(trial.slug)
     connection = state.connect(where, transport)
     with setup.wall_limit.running():
@@ -421,13 +421,18 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     return row, transcript
 
 
-def require_space(root: Path) -> None:
-    """Raise DiskError where a recording would not find room: nothing is paid for that cannot be kept."""
-    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+def require_place(path: Path) -> None:
+    """Raise DiskError where a recording could not be written: nothing is paid for that cannot be kept."""
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DiskError(
+            f"{there}: not writable, so that no recording could be kept: no model was asked",
+            remedy="give this user the right to write there; the same command, or --resume, goes on",
+        )
     free = shutil.disk_usage(there).free
     if free < LEAST_FREE:
         raise DiskError(
-            f"{root}: {free / 1e6:.0f} MB are free, and a recording may take more: no model was asked",
+            f"{there}: {free / 1e6:.0f} MB are free, and a recording may take more: no model was asked",
             remedy="free some space; the same command, or --resume, goes on",
         )
 

@@ -782,6 +782,19 @@ def test_a_link_is_no_cassette(part, trial, recording, replaying, letta) -> None
     assert len(letta.requests) == asked
 
 
+def test_no_model_is_asked_where_no_recording_can_be_written(
+    trial, recording, claude, letta, monkeypatch
+) -> None:
+    """A folder of somebody else's, a disk that is read-only."""
+    closed = recording.root / "cassettes"
+    closed.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr("os.access", lambda path, _: path != closed)
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "disk_error"
+    assert f"{closed}: not writable" in str(result.error)
+    assert not claude.requests + letta.requests
+
+
 def test_no_model_is_asked_where_a_recording_finds_no_room(
     trial, recording, claude, letta, monkeypatch
 ) -> None:
