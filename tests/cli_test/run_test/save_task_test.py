@@ -40,10 +40,11 @@ DAY = date(2026, 11, 24)
 )
 def test_any_text_is_read_back_as_it_was(text, task, pair, tmp_path) -> None:
     """Whatever models wrote, the task file says the same, in every field."""
+    tests = f"{text!r}\n"  # which has to compile
     asked = task.model_copy(update={"spec": text, "files": {"data.txt": text}})
-    path = save(tmp_path / "t.yaml", asked, {"add.py": text, "test_add.py": text}, pair, DAY)
+    path = save(tmp_path / "t.yaml", asked, {"add.py": text, "test_add.py": tests}, pair, DAY)
     read = load_task(path, "t.yaml")
-    assert (read.spec, read.reference, read.acceptance, read.files["data.txt"]) == (text, text, text, text)
+    assert (read.spec, read.reference, read.acceptance, read.files["data.txt"]) == (text, text, tests, text)
     assert read.digest == asked.digest
 
 
