@@ -221,6 +221,10 @@ class TrialState:
         self._grader = setup.grader(trial.task)
         self._watch = watch
 
+    def require_reference(self) -> None:
+        """Raise SpecError if the task is wrong, before anything is asked."""
+        self._grader.require_reference()
+
     def note(self, event: Event) -> None:
         """Keep an event, and show it."""
         if self.mode == "record":
@@ -365,6 +369,7 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
     setup.require_no_link(trial)
     where, transport = endpoints.live(pair, setup.environment), state.transport
     require_place(setup.path(trial))
+    state.require_reference()
     setup.journal.begin(trial.slug)
     connection = state.connect(where, transport)
     with setup.wall_limit.running():

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness.files import append_line
+from harness.files import append_line, write_whole
 
 
 def test_a_line_that_a_killed_process_left_half_is_cut_off(tmp_path):
@@ -42,6 +42,19 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 def append(path, name):
     for number in range(200):
         append_line(path, f"{name}{number}".ljust(5000, "."))
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path):
+    """A full disk names none by itself, and people have several."""
+    path = tmp_path / "cassette.json"
+
+    def parts():
+        yield "one"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"cassette\.json"):
+        write_whole(path, parts())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_append_at_once(tmp_path):

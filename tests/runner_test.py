@@ -38,7 +38,14 @@ from harness.backends.claude.messages_api import MessagesApi
 from harness.backends.retries import Transport
 from harness.cassette import record_replay, staleness
 from harness.cassette.file import load, save
-from harness.errors import ApiError, EditedCassette, MissingCassette, StaleCassette, UnplayableRecording
+from harness.errors import (
+    ApiError,
+    EditedCassette,
+    MissingCassette,
+    SpecError,
+    StaleCassette,
+    UnplayableRecording,
+)
 from harness.runner import Setup, run_trial
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
@@ -302,7 +309,9 @@ def test_a_stale_replay_keeps_the_conversation_so_far(trial, recording, replayin
 def test_grading_changes_do_not_make_it_stale(trial, recording, replaying) -> None:
     """New acceptance tests regrade old recordings."""
     run_trial(trial, recording)
-    task = trial.task.model_copy(update={"acceptance": "def test_no():\n    assert False\n"})
+    acceptance = "from add import add\n\n\ndef test_it():\n    assert add(2, 3) == 6\n"
+    update = {"acceptance": acceptance, "reference": "def add(a, b):\n    return a * b\n"}
+    task = trial.task.model_copy(update=update)
     result = run_trial(trial.model_copy(update={"task": task}), replaying)
     assert result.error is None
     assert result.record.outcome == "wrong"
@@ -434,6 +443,17 @@ def test_unreachable_letta(trial, recording) -> None:
     assert isinstance(result.error, ApiError)
     assert "http://127.0.0.1:9 cannot be reached" in str(result.error)
     assert "harness up" in str(result.error)
+
+
+def test_a_task_whose_reference_fails_costs_nothing(trial, recording, letta, claude) -> None:
+    """Nobody is asked for what could not be graded; nothing is recorded."""
+    task = trial.task.model_copy(update={"reference": "def add(a, b):\n    return 0\n"})
+    result = run_trial(trial.model_copy(update={"task": task}), recording)
+    assert isinstance(result.error, SpecError)
+    assert str(result.error) == "add: the reference does not pass acceptance; run `harness validate`"
+    assert result.record.outcome == "spec_error"
+    assert letta.requests == claude.requests == []
+    assert not cassette_of(recording, trial).exists()
 
 
 def test_no_key(trial, recording) -> None:

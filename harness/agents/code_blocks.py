@@ -10,6 +10,7 @@ import ast
 import re
 import textwrap
 import warnings
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from harness.agents.answer_blocks import (
     defines,
     find_blocks,
 )
+from harness.agents.thoughts import without_thoughts
 from harness.text import well_formed
 
 PYTHON = {"python", "py", "python3", "pycon"}
@@ -39,10 +41,9 @@ INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `Th
     re.IGNORECASE,
 )
 # What a chat's template puts behind an answer, where a server leaves it there.
-END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end)\|>|</s>)\s*\Z")
+END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end|return)\|>|</s>)\s*\Z")
 PROMPTED = re.compile(r"(?:>>>|\.\.\.)(?: |$)(?P<rest>.*)")
 NUMBERED = re.compile(r"[ \t]{0,8}(?P<number>\d{1,5})(?P<sign>[ \t]{0,4}[|\u2502:.)])?(?P<rest>.*)")
-THOUGHTS = re.compile(r"\A\s{0,9}<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 NO_CODE = re.compile(r"(?:python3?|py|[*`]{0,3}(?P<name>[\w./\\-]{0,200}\w\.py)[*`:]{0,4})", re.IGNORECASE)
 MAX_BLOCKS = 1000
 BUDGET = 1_000_000  # characters that are parsed for one answer at the most
@@ -64,23 +65,27 @@ def fenced(code: str) -> str:
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
     """Return the code that an answer holds for a file, or None.
 
-    Of several pieces (``answer_blocks.py``) that one wins which is ahead in the first of these that tells
-    them apart: it is not tagged as another language; does not import the file as a module; is labelled with
-    the file's name, or at least with no other; is Python; defines something (a test file: tests, or at least
-    something; any other: not only tests); has neither a session's prompts nor line numbers, which are taken
-    away; uses nothing that another piece defines (the same); stands behind a sentence that names the file; is
+    Thoughts hold none (``thoughts.py``). Of two versions of the same definitions the later one counts, but
+    one that lacks some, or leaves a body empty, behind one that has all. Of several pieces
+    (``answer_blocks.py``) that one wins which is ahead in the first of these that tells them apart: it is not
+    tagged as another language; does not import the file as a module; is labelled with the file's name, or at
+    least with no other; is Python; defines something (a test file: tests, or at least something; any other:
+    not only tests); has neither a session's prompts nor line numbers, which are taken away; uses nothing that
+    another piece defines (the same); stands behind a sentence that names the file, or at least no other; is
     tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence without
     an end holds the rest of the answer, unless the answer was cut off.
     """
-    answer = THOUGHTS.sub("", answer.replace("\r\n", "\n").replace("\r", "\n").rstrip(), count=1)
-    answer = answer[:-40] + END_OF_TURN.sub("", answer[-40:])
     parser = _Parser()
+    answer = answer.replace("\r\n", "\n").replace("\r", "\n").rstrip()
+    answer = without_thoughts(answer, lambda code: parser.tree(code) is not None, cut_off=cut_off).rstrip()
+    answer = answer[:-40] + END_OF_TURN.sub("", answer[-40:])
     blocks = (block for block in find_blocks(answer, parser.tree) if block.code.strip())
     found = [_Piece.of(block, parser) for block in islice(blocks, MAX_BLOCKS)]
     pieces = [each for each in found if each.code.strip() and (each.block.is_whole or not cut_off)]
     if not pieces:
         return None
     tests = _is_test_file(path)
+    pieces = _latest(pieces, path)
     known = set() if tests else set().union(*(each.defined(tests=tests) for each in pieces))
     return _tidy(max(pieces, key=lambda piece: _rank(piece, path, tests, known)).code)
 
@@ -167,6 +172,47 @@ class _Piece:
                 names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
         return names if tests else {name for name in names if not _is_test(name)}
 
+    def public(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the public names at its top and in its classes, and those whose body does something."""
+        names: set[str] = set()
+        solid: set[str] = set()
+        for node in self.tree.body if self.tree else ():
+            inside = node.body if isinstance(node, ast.ClassDef) else ()
+            prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+            for each, name in [(node, ""), *((member, prefix) for member in inside)]:
+                if isinstance(each, DEFINITION) and not each.name.startswith("_"):
+                    names.add(name + each.name)
+                    if not _is_empty(each):
+                        solid.add(name + each.name)
+        return frozenset(names), frozenset(solid)
+
+    def may_replace(self, other: Self, path: str) -> bool:
+        """Return True if nothing says that this is another file than the other piece, or less of one."""
+        named = [self.label] if self.label else FILE_NAME.findall(self.block.before[:300])
+        return (
+            self.block.is_whole >= other.block.is_whole
+            and self.block.is_fenced >= other.block.is_fenced
+            and self.block.may_be_python >= other.block.may_be_python
+            and self.is_bare >= other.is_bare
+            and module_of(path) not in self.imports
+            and all(_match(name, path) or name == other.label for name in named)
+            and any(map(_is_test, self.defined(tests=True))) <= any(map(_is_test, other.defined(tests=True)))
+        )
+
+
+def _latest(pieces: Sequence[_Piece], path: str) -> list[_Piece]:
+    """Leave out each piece of which another one is a better version."""
+    found = [(piece, *piece.public()) for piece in pieces]
+    left = []
+    for number, (piece, names, solid) in enumerate(found):
+        for other_number, (other, other_names, other_solid) in enumerate(found):
+            is_better = other_solid > solid or (other_number > number and other_solid >= solid)
+            if names and is_better and other_names >= names and other.may_replace(piece, path):
+                break
+        else:
+            left.append(piece)
+    return left
+
 
 def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
     """Rank a piece (see ``extract_code``) where ``known`` is defined by any."""
@@ -181,7 +227,7 @@ def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tup
         max(worth, is_definition),
         piece.is_bare,
         known.isdisjoint(piece.uses),
-        max((_match(name, path) for name in FILE_NAME.findall(block.before[:300])), default=0),
+        max((_match(name, path) or -1 for name in FILE_NAME.findall(block.before[:300])), default=0),
         block.is_tagged,
         block.is_fenced,
         len(piece.code),
@@ -230,6 +276,16 @@ def _match(name: str, path: str) -> int:
 
 def _is_test(name: str) -> bool:
     return name.lower().startswith("test")
+
+
+def _is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Return True for a definition that is left to be written, as its docstring or an error may say."""
+    return all(
+        isinstance(each, ast.Pass)
+        or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        or (isinstance(each, ast.Raise) and "NotImplementedError" in ast.dump(each))
+        for each in node.body
+    )
 
 
 def _is_test_file(path: str) -> bool:

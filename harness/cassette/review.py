@@ -118,9 +118,11 @@ def accept(recording: Unsaved, reason: str, environment: Mapping[str, str]) -> i
     """Add what was found in a recording to the allow-list, save it, and return how many entries were added.
 
     Raises:
-        UsageError: It does not wait for a review, or a newer recording stands there.
+        UsageError: It does not wait for a review; a newer recording stands there; the reason holds a secret.
         CassetteError: It still cannot be saved.
     """
+    if next(redact.leaks(reason, environment), None):
+        raise UsageError("--reason holds what looks like a secret", remedy="describe it in other words")
     target = Path(recording.target)
     display = display_path(target)
     if recording.why != "secret":

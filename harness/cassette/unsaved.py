@@ -20,7 +20,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from harness.files import write_whole
+from harness.errors import UsageError
+from harness.files import home_folder, write_whole
 
 MAX_BYTES = 100_000_000  # the text of a cassette (16 million), escaped
 Reason = Literal["secret", "replay"]
@@ -52,12 +53,8 @@ class Unsaved:
 
 
 def folder() -> Path:
-    """Return the folder of unsaved recordings, which need not exist."""
-    if named := os.environ.get("HARNESS_HOME"):
-        return Path(named).expanduser().resolve() / "unsaved"
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pair-harness")).resolve() / "unsaved"
+    """Return the folder of unsaved recordings, which need not exist; see ``home_folder`` for errors."""
+    return home_folder() / "unsaved"
 
 
 def keep(  # noqa: PLR0913  (the fields of ``Unsaved``)
@@ -67,7 +64,10 @@ def keep(  # noqa: PLR0913  (the fields of ``Unsaved``)
 
     The folder must not lie in the repository that the cassette belongs to.
     """
-    target, home = Path(os.path.abspath(target)), folder()
+    try:
+        target, home = Path(os.path.abspath(target)), folder()
+    except UsageError:
+        return None
     repository = next((each for each in target.parents if (each / ".git").exists()), target.parent)
     if home.is_relative_to(repository.resolve()):
         return None

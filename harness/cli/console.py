@@ -18,11 +18,21 @@ from harness.terminal import discard, one_line, printable
 class OneLineErrors(click.Group):
     """A group of commands: the one place where their errors become messages and an exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print each line of a ``HarnessError`` and exit with its code.
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program, its help included; where a disk or a reader refuses, end with 1.
 
-        Whoever reads the output may stop (``| head``): then it ends with 1, and says nothing.
+        Whoever reads the output may stop (``| head``): then nothing is said.
         """
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            say(f"error: {place}{error.strerror or error}", err=True)
+            discard(sys.stdout)
+            sys.exit(1)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print each line of a ``HarnessError`` and exit with its code."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII or Latin-1 alone
@@ -31,12 +41,6 @@ class OneLineErrors(click.Group):
             if sys.stdout:  # it may be closed: ``>&-``
                 sys.stdout.flush()
             return result
-        except OSError as error:
-            if not isinstance(error, BrokenPipeError):
-                place = f"{error.filename}: " if error.filename else ""
-                say(f"error: {place}{error.strerror or error}", err=True)
-            discard(sys.stdout)
-            sys.exit(1)
         except HarnessError as error:
             lines = printable(str(error), os.environ).splitlines()  # whole: a key may be split by lines
             say(*(f"error: {line}" for line in lines), err=True)

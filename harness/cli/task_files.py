@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import re
 import sys
@@ -41,12 +42,13 @@ def write_task(name: str, folder: Path) -> Path:
     """Write a task file and return its path; refuse a name that cannot be used, or is taken."""
     from harness.errors import UsageError
     from harness.files import write_whole
-    from harness.tasks.task import TAKEN
+    from harness.tasks.task import TAKEN, is_portable
 
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,59}", name) or name in TAKEN:
+    is_name = re.fullmatch(r"[a-z_][a-z0-9_]{0,59}", name) and not keyword.iskeyword(name)
+    if not is_name or name in TAKEN or not is_portable(name):
         raise UsageError(
             f"{name!r} cannot name a task",
-            remedy="use lower-case letters, digits and _, as for a module, and no module of Python's own",
+            remedy="use lower-case letters, digits and _, as for a module; Python's own names are taken",
         )
     path = folder / f"{name}.yaml"
     if any(folder.rglob(path.name)):

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from harness.agents.tool_call import Author
 from harness.agents.transcript import Stop
+from harness.errors import SpecError
 from harness.grading.acceptance import Acceptance
 from harness.sandbox import Sandbox, Status, TestRun, Visible
 from harness.tasks.task import Bug, Limits, Task, digest
@@ -144,12 +145,23 @@ class Grader:
         seen = {path: text for path, text in self._plain(files).items() if path != self._task.test_file}
         return self._once(["acceptance", seen], lambda: self._acceptance.run(seen))
 
+    def require_reference(self) -> None:
+        """Raise SpecError if the reference does not pass the hidden tests: they show nothing, then."""
+        if not self._acceptance.proof.run.passed:
+            raise SpecError(
+                [f"{self._task.id}: the reference does not pass acceptance; run `harness validate`"]
+            )
+
     def without_twin(self) -> dict[str, str]:
         """Return the hidden tests of which no twin is proved to fail, and why."""
         return self._acceptance.proof.without_twin
 
     def verdict(self, attempts: Sequence[Attempt], stop: Stop, *, coder_called: bool) -> Verdict:
-        """Grade a trial by what each attempt left."""
+        """Grade a trial by what each attempt left.
+
+        Raises:
+            SpecError: The reference does not pass the hidden tests, so they show nothing about any code.
+        """
         last = attempts[-1]
         generated = self.generated(last.files)
         tester = self.tester(last)
@@ -200,6 +212,7 @@ class Grader:
                 return "no_code", f"{path} was not written", None
             if attempt.authors.get(path) == "tester":
                 return "no_code", f"the tester wrote {path}, not the coder", None
+        self.require_reference()
         run = self.acceptance(attempt.files)
         if run.syntax:
             return "syntax_error", run.syntax, None

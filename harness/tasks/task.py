@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.redact.shapes import keys
 from harness.text import is_safe_path
 
 MAX_NAME = 120
@@ -33,6 +34,8 @@ DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt")
 
 
 def _portable(name: str) -> str:
+    if next(keys(name), None):
+        raise ValueError("expected a name that does not look like a key: it names files, and is in reports")
     if not is_portable(name):
         raise ValueError(f"expected a name that a file can have on every platform, got {name!r}")
     return name

@@ -95,6 +95,15 @@ def test_what_is_accepted_is_saved_with_the_reason_in_the_allow_list(repository)
     assert "expected [[allow]]" not in harness("refused")[1]
 
 
+def test_a_reason_that_holds_a_secret_is_refused(repository):
+    """It would stand in the repository."""
+    refuse(repository)
+    code, said = harness("accept", "p/t/1", "--reason", f"an example as {KEY.replace('3', '4')}")
+    assert code == 2
+    assert said == "error: --reason holds what looks like a secret -> describe it in other words\n"
+    assert not (repository / DISPLAY).exists()
+
+
 def test_one_reason_serves_for_several_recordings(repository):
     """All whose path holds the name; what is listed already is not listed again."""
     refuse(repository, slug="p/t/1")

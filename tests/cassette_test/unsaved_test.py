@@ -55,8 +55,9 @@ def test_nothing_is_kept_in_the_repository(tmp_path, target, monkeypatch, place)
 def test_a_folder_that_cannot_be_made_is_no_exception(tmp_path, target, monkeypatch):
     """A full or read-only disk must not replace the message of why the recording was not saved."""
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "file"))
-    assert unsaved.keep(target, "text", "secret", AT, []) is None
+    for named in (str(tmp_path / "file"), "~nobody-of-this-name/home"):
+        monkeypatch.setenv("HARNESS_HOME", named)
+        assert unsaved.keep(target, "text", "secret", AT, []) is None
 
 
 def test_what_is_no_recording_is_passed_over(home, target):

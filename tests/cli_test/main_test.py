@@ -452,9 +452,11 @@ def test_output_that_nobody_takes(tmp_path) -> None:
     run.stdout.close()
     assert (run.communicate()[1], run.returncode) == (b"", 1)
     if Path("/dev/full").exists():
-        with Path("/dev/full").open("w") as full:
-            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
-        assert (done.stderr, done.returncode) == (b"error: No space left on device\n", 1)
+        for each in ("schema", "--help"):
+            command[-1] = f"from harness.cli.main import main; main([{each!r}])"
+            with Path("/dev/full").open("w") as full:
+                done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+            assert (done.stderr, done.returncode) == (b"error: No space left on device\n", 1)
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks/\u2713.yaml").write_text("x")
     command[-1] = "from harness.cli.main import main; main(['validate'])"

@@ -265,12 +265,11 @@ def test_a_declared_encoding_is_judged_as_python_judges_it(sandbox):
     assert verdict(sandbox, f"# coding: nonsense\n{GOOD}").outcome == "syntax_error"
 
 
-def test_a_reference_that_fails_solves_nothing(sandbox):
-    """Code that passes where the reference does not is nobody's success: the task is wrong."""
-    task = a_task(reference="def add(a, b):\n    return 0\n")
-    assert verdict(sandbox, "def add(a, b):\n    return 1\n", task).outcome == "wrong"
+@pytest.mark.parametrize("code", [GOOD, "def add(a, b):\n    return 1\n"], ids=["passes", "fails"])
+def test_a_reference_that_fails_says_nothing_of_any_code(code, sandbox):
+    """It is neither a model's success nor its failure: the task is wrong."""
     with pytest.raises(SpecError, match="the reference does not pass acceptance"):
-        verdict(sandbox, GOOD, task)
+        verdict(sandbox, code, a_task(reference="def add(a, b):\n    return 0\n"))
 
 
 LIAR = """\

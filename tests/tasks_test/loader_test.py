@@ -521,3 +521,11 @@ def test_ids_that_windows_cannot_hold(load, name):
         problem == f"b/add.yaml:7: id: expected a name that a file can have on every platform, got {name!r}"
     )
     assert load({**TASK, "id": "console"}).id == "console"
+
+
+def test_an_id_that_looks_like_a_key_is_refused_and_not_repeated(load):
+    """It would name files, and stand in every report."""
+    key = "sk-ant-api03-" + "Ab3dE5gH" * 4
+    (problem,) = problems(load, {**TASK, "id": key})
+    assert "id: expected a name that does not look like a key" in problem
+    assert key not in problem

@@ -17,11 +17,11 @@ The home is the user's cache folder, or what the environment variable HARNESS_HO
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
+from harness.files import home_folder
 from harness.tasks.pair import LettaServer
 
 REMEDY = "pip install 'pair-harness[live]'"
@@ -62,14 +62,10 @@ def find_home(letta: LettaServer | None = None, *, models: bool = False) -> Home
 
     Raises:
         StackError: Packages are missing that this Letta (default: either of them) or ``models`` need.
+        UsageError: HARNESS_HOME names the home of a user who is not known.
     """
     require_live_extra(letta, models=models)
-    named = os.environ.get("HARNESS_HOME")
-    if named:
-        return Home(Path(named).expanduser().resolve())
-    import platformdirs
-
-    return Home(Path(platformdirs.user_cache_dir("pair-harness")))
+    return Home(home_folder())
 
 
 def require_live_extra(letta: LettaServer | None = None, *, models: bool = False) -> None:
