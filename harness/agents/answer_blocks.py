@@ -36,6 +36,9 @@ ELEMENT = re.compile(  # of HTML, or of a format of files: `<file path="add.py">
     r"\b(?P<info>[^<>]{0,200})>"
     r"(?:[ \t]{0,8}<code\b(?P<more>[^<>]{0,200})>)?(?P<code>.*)"
 )
+HEREDOC = re.compile(
+    r"(?P<command>[^<]{1,200})<<-?[ \t]{0,4}(?P<quote>['\"]?)(?P<end>\w{1,40})(?P=quote)(?P<rest>.*)"
+)
 SESSION = re.compile(r">>> (?:async def |def |class |@)\w")
 QUOTED = re.compile(r" {0,3}> ?")
 PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
@@ -123,6 +126,8 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
             if depth < MAX_DEPTH and _wraps(block) and parse(block.code) is None:
                 inner = find_blocks(block.code, parse, depth=depth + 1)
                 found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
+            if "<<" in block.code:
+                found += _heredocs(block)
         elif element:
             found, number = [replace(element[0], before=before)], element[1]
         elif session:
@@ -153,6 +158,22 @@ def _opening(line: str) -> _Opening | None:
     if match := BEHIND_TEXT.match(line):
         return _Opening(match["run"], match["info"], text=match["text"])
     return None
+
+
+def _heredocs(block: Block) -> Iterator[Block]:
+    """Yield the Python files that commands for a shell write: ``cat > add.py <<'END'``."""
+    lines = block.code.split("\n")
+    number, tries = 0, 0
+    while number < len(lines) and tries < MAX_ELEMENTS:
+        match = HEREDOC.match(lines[number])
+        name = FILE_NAME.search(match["command"] + match["rest"][:200]) if match else None
+        number += 1
+        if match and name:
+            tries += 1
+            end = next((n for n in range(number, len(lines)) if lines[n].strip() == match["end"]), None)
+            if end is not None:
+                yield Block("\n".join(lines[number:end]), name[0], block.before)
+                number = end + 1
 
 
 def _wraps(block: Block) -> bool:

@@ -44,7 +44,10 @@ INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `Th
 END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end|return)\|>|</s>)\s*\Z")
 PROMPTED = re.compile(r"(?:>>>|\.\.\.)(?: |$)(?P<rest>.*)")
 NUMBERED = re.compile(r"[ \t]{0,8}(?P<number>\d{1,5})(?P<sign>[ \t]{0,4}[|\u2502:.)])?(?P<rest>.*)")
-NO_CODE = re.compile(r"(?:python3?|py|[*`]{0,3}(?P<name>[\w./\\-]{0,200}\w\.py)[*`:]{0,4})", re.IGNORECASE)
+NO_CODE = re.compile(  # `python`, `**add.py**:`, `=== add.py ===`, `%%writefile add.py`
+    r"(?:python3?|py|(?:[*`=-]{0,10} ?|%%(?:write)?file +)(?P<name>[\w./\\-]{0,200}\w\.py)[ *`:=-]{0,10})",
+    re.IGNORECASE,
+)
 MAX_BLOCKS = 1000
 BUDGET = 1_000_000  # characters that are parsed for one answer at the most
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
@@ -129,6 +132,8 @@ class _Piece:
         if rest and (match := NO_CODE.fullmatch(first.strip())):  # no line of the file
             code, label = rest, match["name"] or ""
         tree = parser.tree(code)
+        if tree is None and "\u00a0" in code and (moved := parser.tree(code.replace("\u00a0", " "))):
+            code, tree = code.replace("\u00a0", " "), moved
         if tree is None and code[:1] in (" ", "\t") and (moved := parser.tree(textwrap.dedent(code))):
             code, tree = textwrap.dedent(code), moved
         bare = None if tree else _without_signs(code, parser)

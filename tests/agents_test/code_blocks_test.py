@@ -13,7 +13,7 @@ from harness.agents.answer_blocks import find_blocks
 from harness.agents.code_blocks import extract_code
 
 CORPUS = Path(__file__).with_name("answers.txt").read_text(encoding="utf-8")
-INVISIBLE = {"<BOM>": "\ufeff", "<ZWSP>": "\u200b", "<TAB>": "\t"}
+INVISIBLE = {"<BOM>": "\ufeff", "<ZWSP>": "\u200b", "<TAB>": "\t", "<NBSP>": "\u00a0"}
 CASE = re.compile(
     r"^===== (?P<name>.+?)(?: \| (?P<path>\S+))?(?P<cut> \(cut off\))?\n"
     r"(?P<answer>.*?)^-----\n(?P<code>.*?)(?=^=====|\Z)",
@@ -119,6 +119,7 @@ HOSTILE = {
     "ends of thoughts": "</think>\nx = 1\n",
     "thoughts in blocks": "```python\nx = 1\n</think>\n```\n",
     "comments": "<!--\n-->\n",
+    "files of a shell": "```sh\n" + "cat > a.py <<E\n" * 100,
     "versions": "```python\ndef f(): pass\n```\n",
     "elements": "<pre>\n",
     "elements that end": "<pre>x\n<file>x</pre>\n",
