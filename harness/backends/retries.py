@@ -82,7 +82,7 @@ class Transport:
                 self._limiter.answered(service, sent, "other", None, "")
                 raise
             except Exception as error:
-                result = "other" if is_first and _never_connected(error) else result_of(error)
+                result = "other" if is_first and never_connected(error) else result_of(error)
                 self._limiter.answered(service, sent, result, _retry_after(error), _one_line(error))
                 is_lost = status_of(error) is None and not _never_sent(error)
                 self.lost[role] += is_lost
@@ -155,10 +155,11 @@ def result_of(error: Exception) -> Result:
 
 def _never_sent(error: Exception) -> bool:
     """Return True for a connection that never stood, and for what is no fault of a connection."""
-    return result_of(error) != "failed" or _never_connected(error)
+    return result_of(error) != "failed" or never_connected(error)
 
 
-def _never_connected(error: Exception) -> bool:
+def never_connected(error: Exception) -> bool:
+    """Return True for an SDK's error of a connection that never stood."""
     return type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
 

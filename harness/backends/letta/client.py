@@ -17,7 +17,7 @@ from harness.agents.messages import Turn
 from harness.agents.tools import ROLES
 from harness.agents.transcript import Returned
 from harness.backends.letta.turns import turn_of
-from harness.backends.retries import Transport, decoded, status_of, unusable
+from harness.backends.retries import Transport, decoded, never_connected, status_of, unusable
 from harness.errors import ApiError
 from harness.redact import without_password
 from harness.tasks.pair import NOT_IN_NAMES, LettaServer, Orchestrator
@@ -30,7 +30,7 @@ T = TypeVar("T")
 Kind = Literal["agent", "block", "tool"]
 DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
-TIMEOUT_S = 600.0
+TIMEOUT_S = 3600.0  # a turn may be many calls of a slow model; --max-turn-time may end it sooner
 LABEL = "pair-harness"
 # Letta has a class of settings for each of these providers; all others take those of OpenAI.
 SETTINGS_OF_THEIR_OWN = frozenset(
@@ -199,7 +199,7 @@ class Agent:
     def work(self, text: str, max_steps: int) -> Turn:
         """Send a user message, never twice: a turn that failed is forgotten, but its tools wrote files."""
         message = [{"role": "user", "content": text}]
-        return self._turn(message, once=True, max_steps=max_steps, timeout=TIMEOUT_S * max_steps)
+        return self._turn(message, once=True, max_steps=max_steps)
 
     def answer(self, returns: Sequence[Returned], tools: Sequence[dict[str, Any]]) -> Turn:
         """Send the returns of all the tool calls that the agent waits for."""
@@ -270,6 +270,11 @@ def _no_letta(where: str, why: object) -> ApiError:
 
 def _api_error(error: Exception, base_url: str, about: str) -> ApiError:
     status = status_of(error)
+    if status is None and type(error).__name__ == "APITimeoutError" and not never_connected(error):
+        return ApiError(
+            f"Letta at {base_url} took a request and did not answer",
+            remedy="see the server's log, and that of what serves the model",
+        )
     if status is None:
         return ApiError(
             f"Letta at {base_url} cannot be reached",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import FakeLetta, call, no_wait, say
+from fakes import FakeLetta, Never, call, no_wait, say
 
 from harness.agents.transcript import Returned, Usage
 from harness.backends.letta.client import Server
@@ -29,6 +29,18 @@ def bodies(letta: FakeLetta, ending: str) -> list[Any]:
 def test_version(letta) -> None:
     """The server's version is read from its health check."""
     assert server(letta).version() == "0.16.8"
+
+
+def test_a_server_that_takes_a_request_and_is_silent_is_not_called_unreachable(letta) -> None:
+    """It is there: a model behind it is slow, or stands still."""
+    never = Never()
+    letta.faults = [("/health/", never)]
+    silent = Server(letta.url, "no-key", Transport(no_wait(), attempts=1), timeout_s=0.3)
+    try:
+        with pytest.raises(ApiError, match="took a request and did not answer -> see the server's log"):
+            silent.version()
+    finally:
+        never.over.set()
 
 
 def test_the_agent_that_is_made(letta) -> None:
