@@ -80,12 +80,12 @@ def _context(text: str, found: list[redact.Finding], environment: Mapping[str, s
 
 
 def refused(names: Iterable[str]) -> list[Unsaved]:
-    """Return the recordings that wait and whose cassette's path holds one of these parts; all without names.
+    """Return the recordings of this folder's repository that wait; ``names`` are parts of their paths.
 
     Raises:
         UsageError: There is none of a name.
     """
-    waiting = list(unsaved.waiting())
+    waiting = [each for each in unsaved.waiting() if Path(each.target).is_relative_to(Path.cwd())]
     names = list(names)
     for name in names:
         if not any(name in display_path(Path(each.target)) for each in waiting):

@@ -13,6 +13,8 @@ import click
 from harness.cli.console import say
 from harness.results.columns import counted
 
+MOST_PLACES = 5  # other repositories that are named
+
 
 @click.group()
 def cassettes() -> None:
@@ -155,16 +157,18 @@ def cassettes_refused(names: tuple[str, ...], discard: bool) -> None:
     """Show recordings that were not saved: what in them looks like a secret, and what stands around it.
 
     They wait in the user's cache folder (or HARNESS_HOME), outside of the repository, readable by you alone.
-    NAME is a part of the cassette's path; default: all. `harness cassettes accept` saves one that holds none.
+    NAME is a part of the cassette's path; default: all of the repository here. `harness cassettes accept`
+    saves one that holds none.
 
     Exit code: 0 none waits, or they were discarded, 1 some wait, 2 a wrong argument.
     """
     from harness.cassette import unsaved
     from harness.cassette.audit.cassette_files import display_path
-    from harness.cassette.review import refused, review
+    from harness.cassette.review import folder_of, refused, review
     from harness.errors import UsageError
 
     waiting = refused(names)
+    elsewhere = {str(folder_of(each).parent) for each in unsaved.waiting()} - {str(Path.cwd())}
     for each in waiting:
         if discard:
             unsaved.discard(each)
@@ -181,6 +185,7 @@ def cassettes_refused(names: tuple[str, ...], discard: bool) -> None:
             say(f"  {error}")
     if not discard:
         click.echo(f"{counted(len(waiting), 'recording')} wait{'s' * (len(waiting) == 1)}")
+        say(*(f"more wait for {place}: run this there" for place in sorted(elsewhere)[:MOST_PLACES]))
     sys.exit(1 if waiting and not discard else 0)
 
 

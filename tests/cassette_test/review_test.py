@@ -58,6 +58,18 @@ def test_what_is_refused_waits_and_the_message_says_how_to_go_on(repository):
     assert [each.target for each in unsaved.waiting()] == [str(repository / DISPLAY)]
 
 
+def test_those_of_another_repository_are_named_and_left_alone(repository, tmp_path, monkeypatch):
+    """One cache serves them all; `--discard` takes what was recorded here."""
+    refuse(repository)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert harness("refused", "--discard") == (0, "")
+    code, said = harness("refused")
+    assert (code, said) == (0, f"0 recordings wait\nmore wait for {repository}: run this there\n")
+    monkeypatch.chdir(repository)
+    assert harness("refused")[0] == 1
+
+
 def test_the_finding_is_shown_in_its_context_masked(repository):
     """Place, kind, the words around it, how it begins and how long it is; not itself."""
     refuse(repository)
