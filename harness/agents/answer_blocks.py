@@ -40,6 +40,7 @@ HEREDOC = re.compile(
     r"(?P<command>[^<]{1,200})<<-?[ \t]{0,4}(?P<quote>['\"]?)(?P<end>\w{1,40})(?P=quote)(?P<rest>.*)"
 )
 SESSION = re.compile(r">>> (?:async def |def |class |@)\w")
+HEADING = re.compile(r" {0,3}(?:#{1,6} |\*\*[^*]{1,200}\*\*:?[ \t]{0,40}$)")
 QUOTED = re.compile(r" {0,3}> ?")
 PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
 FILE_NAME = re.compile(r"[\w./\\-]*\w\.py\b")
@@ -65,12 +66,14 @@ class Block:
 
     Attributes:
         before: The last line of text in front of it.
+        title: The last heading or bold line in front of it, with no block in between.
         is_whole: False for one that only the answer's end ends.
     """
 
     code: str
     info: str = ""
     before: str = ""
+    title: str = ""
     is_fenced: bool = True
     is_whole: bool = True
 
@@ -108,7 +111,7 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
         depth: Number of quotes and blocks around the text.
     """
     lines = _Lines(text, parse)
-    number, gap, before = 0, 0, ""
+    number, gap, before, title = 0, 0, "", ""
     while number < len(lines.lines):
         line = lines.lines[number]
         opening = _opening(line)
@@ -118,6 +121,7 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
         session = SESSION.match(line)
         if not (opening or single or element or session or quoted):
             before, number = line if line.strip() else before, number + 1
+            title = line if HEADING.match(line) else title
             continue
         yield from lines.unfenced(gap, number)
         if opening:
@@ -144,8 +148,8 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
             )
             found = [replace(each, is_whole=each.is_whole or ended) for each in inner if each.is_fenced]
             found[:1] = [replace(each, before=each.before or before) for each in found[:1]]
-        yield from found
-        gap, before = number, ""
+        yield from (replace(each, title=each.title or title) for each in found)
+        gap, before, title = number, "", title if opening and not block.may_be_python else ""
     for each in lines.unfenced(gap, number):
         yield replace(each, is_whole=False)
 

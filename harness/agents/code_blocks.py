@@ -23,6 +23,7 @@ from harness.agents.answer_blocks import (
     FILE_NAME,
     INVISIBLE,
     MAX_PARSED,
+    STATEMENT,
     Block,
     defines,
     find_blocks,
@@ -73,10 +74,10 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     (``answer_blocks.py``) that one wins which is ahead in the first of these that tells them apart: it is not
     tagged as another language; does not import the file as a module; is labelled with the file's name, or at
     least with no other; is Python; defines something (a test file: tests, or at least something; any other:
-    not only tests); has neither a session's prompts nor line numbers, which are taken away; uses nothing that
-    another piece defines (the same); stands behind a sentence that names the file, or at least no other; is
-    tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence without
-    an end holds the rest of the answer, unless the answer was cut off.
+    not only tests); has no session's prompts, line numbers or sentences, which are taken away; uses nothing
+    that another piece defines (the same); stands behind a sentence that names the file, or at least no other;
+    is tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence
+    without an end holds the rest of the answer, unless the answer was cut off.
     """
     parser = _Parser()
     answer = answer.replace("\r\n", "\n").replace("\r", "\n").rstrip()
@@ -115,8 +116,8 @@ class _Parser:
 class _Piece:
     """A block as it would be written.
 
-    ``label``: the file that it is said to be, as far as that is plain. ``is_bare``: False if prompts or line
-    numbers were taken away.
+    ``label``: the file that it is said to be, as far as that is plain. ``is_bare``: False if prompts, the
+    numbers of lines or sentences were taken away.
     """
 
     block: Block
@@ -136,10 +137,14 @@ class _Piece:
             code, tree = code.replace("\u00a0", " "), moved
         if tree is None and code[:1] in (" ", "\t") and (moved := parser.tree(textwrap.dedent(code))):
             code, tree = textwrap.dedent(code), moved
-        bare = None if tree else _without_signs(code, parser)
+        bare = None if tree else _without_signs(code, parser) or _without_prose(code, parser)
         if bare:
             code, tree = bare
-        label = label or next(iter(FILE_NAME.findall(block.info[:200])), "") or _label(code, block.before)
+        label = (
+            label
+            or next(iter(FILE_NAME.findall(block.info[:200])), "")
+            or _label(code, block.before, block.title)
+        )
         return cls(block, code, tree, label, is_bare=bare is None)
 
     @property
@@ -260,15 +265,30 @@ def _without_signs(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
     return next(((text, tree) for text, tree in read if tree and defines(tree, DEFINITION)), None)
 
 
-def _label(code: str, before: str) -> str:
-    """Return the file that the first comments of code, or the line before it, name and nothing else."""
+def _without_prose(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
+    """Return a definition as it is without the sentences that somebody put into its block."""
+    lines = code.rstrip().split("\n")
+    of_code = [n for n, line in enumerate(lines) if line[:1] in (" ", "\t") or STATEMENT.match(line)]
+    if not of_code or STATEMENT.match(lines[of_code[0]]) is None:
+        return None
+    end = next((n for n in range(of_code[-1] + 1, len(lines)) if not lines[n].strip()), len(lines))
+    text = "\n".join(lines[of_code[0] : end])
+    tree = parser.tree(text)
+    return (text, tree) if tree and defines(tree, DEFINITION) else None
+
+
+def _label(code: str, before: str, title: str) -> str:
+    """Return the file that code's first comments, the line before it or its title name, and nothing else."""
     first = code[:1000].split("\n")[:4]
     heads = [line for line in first if line.startswith(("#", '"""', "'''"))]
     if first[0] in ('"""', "'''"):
         heads = first[1:2]
-    lines = (line[:200].strip() for line in (*heads, before))
-    names = [match["name"] for line in lines if (match := LABEL_LINE.fullmatch(line))]
-    return next(iter(names + INTRODUCED.findall(before[:300])), "")
+    names = _named(*heads, before) + INTRODUCED.findall(before[:300]) + _named(title)
+    return next(iter(names), "")
+
+
+def _named(*lines: str) -> list[str]:
+    return [match["name"] for line in lines if (match := LABEL_LINE.fullmatch(line[:200].strip()))]
 
 
 def _match(name: str, path: str) -> int:
