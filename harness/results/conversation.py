@@ -10,6 +10,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from harness.agents.memory import NOTES, quoted
@@ -54,7 +55,20 @@ def parts(events: Iterable[Event], attempt: int = 0) -> Iterator[Part]:
     """Yield a part for each event, and one where each attempt after the given one begins.
 
     Of memory, what it held before, what of that a specification quotes, and at the end how it has changed.
+    What is said word for word again and again stands there once: small models go round in circles.
     """
+    yield from folded(_parts(events, attempt))
+
+
+def folded(shown: Iterable[Part]) -> Iterator[Part]:
+    """Yield parts, of those that are the same and follow each other one, with their number."""
+    for part, same in groupby(shown):
+        times = sum(1 for _ in same)
+        note = f"{part.note}, {times} times in a row" if part.note else f"{times} times in a row"
+        yield part if times == 1 else replace(part, note=note)
+
+
+def _parts(events: Iterable[Event], attempt: int) -> Iterator[Part]:
     before: dict[str, str] = {}
     for event in events:
         if event.attempt != attempt:

@@ -6,7 +6,18 @@ import re
 import pytest
 from rich.console import Console
 
-from harness.agents.transcript import Called, Fault, Returned, Said, Spent, Tested, Transcript, Usage, Wrote
+from harness.agents.transcript import (
+    Called,
+    Fault,
+    Remembered,
+    Returned,
+    Said,
+    Spent,
+    Tested,
+    Transcript,
+    Usage,
+    Wrote,
+)
 from harness.results.conversation import part_of
 from harness.results.show import print_parts, print_transcript
 from harness.terminal import visible
@@ -142,6 +153,17 @@ def test_a_whole_conversation_is_shown_by_attempts():
     ]
     assert places == sorted(places)
     assert text.rstrip().endswith("stopped: tool call limit")
+
+
+def test_what_is_said_again_and_again_is_shown_once():
+    """A small model goes round in circles until a limit ends it; another call in between is another round."""
+    call = Remembered(1, "c", "memory_replace", '{"label": "notes"}', ok=False, text="no such text")
+    stream = io.StringIO()
+    print_transcript(
+        Console(file=stream, width=80), Transcript((call, call, call, Said(1, "user", "x"), call))
+    )
+    assert stream.getvalue().count("orchestrator calls memory_replace") == 2
+    assert stream.getvalue().count("3 times in a row") == 1
 
 
 def test_a_conversation_without_events_is_shown_as_nothing():

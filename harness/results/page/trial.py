@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from harness.agents.transcript import Event, Said, Spent, Tested, Usage, Wrote
-from harness.results.conversation import Part, part_of, tokens
+from harness.results.conversation import Part, folded, part_of, tokens
 from harness.results.evidence import CaseResult, TaskTexts
 from harness.results.run_folder import Conversation
 
@@ -69,7 +69,10 @@ def steps_of(conversation: Conversation, cost_of: CostOf) -> list[Step]:
             steps.append(last)
         last.parts.append(part_of(event))
     most = max((step.count for step in steps), default=0)
-    return [replace(step, share=100 * step.count / most if most else 0.0) for step in steps]
+    return [
+        replace(step, share=100 * step.count / most if most else 0.0, parts=list(folded(step.parts)))
+        for step in steps
+    ]
 
 
 def _count(usage: Usage) -> int:
