@@ -47,8 +47,20 @@ class Tool:
 
     @property
     def required(self) -> list[str]:
-        """The names of the parameters that every call must have."""
-        return [name for name in self.parameters.get("required", []) if name in self.properties]
+        """The names of the parameters that every call must have.
+
+        Letta calls optional ones required and nullable, though its own tools refuse null: they may be left out.
+        """
+        named = [name for name in self.parameters.get("required", []) if name in self.properties]
+        return [name for name in named if "null" not in types_of(self.properties[name])]
+
+
+def types_of(schema: Mapping[str, Any]) -> list[str]:
+    """Return the types that a value may have, as JSON Schema names them."""
+    if options := schema.get("anyOf"):
+        return [each for option in options for each in types_of(option)]
+    given = schema.get("type", [])
+    return [given] if isinstance(given, str) else list(given)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.local.models.chat import Message, Tool, ToolCall
+from harness.local.models.chat import Message, Tool, ToolCall, types_of
 from harness.local.models.letta_wrapping import json_object, tool_return, without_metadata
 
 # Without a bound the small model may fall into a loop inside a string, and the answer never closes.
@@ -75,8 +75,9 @@ def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Keep of a parameter's schema what a grammar supports; whatever is not a scalar becomes a string."""
     if "enum" in schema:
         return {"enum": list(schema["enum"])}
-    if schema.get("type") in ("integer", "number", "boolean"):
-        return {"type": schema["type"]}
+    scalars = [each for each in types_of(schema) if each in ("integer", "number", "boolean")]
+    if scalars and "string" not in types_of(schema):
+        return {"type": scalars[0]}
     return {"type": "string", "maxLength": min(int(schema.get("maxLength", MAX_STRING)), MAX_STRING)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.local.models.chat import Message, Tool, ToolCall
 from harness.local.models.tool_calls import MAX_STRING, answer_schema, as_plain_text, describe, parse_answer
 
@@ -67,3 +69,23 @@ def test_two_agents_made_alike_give_the_same_prompt() -> None:
         for n in (1, 2)
     ]
     assert prompts[0] == prompts[1] == [Message("system", "Be good.")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [{"type": ["integer", "null"]}, {"anyOf": [{"type": "integer"}, {"type": "null"}]}],
+    ids=["list", "any of"],
+)
+def test_what_may_be_null_keeps_its_type_and_may_be_left_out(line):
+    """Letta offers memory_insert so, and fails where the line's number is a text or null."""
+    parameters = {
+        "properties": {"label": {"type": "string"}, "line": line, "note": {"type": ["string", "null"]}},
+        "required": ["label", "line", "note"],
+    }
+    tool = Tool("memory_insert", "Insert.", parameters)
+    assert "memory_insert(label, line?, note?)" in describe([tool], text_allowed=False)
+    schema = answer_schema([tool], text_allowed=False)
+    arguments = schema["anyOf"][0]["properties"]["arguments"]
+    assert arguments["properties"]["line"] == {"type": "integer"}
+    assert arguments["properties"]["note"]["type"] == "string"
+    assert arguments["required"] == ["label"]
