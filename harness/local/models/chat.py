@@ -49,7 +49,7 @@ class Tool:
     def required(self) -> list[str]:
         """The names of the parameters that every call must have.
 
-        Letta calls optional ones required and nullable, though its own tools refuse null: they may be left out.
+        Letta calls optional ones required and nullable; its own tools then refuse null. They may be left out.
         """
         named = [name for name in self.parameters.get("required", []) if name in self.properties]
         return [name for name in named if "null" not in types_of(self.properties[name])]
