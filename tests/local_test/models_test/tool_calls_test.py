@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.local.models.chat import Message, Tool, ToolCall
+from harness.local.models.letta_wrapping import without_metadata
 from harness.local.models.tool_calls import MAX_STRING, answer_schema, as_plain_text, describe, parse_answer
 
 CODER = Tool(
@@ -89,3 +90,32 @@ def test_what_may_be_null_keeps_its_type_and_may_be_left_out(line):
     assert arguments["properties"]["line"] == {"type": "integer"}
     assert arguments["properties"]["note"]["type"] == "string"
     assert arguments["required"] == ["label"]
+
+
+def system_prompt(*labels):
+    """As Letta 0.16.8 writes it, with memory blocks in this order."""
+    blocks = (
+        f"<{label}>\n<description>\n\n</description>\n<metadata>\n- chars_limit=100000\n</metadata>\n"
+        f"<value>\nof {label}\n\nmore\n</value>\n</{label}>\n\n"
+        for label in labels
+    )
+    head = "Orchestrate.\n\n<memory_blocks>\nThe following memory blocks are currently engaged:\n\n"
+    metadata = f"<memory_metadata>\n- AGENT_ID: agent-{len(labels)}-{labels[0]}\n</memory_metadata>"
+    return f"{head}{''.join(blocks)}</memory_blocks>\n\n{metadata}"
+
+
+def test_agents_that_are_made_alike_say_the_same():
+    """Letta gives each agent's blocks an order of its own, and its small orchestrators heed it."""
+    one, other = system_prompt("role", "notes", "workspace"), system_prompt("workspace", "role", "notes")
+    assert without_metadata(one) == without_metadata(other)
+    assert "agent-" not in without_metadata(one)
+    assert all(f"<value>\nof {name}\n\nmore\n" in without_metadata(one) for name in ("role", "notes"))
+
+
+def test_a_prompt_of_another_form_is_left_as_it_is():
+    """Also one whose notes look like the beginning of a block."""
+    for prompt in (
+        "Orchestrate.",
+        system_prompt("role", "notes").replace("of notes", "<x>\n<description>\n"),
+    ):
+        assert without_metadata(prompt) == prompt.partition("\n\n<memory_metadata>")[0]
