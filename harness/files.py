@@ -9,26 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from harness.errors import UsageError
-
 BLOCK = 4096
-
-
-def home_folder() -> Path:
-    """Return the folder of what belongs to a user, not a repository: HARNESS_HOME, or one in the cache.
-
-    Raises:
-        UsageError: HARNESS_HOME names the home of a user who is not known.
-    """
-    named = os.environ.get("HARNESS_HOME")
-    if not named:
-        import platformdirs
-
-        return Path(platformdirs.user_cache_dir("pair-harness")).resolve()
-    try:
-        return Path(named).expanduser().resolve()
-    except RuntimeError:
-        raise UsageError(f"HARNESS_HOME={named}: there is no such user", remedy="name a folder") from None
 
 
 def write_whole(path: Path, text: str | Iterable[str], *, mode: int = 0o644) -> None:

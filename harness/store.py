@@ -16,6 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
+from harness.errors import UsageError
 from harness.files import write_whole
 
 MAX_ENTRY, MAX_TOTAL = 1 << 20, 64 << 20  # bytes
@@ -102,6 +103,21 @@ def default_folder(name: str) -> Path:
     if not folder.is_absolute():
         raise OSError("this user has no home folder")
     return folder
+
+
+def home_folder() -> Path:
+    """Return the folder of what belongs to a user, not a repository: HARNESS_HOME, or one in the cache.
+
+    Raises:
+        UsageError: HARNESS_HOME names the home of a user who is not known.
+    """
+    named = os.environ.get("HARNESS_HOME")
+    if not named:
+        return Path(platformdirs.user_cache_dir("pair-harness")).resolve()
+    try:
+        return Path(named).expanduser().resolve()
+    except RuntimeError:
+        raise UsageError(f"HARNESS_HOME={named}: there is no such user", remedy="name a folder") from None
 
 
 def _checksum(key: str, body: bytes) -> str:

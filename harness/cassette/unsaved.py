@@ -21,7 +21,8 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from harness.errors import UsageError
-from harness.files import home_folder, write_whole
+from harness.files import write_whole
+from harness.store import home_folder
 
 MAX_BYTES = 100_000_000  # the text of a cassette (16 million), escaped
 Reason = Literal["secret", "replay"]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
-from harness.files import home_folder
+from harness.store import home_folder
 from harness.tasks.pair import LettaServer
 
 REMEDY = "pip install 'pair-harness[live]'"
