@@ -130,7 +130,7 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
             if depth < MAX_DEPTH and _wraps(block) and parse(block.code) is None:
                 inner = find_blocks(block.code, parse, depth=depth + 1)
                 found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
-            if "<<" in block.code:
+            if "<<" in block.code and not (block.is_tagged and parse(block.code)):
                 found += _heredocs(block)
         elif element:
             found, number = [replace(element[0], before=before)], element[1]
