@@ -181,6 +181,10 @@ def run_trial(trial: Trial, setup: Setup, watch: Watch | None = None) -> Result:
                 course.fail(trial.place, error, state.agent_id)
             row = record.broken(trial, error, mode=state.mode)
             return Result(row, Transcript(tuple(state.events)), state.workspace.snapshot(), error)
+        except (KeyboardInterrupt, SystemExit):
+            if course is not None:
+                course.give_up(trial.place, state.agent_id)
+            raise
     said = course.say() if course else ""
     files = state.workspace.snapshot()
     return Result(row, transcript, files, verdict=state.verdict, said=said)

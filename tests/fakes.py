@@ -433,6 +433,7 @@ class FakeLettaWithMemory(FakeLetta):
         super().__init__(steps)
         self.blocks: dict[str, dict[str, Any]] = {}  # by id, also of agents that are gone
         self.cut: list[str] = []  # agents whose messages were cut
+        self.stopped: list[str] = []  # agents whose turn was cancelled
 
     def answer(self, method: str, path: str, body: Any) -> Any:
         parts = path.partition("?")[0].strip("/").split("/")
@@ -454,6 +455,9 @@ class FakeLettaWithMemory(FakeLetta):
         if what == ["reset-messages"]:
             self.cut.append(agent)
             return 200, {"id": agent}
+        if what == ["messages", "cancel"]:
+            self.stopped.append(agent)
+            return 200, {}
         if what == ["export"]:
             return 200, json.dumps({"agents": [self.notes(agent)["value"]]})
         if not what and method == "GET":

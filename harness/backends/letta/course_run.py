@@ -141,9 +141,17 @@ class CourseRun:
     def fail(self, number: int, error: HarnessError, agent_id: str = "") -> None:
         """Run no further step. An agent that has no step behind it is deleted: nothing goes on from there."""
         self.failed = self.failed or f"step {number} ended with {error.outcome.replace('_', ' ')}"
-        if number == 1 and agent_id and self._first == 1:
-            with suppress(ApiError, OSError):
+        self.give_up(number, agent_id)
+
+    def give_up(self, number: int, agent_id: str) -> None:
+        """End what the agent is still at in a step that is given up; delete the agent in the first one."""
+        if not agent_id or not self._first or number < self._first:
+            return
+        with suppress(ApiError, OSError):
+            if number == 1:
                 memory.delete(self.server(), agent_id)
+            else:
+                memory.stop(self.server(), agent_id)
 
     def _find(self, number: int) -> Progress | None:
         """Return the progress of an agent that can begin this step; None if there is none, or it is gone."""

@@ -101,6 +101,31 @@ def test_a_recording_goes_on_where_it_stopped(task, recording, letta) -> None:
     assert letta.agents == {}
 
 
+def test_a_turn_that_is_given_up_ends_in_letta(task, recording, letta) -> None:
+    """Letta would go on, and ask its model: after Ctrl-C, an error, and again before the step is repeated."""
+    trials = steps(task)
+    outcomes(trials[:1], recording)
+    (agent,) = letta.agents
+    assert letta.stopped == []
+
+    def interrupt(event: object) -> None:
+        raise KeyboardInterrupt
+
+    letta.stopped.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trials[1], recording, interrupt)
+    assert letta.stopped == [agent, agent]  # before the step, and after it
+    letta.faults = [("/messages", (500, {"error": {"type": "llm_error", "message": "no"}}))] * 9
+    assert outcomes(trials[1:2], once(recording)) == ["api_error"]
+    assert letta.stopped == [agent] * 4
+
+
+def test_letta_need_not_be_able_to_end_a_turn(task, recording, letta) -> None:
+    """A server that has no turn under way, or keeps no record, answers with an error: that is no fault."""
+    letta.faults = [("/messages/cancel", (400, {"detail": "Agent run tracking is disabled"}))] * 9
+    assert outcomes(steps(task), recording) == ["solved"] * 3
+
+
 def test_a_course_begins_again_when_its_agent_is_gone(task, recording, letta) -> None:
     """Somebody has deleted the agent: all steps are recorded anew, and the first one says so."""
     trials = steps(task)
