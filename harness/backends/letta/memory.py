@@ -53,7 +53,12 @@ def new_agent(  # noqa: PLR0913  (as Server.agent)
 
 
 def create(server: Server, name: str, of: Orchestrator, texts: Mapping[str, str], system: str) -> Agent:
-    """Create an agent with memory; see ``new_agent``."""
+    """Create an agent with memory; see ``new_agent``.
+
+    Without Letta's rules of its base tools, as it makes agents of this type itself. With them it depends on
+    the model's name whether they exist, and their text stands in the prompt only once that is written anew:
+    ``carried`` would be told about its memory tools what ``fresh`` is not.
+    """
     fixed = [{"label": label, "value": value, "read_only": True} for label, value in texts.items()]
     notes = {"label": NOTES, "value": "", "limit": NOTES_CHARS, "description": prompts.memory["notes"]}
     agent_id = server.create_agent(
@@ -62,6 +67,7 @@ def create(server: Server, name: str, of: Orchestrator, texts: Mapping[str, str]
         system=system + prompts.memory["system"],
         memory_blocks=[*fixed, notes],
         tools=list(MEMORY_TOOLS),
+        include_base_tool_rules=False,
     )
     return server.existing_agent(agent_id, MAX_STEPS)
 
