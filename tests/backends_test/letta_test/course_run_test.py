@@ -177,6 +177,15 @@ def test_a_fresh_agent_has_memory_tools_for_one_trial(task, recording, letta) ->
     assert (letta.agents, letta.blocks) == ({}, {})
 
 
+@pytest.mark.parametrize("kind", ["fresh", "carried"])
+def test_no_rules_of_letta_change_the_prompt_later(task, recording, letta, kind) -> None:
+    """Letta writes them into the prompt only where it writes that anew: ``carried`` would read them alone."""
+    run_trial(steps(task, memory=kind)[0], recording)
+    (body,) = [body for method, path, body in letta.requests if (method, path) == ("POST", "/v1/agents/")]
+    assert body["tools"] == ["memory_insert", "memory_replace"]
+    assert body["include_base_tool_rules"] is False
+
+
 def test_no_memory_hears_no_review(task, recording) -> None:
     """``none``: the agent body, the messages and the end are those of any other trial."""
     result = run_trial(steps(task, memory="none")[0], recording)
