@@ -457,7 +457,7 @@ class FakeLettaWithMemory(FakeLetta):
             return 200, {"id": agent}
         if what == ["messages", "cancel"]:
             self.stopped.append(agent)
-            return 200, {}
+            return 409, {"detail": f"CONFLICT: No active runs to cancel for agent {agent}"}
         if what == ["export"]:
             return 200, json.dumps({"agents": [self.notes(agent)["value"]]})
         if not what and method == "GET":

@@ -81,6 +81,20 @@ class Server:
 
         self._send(request)
 
+    def stop(self, agent_id: str) -> None:
+        """End a turn that nobody waits for: Letta would go on, ask its model and write into the memory.
+
+        An answer that is on its way is still carried out. No turn is under way (409), or the server keeps no
+        record of them (400): that is no fault, and nothing to ask again for.
+        """
+        import letta_client
+
+        def request() -> None:
+            with suppress(letta_client.APIStatusError):
+                self._client.agents.messages.cancel(agent_id)
+
+        self._send(request)
+
     def has_agent(self, agent_id: str) -> bool:
         """Return True if there is such an agent."""
         import letta_client

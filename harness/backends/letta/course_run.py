@@ -151,7 +151,7 @@ class CourseRun:
             if number == 1:
                 memory.delete(self.server(), agent_id)
             else:
-                memory.stop(self.server(), agent_id)
+                self.server().stop(agent_id)
 
     def _find(self, number: int) -> Progress | None:
         """Return the progress of an agent that can begin this step; None if there is none, or it is gone."""

@@ -80,19 +80,9 @@ def delete(server: Server, agent_id: str) -> None:
         server.remove("block", block_id)
 
 
-def stop(server: Server, agent_id: str) -> None:
-    """End a turn that nobody waits for: Letta would go on with it, ask its model and write into its memory.
-
-    The answer that is on its way is still carried out. A server that has none, or cannot do it, is not asked
-    again.
-    """
-    with suppress(ApiError, OSError):
-        server.ask(lambda client: client.agents.messages.cancel(agent_id))
-
-
 def go_back(server: Server, agent_id: str, notes: str, *, cut: bool) -> None:
     """Bring an agent back to the end of a step: to what it had noted, and without its messages if ``cut``."""
-    stop(server, agent_id)
+    server.stop(agent_id)
     if cut:
         server.ask(lambda client: client.agents.messages.reset(agent_id))
     if server.existing_agent(agent_id, MAX_STEPS).blocks().get(NOTES) != notes:
