@@ -92,24 +92,28 @@ def by_memory(trials: Table, only: tuple[str, str] | None = None) -> list[Compar
 
 
 def between_kinds(trials: Table, only: tuple[str, str] | None = None) -> list[Comparison]:
-    """Compare as ``by_memory`` does; nothing where there are no two."""
+    """Compare as ``by_memory`` does; nothing where there are no two.
+
+    What memory does to one system is a question of its own: p values are adjusted for the comparisons of
+    that system, so that no further pair in a run changes what is said of the others.
+    """
     return [each for control in (False, True) for each in _between(trials, only or KINDS, control=control)]
 
 
 def _between(trials: Table, kinds: Sequence[str], *, control: bool) -> list[Comparison]:
     measured = steps(trials, control=control)
     measured = measured[measured["kind"] == "model"]
-    compared = []
+    compared: list[Comparison] = []
     alike = [name for name in SETTINGS if name in measured]
     groups = list(measured.groupby(alike, observed=True, dropna=False)) if len(measured) else []
     for _, group in groups:
         models = f" {group['orchestrator'].iloc[0]}+{group['coder'].iloc[0]}" if len(groups) > 1 else ""
         known = {kind: group[group["memory"] == kind] for kind in kinds}
         known = {kind: of_kind for kind, of_kind in known.items() if len(of_kind)}
-        for one, other in combinations(known, 2):
-            names = (f"{kind}{models}{' (control)' if control else ''}" for kind in (one, other))
-            compared.append(compare_trials(known[one], known[other], *names))
-    return adjust(compared)
+        names = {kind: f"{kind}{models}{' (control)' if control else ''}" for kind in known}
+        two = combinations(known, 2)
+        compared += adjust([compare_trials(known[a], known[b], names[a], names[b]) for a, b in two])
+    return compared
 
 
 def _run_of(table: Table) -> Any:

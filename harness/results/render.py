@@ -17,6 +17,7 @@ from harness.results.stats import Interval
 from harness.results.tables import Row, Tables
 
 BARS = "▁▂▃▄▅▆▇█"
+MANY = 4  # sentences on what is not shown: the three of one system, and its control's
 TEXTS = ("memory", *BY, "role", "model", "first", "second", "verdict")
 
 
@@ -207,8 +208,15 @@ def verdict(each: Comparison) -> str:
 
 
 def memory_verdicts(comparisons: Sequence[Comparison]) -> list[str]:
-    """Return a sentence on each comparison of kinds of memory."""
-    return [f"memory: {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in comparisons]
+    """Return a sentence on each comparison of kinds of memory, and one on many that show no difference."""
+    shown = [each for each in comparisons if each.verdict != "not shown"]
+    others = [each for each in comparisons if each.verdict == "not shown"]
+    told = [*shown, *(others if len(others) <= MANY else ())]
+    texts = [f"memory: {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in told]
+    if len(others) > MANY:
+        what = f"{len(others)} other comparisons" if shown else f"any of {len(others)} comparisons"
+        texts.append(f"memory: no difference shown in {what} (harness compare --by memory)")
+    return texts
 
 
 def conclusion(each: Comparison) -> str:

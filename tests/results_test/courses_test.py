@@ -41,6 +41,29 @@ def test_the_sample_is_the_course_run() -> None:
     assert (found.p, found.verdict) == (2 / 2**8, "better")
 
 
+def test_another_system_does_not_change_what_is_shown_of_one() -> None:
+    """P values are adjusted within a pair of models: five more pairs, and the eight runs show the same."""
+    more = [
+        row | {key: f"{number}-{row[key]}" for key in ("pair", "trial")}
+        for number in range(5)
+        for row in with_two_memories(2, orchestrator=f"openai/other-{number}")
+    ]
+    memory = tables([*with_two_memories(8), *more]).memory
+    assert [each.p_holm for each in memory if each.tasks == 8] == [2 / 2**8]
+    told = render.memory_verdicts(memory)
+    assert len(told) == 2
+    assert "+66.7 points" in told[0]
+    assert told[1] == "memory: no difference shown in 5 other comparisons (harness compare --by memory)"
+
+
+def test_kinds_of_memory_of_one_system_are_adjusted_for_their_number() -> None:
+    """With a third kind there are three comparisons, and each p value is up to three times as large."""
+    third = [row for n in range(1, 9) for row in a_course_run("none", n, "sww")]
+    memory = tables([*with_two_memories(8), *third]).memory
+    assert sorted(each.p_holm for each in memory) == [3 * 2 / 2**8, 3 * 2 / 2**8, 1]
+    assert [text.count("no difference shown") for text in render.memory_verdicts(memory)] == [0, 0, 1]
+
+
 def test_few_course_runs_show_nothing() -> None:
     """Two runs, however clear: the verdict is that nothing is shown."""
     (found,) = tables(with_two_memories(2)).memory
