@@ -72,6 +72,19 @@ def tape(trial: Trial, *exchanges: Exchange, **changes: Any) -> Cassette:
     return Cassette(**{**fields, "exchanges": exchanges or TALK, **changes})
 
 
+COURSE = """
+title: A course of one step
+epochs: 2
+steps:
+- {task: add, review: Thank you.}
+"""
+CARRIED = (
+    "pairs: {{gpt+haiku: {{orchestrator: {{model: openai/gpt-5-mini}}, coder: claude-haiku-5-5, epochs: 2}}, "
+    "carried: {{orchestrator: {{model: openai/o}}, coder: c, memory: carried, courses: [shop], epochs: 3, "
+    "on_request: {on_request}}}}}\n"
+)
+
+
 @dataclass(frozen=True)
 class Shelf:
     """A repository with a benchmarks folder and cassettes for both of its trials."""
@@ -101,6 +114,14 @@ class Shelf:
         data = json.loads(self.path(slug).read_bytes())
         change(data)
         self.path(slug).write_text(json.dumps(data), encoding="utf-8")
+
+
+def add_course(shelf: Shelf, *, on_request: bool = False) -> list[Trial]:
+    """Add a course of one step, and a pair that runs it twice; return these trials."""
+    (shelf.root / "benchmarks" / "shop.yaml").write_text(COURSE)
+    text = CARRIED.format(on_request=str(on_request).lower())
+    (shelf.root / "benchmarks" / "pairs.yaml").write_text(text)
+    return list(shelf.suite().steps.values())
 
 
 def shelf_at(root: Path) -> Shelf:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -231,16 +231,17 @@ class Suite:
             )
         return tasks
 
-    def trials(self, path: Path) -> list[Trial]:
+    def trials(self, path: Path, pairs: Iterable[Pair] | None = None) -> list[Trial]:
         """List the trials of a file, task by task and pair by pair; see ``tasks`` and ``pairs``.
 
         Of a course, pair by pair and epoch by epoch, and its steps in order.
         """
+        pairs = self.pairs if pairs is None else list(pairs)
         if self.file(path).is_course:
             course = self.course(path)
             return [
                 Trial(task=task, pair=pair, epoch=epoch, source=self.display(path), step=step)
-                for pair in self.pairs
+                for pair in pairs
                 if course.id in pair.courses
                 for epoch in range(1, min(pair.epochs, course.epochs or pair.epochs) + 1)
                 for task, step in course.steps(epoch)
@@ -248,7 +249,7 @@ class Suite:
         return [
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
             for task in self.tasks(path)
-            for pair in self.pairs
+            for pair in pairs
             if pair.takes(task)
             for epoch in range(1, pair.epochs + 1)
         ]

@@ -111,7 +111,7 @@ def _unreadable(file: FolderFile, error: CassetteError, suite: Catalogue | None)
         text = ""
     found = list(islice(redact.leaks(text, os.environ), MAX_LEAKS))
     problems += _secrets(found, display_path(file.path), "")
-    if suite and file.slug.split("/")[1] not in suite.tasks and suite.why_none(file.slug):
+    if suite and not suite.has_task(file.slug.split("/")[1]) and suite.why_none(file.slug):
         return Entry(file, (_orphan(file, suite), *problems), has_trial=False)
     return Entry(file, tuple(problems), has_trial=True if suite and file.slug in suite.trials else None)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Catalogue:
     Attributes:
         trials: By slug: those that a plain ``pytest benchmarks`` runs.
         tasks: By id, each as messages name it; also those of sources that a plain run leaves out.
+        steps: By slug: those of courses, also by pairs that run on request only.
         pairs: By name: those of the pairs file, also those that run on request only.
         broken: What is wrong with task files that could not be read, one line each.
         unknown: Sources whose tasks cannot be known here: not installed, or wrong.
@@ -31,14 +33,16 @@ class Catalogue:
     trials: Mapping[str, Trial]
     tasks: Mapping[str, tuple[Task, str]]
     pairs: Mapping[str, Pair]
+    steps: Mapping[str, Trial] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
         """Return the trial of a cassette, also that of a source or a pair that a plain run leaves out."""
         pair_name, task_id, epoch = slug.split("/")
-        if slug in self.trials or task_id not in self.tasks:
-            return self.trials.get(slug)
+        known = self.trials.get(slug) or self.steps.get(slug)
+        if known or task_id not in self.tasks:
+            return known
         pair, models = (
             self.pairs.get(pair_name),
             [recorded.get(role, "") for role in ("orchestrator", "coder")],
@@ -52,16 +56,24 @@ class Catalogue:
             return None
         return Trial(task=task, pair=pair, epoch=int(epoch), source=source)
 
+    def has_task(self, task_id: str) -> bool:
+        """Return True if there is such a task, or such a step of a course."""
+        return task_id in self.tasks or any(trial.task.id == task_id for trial in self.steps.values())
+
     def why_none(self, slug: str) -> str:
         """Say why a cassette has no trial; empty if a file that is missing or cannot be read may have it."""
         pair_name, task_id, _ = slug.split("/")
-        if task_id not in self.tasks:
+        if not self.has_task(task_id):
             return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
         if pair_name not in self.pairs:
             return f"the suite has no pair {pair_name!r}" if self.pairs else ""
-        if not self.pairs[pair_name].takes(self.tasks[task_id][0]):
+        pair = self.pairs[pair_name]
+        runs = Counter(trial.pair.name for trial in self.steps.values() if trial.task.id == task_id)
+        if task_id in self.tasks and pair.takes(self.tasks[task_id][0]):
+            runs[pair_name] = pair.epochs
+        if not runs[pair_name]:
             return f"the pair {pair_name} is not run for the task {task_id}"
-        return f"the pair {pair_name} has {self.pairs[pair_name].epochs} epochs only"
+        return f"the pair {pair_name} has {runs[pair_name]} epochs only"
 
 
 def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> Catalogue:
@@ -82,6 +94,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
     if not any(map(suite.collects, files)):
         raise UsageError(f"no task files in {display}", remedy=remedy)
     trials: list[Trial] = []
+    steps: list[Trial] = []
     tasks: dict[str, tuple[Task, str]] = {}
     broken: list[str] = []
     unknown: list[str] = []
@@ -95,10 +108,17 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
             problems.append(str(error))
         else:
             trials += suite.trials(path) if pairs and suite.collects(path) else []
+    for path in suite.courses():
+        try:
+            steps += suite.trials(path, suite.named_pairs.values())
+            trials += suite.trials(path) if pairs else []
+        except SpecError as error:
+            broken += error.problems
     return Catalogue(
         trials={trial.slug: trial for trial in trials},
         tasks=tasks,
         pairs={**{pair.name: pair for pair in pairs}, **suite.named_pairs},
+        steps={trial.slug: trial for trial in steps},
         broken=tuple(broken),
         unknown=tuple(unknown),
     )

@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from shelves import PAIRS, TALK, asked, shelf_at, tape
+from shelves import PAIRS, TALK, add_course, asked, shelf_at, tape
 
 from harness.agents import prompts
 from harness.cassette import file
@@ -398,6 +398,46 @@ def test_what_can_go(shelf):
         "x.tmp",
     ]
     assert states(shelf)["perhaps+crossed/add/1"] == "damaged"
+
+
+@pytest.mark.parametrize("on_request", [False, True])
+def test_steps_of_courses_are_checked(shelf, on_request):
+    """A whole one is sound, also of a pair on request; a stale one is told, and one that is missing."""
+    first, second = add_course(shelf, on_request=on_request)
+    shelf.put(tape(first))
+    assert states(shelf)[first.slug] == "ok"
+    missing = [] if on_request else [f"cassettes/{second.slug}.json: nothing recorded"]
+    assert [each.split(" -> ")[0] for each in problems(shelf)] == missing
+    shelf.put(replace(tape(first), task="another"))
+    assert states(shelf)[first.slug] == "stale: task changed"
+    assert prunable(shelf.cassettes, shelf.suite()) == []
+
+
+def test_what_can_go_of_courses(shelf):
+    """Nothing of a step that there is, damaged or not; what no pair runs goes, and says why."""
+    first, _ = add_course(shelf)
+    for slug in (first.slug, "carried/shop.1.add/3", "carried/shop.9.add/1", "gpt+haiku/shop.1.add/1"):
+        shelf.path(slug).parent.mkdir(parents=True, exist_ok=True)
+        shelf.put(replace(tape(first), trial=slug))
+    assert [why for _, why in prunable(shelf.cassettes, shelf.suite())] == [
+        "the pair carried has 2 epochs only",
+        "the suite has no task 'shop.9.add'",
+        "the pair gpt+haiku is not run for the task shop.1.add",
+    ]
+    shelf.path(first.slug).write_bytes(b"{")
+    assert states(shelf)[first.slug] == "damaged"
+    assert shelf.path(first.slug) not in [file.path for file, _ in prunable(shelf.cassettes, shelf.suite())]
+
+
+def test_a_broken_course_makes_no_orphans(shelf):
+    """Its recordings may be whole: they stay, and the file is named."""
+    first, _ = add_course(shelf)
+    shelf.put(tape(first))
+    (shelf.root / "benchmarks/shop.yaml").write_text("steps: 5\n")
+    assert any("benchmarks/shop.yaml" in each for each in problems(shelf))
+    assert "orphan" not in states(shelf).values()
+    with pytest.raises(SpecError):
+        prunable(shelf.cassettes, shelf.suite())
 
 
 def test_models_of_the_environment_make_no_orphans(shelf):
