@@ -160,13 +160,14 @@ def require_unchanged(resumed: Resumed, suite: Suite) -> None:
         elif names := run_state.changed(fields, run_state.fields_of(pairs[name])):
             problems.append(f"the pair {name} has changed: {', '.join(names)}")
     for name, planned in resumed.plan.tasks.items():
-        task = None
+        changes: list[list[str]] = []
         with suppress(HarnessError):  # told where the file is collected
-            tasks = suite.tasks(suite.root / planned.source.partition("::")[0])
-            task = next((each for each in tasks if each.id == name), None)
-        if task is None:
+            tasks = suite.in_all_epochs(suite.root / planned.source.partition("::")[0])
+            known = [run_state.fields_of(each) for each in tasks if each.id == name]
+            changes = [run_state.changed(planned.fields, fields) for fields in known]
+        if not changes:
             problems.append(f"{planned.source}: the task {name} is gone, or cannot be read")
-        elif names := run_state.changed(planned.fields, run_state.fields_of(task)):
+        elif names := min(changes, key=len):
             problems.append(f"{planned.source}: the task {name} has changed: {', '.join(names)}")
     if problems:
         name, shown = resumed.folder.path.name, problems[:10]

@@ -3,16 +3,30 @@
 import json
 
 import pytest
+import yaml
 from in_process import run_apart, run_here
 from killing import TASK, campaign
 
-from harness.results.run_state import ALIVE
+from harness.errors import UsageError
+from harness.plugin.resume import Resumed, require_unchanged
+from harness.results.run_folder import RunFolder
+from harness.results.run_state import ALIVE, plan_of
+from harness.tasks.suite import Selection, Suite
 
 PAIRS = """\
 pairs:
   one: {orchestrator: {model: direct}, coder: oracle, backend: mock, epochs: 2}
   two: {orchestrator: {model: direct}, coder: oracle, backend: mock}
 """
+STEP = {
+    "id": "add",
+    "title": "Add",
+    "spec": "Add, <<v>>.",
+    "code_file": "add.py",
+    "test_file": "test_add.py",
+    "reference": "def add(a, b): return a + b",
+    "acceptance": "def test(): pass",
+}
 
 
 @pytest.fixture
@@ -89,6 +103,27 @@ def test_what_has_changed_is_named(file, old, new, message, half):
         [f"ERROR: --resume: {folder.name} was begun with something else:", f"ERROR: {message}"]
     )
     assert len((folder / "trials.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_later_epoch_of_a_course_has_not_changed(tmp_path):
+    """Its values make other tasks of it; a run that begins with that epoch goes on all the same."""
+    course = {
+        "title": "c",
+        "values": {"v": ["x", "y"]},
+        "steps": [{"define": STEP, "review": "Fine, <<v>>."}],
+    }
+    pair = {"orchestrator": {"model": "openai/o"}, "coder": "c", "courses": ["c"], "epochs": 2}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(course))
+    (tmp_path / "pairs.yaml").write_text(yaml.safe_dump({"pairs": {"p": pair}}))
+    suite = Suite(tmp_path, tmp_path, Selection(), {})
+    _, second = suite.trials(tmp_path / "c.yaml")
+    folder = RunFolder(tmp_path / "20261127-101010-00000000")
+    begun = Resumed(folder, state=None, plan=plan_of([second]), finished=frozenset(), recorded=0)
+    require_unchanged(begun, suite)
+    course["steps"][0]["define"]["spec"] = "Another <<v>>."
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(course))
+    with pytest.raises(UsageError, match="the task c.1.add has changed: spec"):
+        require_unchanged(begun, Suite(tmp_path, tmp_path, Selection(), {}))
 
 
 @pytest.mark.parametrize(
