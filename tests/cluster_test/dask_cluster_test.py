@@ -21,7 +21,7 @@ from harness.plugin.cluster import ClusterLoop
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow  # a cluster of two processes
 ROOT = Path(__file__).parents[2]
-PAIRS = ("scripted+oracle", "scripted+smollm2")
+PAIRS = ("smollm2-guided+oracle", "smollm2+oracle")
 
 
 @pytest.fixture
@@ -167,10 +167,10 @@ def test_the_agent_of_a_killed_worker_is_deleted(live, cluster, letta, monkeypat
 def test_the_command_hands_on_to_pytest(suite):
     """Also where the repository's pytest takes warnings for errors."""
     suite.makeini("[pytest]\nfilterwarnings = error\n")
-    command = ("cluster-run", "--workers", "2", "--collect-only", "-q", "--pair", "scripted+oracle")
+    command = ("cluster-run", "--workers", "2", "--collect-only", "-q", "--pair", PAIRS[0])
     done = suite.run(str(Path(sys.executable).with_name("harness")), *command)
     assert done.ret == 0, done.errlines
-    done.stdout.fnmatch_lines(["benchmarks/add.yaml::scripted+oracle[[]1]", "2 tests collected*"])
+    done.stdout.fnmatch_lines([f"benchmarks/add.yaml::{PAIRS[0]}[[]1]", "2 tests collected*"])
 
 
 def test_a_trial_is_begun_twice_at_most():

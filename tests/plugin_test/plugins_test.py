@@ -16,7 +16,12 @@ import harness.plugin
 ROOT = Path(__file__).parent.parent.parent
 PAIRS = """\
 pairs:
-  scripted+oracle: {orchestrator: {model: local/scripted}, coder: oracle, backend: mock, epochs: 2}
+  smollm2-guided+oracle:
+    orchestrator: {model: local/smollm2-135m-instruct, temperature: 0.3}
+    flow: guided
+    coder: oracle
+    backend: mock
+    epochs: 2
 """
 SOLVED, MISSING = "solved", "missing_cassette"
 ROWS = [("add/1", SOLVED), ("add/2", SOLVED), ("clamp/1", MISSING), ("clamp/2", MISSING)]
@@ -37,7 +42,8 @@ def repo(tmp_path: Path) -> Path:
     (root / "benchmarks/broken.yaml").write_text("titel: none\n")
     (root / "benchmarks/pairs.yaml").write_text(PAIRS)
     (root / "pytest.ini").write_text("[pytest]\n")
-    shutil.copytree(ROOT / "cassettes/scripted+oracle/add", root / "cassettes/scripted+oracle/add")
+    recorded = "cassettes/smollm2-guided+oracle/add"
+    shutil.copytree(ROOT / recorded, root / recorded)
     return root
 
 
@@ -85,9 +91,10 @@ def test_failed_trials_are_found_again(repo):
     code, output, rows = run(repo, "--lf", "-n", "2")
     assert (code, rows) == (1, failed)
     assert "benchmarks/broken.yaml" in output
-    _, output, rows = run(repo, "--ff", "-v", "--deselect", "benchmarks/add.yaml::scripted+oracle[1]")
+    _, output, rows = run(repo, "--ff", "-v", "--deselect", "benchmarks/add.yaml::smollm2-guided+oracle[1]")
     assert rows == ROWS[1:]
-    assert output.index("clamp.yaml::scripted+oracle[2] ") < output.index("add.yaml::scripted+oracle[2] ")
+    last = "::smollm2-guided+oracle[2] "
+    assert output.index(f"clamp.yaml{last}") < output.index(f"add.yaml{last}")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from harness.tasks.yaml_lines import YamlFile
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("functions/add.yaml", "bugfix/moving_average.yaml")
-PAIRS = ("scripted+oracle", "scripted+smollm2")
+PAIRS = ("smollm2-guided+oracle", "smollm2+oracle")
 pytestmark = pytest.mark.skipif(probe().isolation == "none", reason="nothing is remembered here")
 
 
