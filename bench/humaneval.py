@@ -9,8 +9,8 @@ Prints how many of the same problems are solved (greedy, 768 tokens, in the sand
 - by the answers of that run: the coder's system prompt, and a specification that asks for a whole file;
 - by answers to the bare problem, in a block of code, without a system prompt;
 
-each as it was written, and with the problem's own imports put before it, as in the paper's protocol, where a
-model goes on with the prompt.
+each as it was written, and with the problem's own imports put before it: in the paper's protocol a model
+goes on with the prompt, whose imports and helpers are there whatever it writes.
 """
 
 from __future__ import annotations

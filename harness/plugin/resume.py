@@ -160,14 +160,12 @@ def require_unchanged(resumed: Resumed, suite: Suite) -> None:
         elif names := run_state.changed(fields, run_state.fields_of(pairs[name])):
             problems.append(f"the pair {name} has changed: {', '.join(names)}")
     for name, planned in resumed.plan.tasks.items():
-        changes: list[list[str]] = []
+        now: dict[str, dict[str, str]] = {}
         with suppress(HarnessError):  # told where the file is collected
-            tasks = suite.in_all_epochs(suite.root / planned.source.partition("::")[0])
-            known = [run_state.fields_of(each) for each in tasks if each.id == name]
-            changes = [run_state.changed(planned.fields, fields) for fields in known]
-        if not changes:
+            now = planned_again(suite, suite.root / planned.source.partition("::")[0])
+        if name not in now:
             problems.append(f"{planned.source}: the task {name} is gone, or cannot be read")
-        elif names := min(changes, key=len):
+        elif names := run_state.changed(planned.fields, now[name]):
             problems.append(f"{planned.source}: the task {name} has changed: {', '.join(names)}")
     if problems:
         name, shown = resumed.folder.path.name, problems[:10]
@@ -176,6 +174,13 @@ def require_unchanged(resumed: Resumed, suite: Suite) -> None:
             "\n".join([f"--resume: {name} was begun with something else:", *shown, *more]),
             remedy="begin a new run, or take these changes back",
         )
+
+
+def planned_again(suite: Suite, path: Path) -> dict[str, dict[str, str]]:
+    """Return what a plan would hold of a file's tasks now, by their names in it."""
+    if suite.file(path).is_course:
+        return {run_state.planned_name(each): run_state.fields_of_task(each) for each in suite.trials(path)}
+    return {task.id: run_state.fields_of(task) for task in suite.tasks(path)}
 
 
 class Resume:

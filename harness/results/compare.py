@@ -95,6 +95,11 @@ class Comparison:
         return f"{a} lived in Letta {one}, {b} in Letta {other}: the server is part of the difference"
 
     @property
+    def is_too_small(self) -> bool:
+        """True if nothing could have been shown: not even if all of it agreed."""
+        return self.tasks > 0 and 2.0 ** (1 - self.tasks) >= ALPHA
+
+    @property
     def verdict(self) -> Literal["better", "worse", "not shown"]:
         """Return what is shown of the second side, at a level of 5 % over all comparisons."""
         if self.p_holm >= ALPHA or not self.difference_pct:
@@ -298,6 +303,6 @@ def _by_task(trials: Table) -> Table:
 
 
 def adjust(comparisons: list[Comparison]) -> list[Comparison]:
-    """Adjust the p values of comparisons that are made at once."""
-    adjusted = holm([each.p for each in comparisons])
-    return [replace(each, p_holm=p) for each, p in zip(comparisons, adjusted, strict=True)]
+    """Adjust the p values of comparisons that are made at once; one of nothing in common is none."""
+    adjusted = iter(holm([each.p for each in comparisons if each.tasks]))
+    return [replace(each, p_holm=next(adjusted)) if each.tasks else each for each in comparisons]

@@ -40,7 +40,7 @@ def rows(trials: Table) -> list[Row]:
         Those of ``aggregate.summary`` by pair, and ``memory``; ``control``; ``runs``, how many course runs
         were measured; ``curve``, the percentage solved at each place of a course, None where nothing was
         measured; ``memory_calls`` and ``recalled``, summed; ``tokens_per_step``. The interval is clustered by
-        course run.
+        course run; of a single run that is neither all solved nor all failed there is none.
     """
     found = []
     for control in (False, True):
@@ -57,6 +57,9 @@ def _more(of_pair: Table) -> Row:
     solved = (measured["outcome"] == "solved").astype(int)
     counts = [(len(each), int(each.sum())) for _, each in solved.groupby(_run_of(measured))]
     interval = rate_interval(counts)
+    if len(counts) == 1:  # one sample, of which nobody knows how it varies
+        ((size, number),) = counts
+        interval = rate_interval([(1, number // size)]) if number in (0, size) else None
     by_step = solved.groupby(measured["step"].astype(int)).mean()
     last = int(of_pair["step"].max())
     tokens = float(measured[list(TOKENS)].sum(axis=1).mean()) if len(measured) else None

@@ -209,13 +209,14 @@ def verdict(each: Comparison) -> str:
 
 def memory_verdicts(comparisons: Sequence[Comparison]) -> list[str]:
     """Return a sentence on each comparison of kinds of memory, and one on many that show no difference."""
-    shown = [each for each in comparisons if each.verdict != "not shown"]
-    others = [each for each in comparisons if each.verdict == "not shown"]
+    compared = [each for each in comparisons if each.tasks]
+    shown = [each for each in compared if each.verdict != "not shown"]
+    others = [each for each in compared if each.verdict == "not shown"]
     told = [*shown, *(others if len(others) <= MANY else ())]
     texts = [f"memory: {conclusion(each)} ({counted(each.tasks, 'course run')})" for each in told]
     if len(others) > MANY:
         what = f"{len(others)} other comparisons" if shown else f"any of {len(others)} comparisons"
-        texts.append(f"memory: no difference shown in {what} (harness compare --by memory)")
+        texts.append(f"memory: no difference shown in {what} (harness compare --by memory lists them)")
     return texts
 
 
@@ -229,6 +230,7 @@ def conclusion(each: Comparison) -> str:
     if each.verdict != "not shown":
         return f"{second} is {each.verdict} than {first}: {figures}"
     least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.1f} points would show"
+    least = "; so few can show none, however large" if each.is_too_small else least
     return f"no difference shown between {second} and {first}: {figures}{least}"
 
 

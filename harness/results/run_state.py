@@ -92,12 +92,24 @@ def plan_of(trials: Iterable[Trial]) -> Plan:
     pairs: dict[str, dict[str, str]] = {}
     slugs = []
     for trial in trials:
-        if trial.task.id not in tasks:
-            tasks[trial.task.id] = PlannedTask(source=trial.source, fields=fields_of(trial.task))
+        name = planned_name(trial)
+        if name not in tasks:
+            tasks[name] = PlannedTask(source=trial.source, fields=fields_of_task(trial))
         if trial.pair.name not in pairs:
             pairs[trial.pair.name] = fields_of(trial.pair)
         slugs.append(trial.slug)
     return Plan(prompts=prompts.prompts_digest(), tasks=tasks, pairs=pairs, trials=slugs)
+
+
+def planned_name(trial: Trial) -> str:
+    """Return a task's name in a plan: a step of a course is another task in each epoch."""
+    return f"{trial.task.id}[{trial.epoch}]" if trial.step else trial.task.id
+
+
+def fields_of_task(trial: Trial) -> dict[str, str]:
+    """Return a digest of each field of a trial's task, and of its place in a course."""
+    place = trial.step.model_dump(mode="json", exclude={"number"}) if trial.step else {}
+    return fields_of(trial.task) | {name: digest(each)[:8] for name, each in place.items()}
 
 
 def fields_of(value: Task | Pair) -> dict[str, str]:

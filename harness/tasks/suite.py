@@ -231,13 +231,6 @@ class Suite:
             )
         return tasks
 
-    def in_all_epochs(self, path: Path) -> list[Task]:
-        """Load the tasks of a file as ``tasks`` does, and those of a course in each epoch, by its values."""
-        first = self.tasks(path)
-        if not self.file(path).is_course:
-            return first
-        return [*first, *(trial.task for trial in self.trials(path) if trial.epoch > 1)]
-
     def trials(self, path: Path, pairs: Iterable[Pair] | None = None) -> list[Trial]:
         """List the trials of a file, task by task and pair by pair; see ``tasks`` and ``pairs``.
 

@@ -1,6 +1,7 @@
 """Runs that go on: what --resume takes, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -116,14 +117,17 @@ def test_a_later_epoch_of_a_course_has_not_changed(tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(course))
     (tmp_path / "pairs.yaml").write_text(yaml.safe_dump({"pairs": {"p": pair}}))
     suite = Suite(tmp_path, tmp_path, Selection(), {})
-    _, second = suite.trials(tmp_path / "c.yaml")
+    first, second = suite.trials(tmp_path / "c.yaml")
     folder = RunFolder(tmp_path / "20261127-101010-00000000")
     begun = Resumed(folder, state=None, plan=plan_of([second]), finished=frozenset(), recorded=0)
     require_unchanged(begun, suite)
-    course["steps"][0]["define"]["spec"] = "Another <<v>>."
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(course))
-    with pytest.raises(UsageError, match="the task c.1.add has changed: spec"):
-        require_unchanged(begun, Suite(tmp_path, tmp_path, Selection(), {}))
+    both = replace(begun, plan=plan_of([first, second]))
+    require_unchanged(both, suite)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**course, "values": {"v": ["x", "z"]}}))
+    changed = Suite(tmp_path, tmp_path, Selection(), {})
+    with pytest.raises(UsageError, match=r"the task c.1.add\[2\] has changed: spec, review") as told:
+        require_unchanged(both, changed)
+    assert "[1]" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ def test_another_system_does_not_change_what_is_shown_of_one() -> None:
     told = render.memory_verdicts(memory)
     assert len(told) == 2
     assert "+66.7 points" in told[0]
-    assert told[1] == "memory: no difference shown in 5 other comparisons (harness compare --by memory)"
+    assert (
+        told[1]
+        == "memory: no difference shown in 5 other comparisons (harness compare --by memory lists them)"
+    )
 
 
 def test_kinds_of_memory_of_one_system_are_adjusted_for_their_number() -> None:
@@ -65,9 +68,28 @@ def test_kinds_of_memory_of_one_system_are_adjusted_for_their_number() -> None:
 
 
 def test_few_course_runs_show_nothing() -> None:
-    """Two runs, however clear: the verdict is that nothing is shown."""
+    """Two runs, however clear: nothing is shown, and could not have been; six can show it."""
     (found,) = tables(with_two_memories(2)).memory
     assert (found.p, found.verdict) == (0.5, "not shown")
+    assert "so few can show none, however large" in render.conclusion(found)
+    assert [tables(with_two_memories(n)).memory[0].is_too_small for n in (1, 5, 6)] == [True, True, False]
+
+
+def test_one_course_run_is_one_sample() -> None:
+    """Its steps do not make its interval shorter than that of two runs; a mixed one has none."""
+    (one,) = tables(a_course_run("fresh", 1, "wwwwww")).courses
+    (two,) = tables(a_course_run("fresh", 1, "www") + a_course_run("fresh", 2, "www")).courses
+    assert one["solved_high_pct"] > two["solved_high_pct"] > 60
+    (mixed,) = tables(a_course_run("fresh", 1, "sww")).courses
+    assert mixed["solved_low_pct"] is mixed["solved_high_pct"] is None
+
+
+def test_what_has_nothing_in_common_is_no_comparison() -> None:
+    """Another kind of memory on another course changes nothing, and nothing is said of it."""
+    elsewhere = [row for n in range(1, 3) for row in a_course_run("none", n, "sss", course="other")]
+    memory = tables([*with_two_memories(6), *elsewhere]).memory
+    assert [each.verdict for each in memory if each.tasks] == ["better"]
+    assert len(render.memory_verdicts(memory)) == 1
 
 
 def test_a_repeated_conversation_is_no_further_sample() -> None:

@@ -161,12 +161,3 @@ def test_a_convention_that_needs_no_memory_is_found(tmp_path, change, message) -
     """``harness validate`` asks that memory, and nothing else, tells a step what its tests check."""
     made = suite(tmp_path, COURSE | change)
     assert any(message in line for line in made.course(made.folder / "shop.yaml").problems())
-
-
-def test_the_tasks_of_a_course_are_others_in_each_epoch(tmp_path) -> None:
-    """All of them are known, not those of the first epoch alone."""
-    pairs = {"carried": {**PAIRS["carried"], "epochs": 2}}
-    shop = suite(tmp_path, pairs=pairs)
-    found = shop.in_all_epochs(shop.folder / "shop.yaml")
-    assert [each.reference for each in found if each.id == "shop.2.price"] == ["'ct'", "'hd'"]
-    assert [each.id for each in shop.in_all_epochs(shop.folder / "add.yaml")] == ["add"]

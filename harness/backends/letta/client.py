@@ -31,6 +31,7 @@ Kind = Literal["agent", "block", "tool"]
 DEFAULT_URL = "http://localhost:8283"
 CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 3600.0  # a turn may be many calls of a slow model; --max-turn-time may end it sooner
+STOP_S = 10.0
 LABEL = "pair-harness"
 # Letta has a class of settings for each of these providers; all others take those of OpenAI.
 SETTINGS_OF_THEIR_OWN = frozenset(
@@ -84,16 +85,22 @@ class Server:
     def stop(self, agent_id: str) -> None:
         """End a turn that nobody waits for: Letta would go on, ask its model and write into the memory.
 
-        An answer that is on its way is still carried out. No turn is under way (409), or the server keeps no
-        record of them (400): that is no fault, and nothing to ask again for.
+        An answer that is on its way is still carried out. No turn is under way (409), the agent is gone, or
+        the server keeps no record of turns (400): that is no fault, and nothing to ask again for. Asked once,
+        and not for long: the server may be what hangs.
         """
         import letta_client
 
         def request() -> None:
-            with suppress(letta_client.APIStatusError):
-                self._client.agents.messages.cancel(agent_id)
+            nothing_to_end = (
+                letta_client.BadRequestError,
+                letta_client.NotFoundError,
+                letta_client.ConflictError,
+            )
+            with suppress(*nothing_to_end):
+                self._client.agents.messages.cancel(agent_id, timeout=STOP_S)
 
-        self._send(request)
+        self._send(request, once=True)
 
     def has_agent(self, agent_id: str) -> bool:
         """Return True if there is such an agent."""

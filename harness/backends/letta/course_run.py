@@ -145,13 +145,12 @@ class CourseRun:
 
     def give_up(self, number: int, agent_id: str) -> None:
         """End what the agent is still at in a step that is given up; delete the agent in the first one."""
-        if not agent_id or not self._first or number < self._first:
+        if not agent_id or not self._first or number < self._first or self._read().steps >= number:
             return
         with suppress(ApiError, OSError):
+            self.server().stop(agent_id)  # first: where the server hangs, this is short
             if number == 1:
                 memory.delete(self.server(), agent_id)
-            else:
-                self.server().stop(agent_id)
 
     def _find(self, number: int) -> Progress | None:
         """Return the progress of an agent that can begin this step; None if there is none, or it is gone."""

@@ -25,17 +25,21 @@ class Catalogue:
         trials: By slug: those that a plain ``pytest benchmarks`` runs.
         tasks: By id, each as messages name it; also those of sources that a plain run leaves out.
         steps: By slug: those of courses, also by pairs that run on request only.
+        step_tasks: The tasks of all courses, whether a pair runs them or not.
         pairs: By name: those of the pairs file, also those that run on request only.
         broken: What is wrong with task files that could not be read, one line each.
         unknown: Sources whose tasks cannot be known here: not installed, or wrong.
+        has_pairs_file: Without one, any pair may have been in it.
     """
 
     trials: Mapping[str, Trial]
     tasks: Mapping[str, tuple[Task, str]]
     pairs: Mapping[str, Pair]
     steps: Mapping[str, Trial] = field(default_factory=dict)
+    step_tasks: frozenset[str] = frozenset()
     broken: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    has_pairs_file: bool = True
 
     def trial_of(self, slug: str, recorded: Mapping[str, Any]) -> Trial | None:
         """Return the trial of a cassette, also that of a source or a pair that a plain run leaves out."""
@@ -58,7 +62,7 @@ class Catalogue:
 
     def has_task(self, task_id: str) -> bool:
         """Return True if there is such a task, or such a step of a course."""
-        return task_id in self.tasks or any(trial.task.id == task_id for trial in self.steps.values())
+        return task_id in self.tasks or task_id in self.step_tasks
 
     def why_none(self, slug: str) -> str:
         """Say why a cassette has no trial; empty if a file that is missing or cannot be read may have it."""
@@ -66,7 +70,7 @@ class Catalogue:
         if not self.has_task(task_id):
             return "" if self.broken or self.unknown else f"the suite has no task {task_id!r}"
         if pair_name not in self.pairs:
-            return f"the suite has no pair {pair_name!r}" if self.pairs else ""
+            return f"the suite has no pair {pair_name!r}" if self.has_pairs_file else ""
         pair = self.pairs[pair_name]
         runs = Counter(trial.pair.name for trial in self.steps.values() if trial.task.id == task_id)
         if task_id in self.tasks and pair.takes(self.tasks[task_id][0]):
@@ -91,7 +95,7 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
     except UsageError:
         pairs = []  # all trials are made by options
     files = [*suite.files(), *suite.sources()]
-    if not any(map(suite.collects, files)):
+    if not any(map(suite.collects, [*files, *suite.courses()])):
         raise UsageError(f"no task files in {display}", remedy=remedy)
     trials: list[Trial] = []
     steps: list[Trial] = []
@@ -108,8 +112,10 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
             problems.append(str(error))
         else:
             trials += suite.trials(path) if pairs and suite.collects(path) else []
+    step_tasks: set[str] = set()
     for path in suite.courses():
         try:
+            step_tasks |= {task.id for task in suite.tasks(path)}
             steps += suite.trials(path, suite.named_pairs.values())
             trials += suite.trials(path) if pairs else []
         except SpecError as error:
@@ -119,6 +125,8 @@ def catalogue(benchmarks: Path, root: Path, environment: Mapping[str, str]) -> C
         tasks=tasks,
         pairs={**{pair.name: pair for pair in pairs}, **suite.named_pairs},
         steps={trial.slug: trial for trial in steps},
-        broken=tuple(broken),
+        step_tasks=frozenset(step_tasks),
+        broken=tuple(dict.fromkeys(broken)),
         unknown=tuple(unknown),
+        has_pairs_file=bool(suite.named_pairs),
     )

@@ -94,6 +94,7 @@ def _sentence(each: Comparison) -> str:
         better = "better" if (each.difference_pct or 0) > 0 else "worse"
         return f"{second} is {better} than {first}: {figures} ({sure})"
     least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.0f} points would show"
+    least = "; so few can show none, however large" if each.is_too_small else least
     return f"no difference shown between {second} and {first}: {figures} ({sure}){least}"
 
 

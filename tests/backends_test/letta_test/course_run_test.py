@@ -120,6 +120,24 @@ def test_a_turn_that_is_given_up_ends_in_letta(task, recording, letta) -> None:
     assert letta.stopped == [agent] * 4
 
 
+def test_no_step_begins_in_an_agent_that_may_be_at_work(task, recording, letta) -> None:
+    """A server that cannot end a turn is asked once, and not worked with."""
+    trials = steps(task)
+    outcomes(trials[:1], recording)
+    letta.faults = [("/messages/cancel", (503, {"detail": "busy"}))] * 9
+    assert outcomes(trials[1:2], recording) == ["api_error"]
+    assert len(letta.faults) == 8
+
+
+def test_an_agent_of_a_recorded_step_is_not_given_up(task, recording, letta) -> None:
+    """Ctrl-C right after the first step was written down: its agent waits for the second."""
+    trials = steps(task)
+    outcomes(trials[:1], recording)
+    (agent,) = letta.agents
+    recording.course_run(trials[0]).give_up(1, agent)
+    assert list(letta.agents) == [agent]
+
+
 def test_that_no_turn_is_under_way_is_no_fault(task, recording, letta) -> None:
     """Letta says so with 409, which is elsewhere a fault that passes: here it is asked once, and no more."""
     assert outcomes(steps(task), recording) == ["solved"] * 3

@@ -11,6 +11,7 @@ from harness.agents import prompts
 from harness.cassette import file
 from harness.cassette.audit.cassette_files import list_files
 from harness.cassette.audit.check import check, find_one, inspect, prunable, select
+from harness.cassette.audit.expected import catalogue
 from harness.errors import SpecError, UsageError
 from harness.tasks.pair import Pair
 from harness.tasks.trial import Trial
@@ -427,6 +428,19 @@ def test_what_can_go_of_courses(shelf):
     shelf.path(first.slug).write_bytes(b"{")
     assert states(shelf)[first.slug] == "damaged"
     assert shelf.path(first.slug) not in [file.path for file, _ in prunable(shelf.cassettes, shelf.suite())]
+
+
+def test_without_a_pair_no_step_is_an_orphan(shelf, monkeypatch):
+    """Neither without a pairs file, nor with models of the environment; of a pair that is gone it is one."""
+    first, _ = add_course(shelf)
+    shelf.put(tape(first))
+    path = shelf.root / "benchmarks" / "pairs.yaml"
+    path.write_text(PAIRS)
+    assert [why for _, why in prunable(shelf.cassettes, shelf.suite())] == ["the suite has no pair 'carried'"]
+    path.unlink()
+    assert prunable(shelf.cassettes, shelf.suite()) == []
+    named = catalogue(shelf.root / "benchmarks", shelf.root, {"ORCH_MODEL": "o", "CLAUDE_MODEL": "c"})
+    assert prunable(shelf.cassettes, named) == []
 
 
 def test_a_broken_course_makes_no_orphans(shelf):
