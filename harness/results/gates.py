@@ -47,7 +47,6 @@ def in_one_line(each: Comparison) -> str:
     line = f"{each.second} against {each.first}: {change}: "
     if each.verdict != "not shown":
         return f"{line}{each.verdict}{_left_out(each)}"
-    power = f"{counted(each.tasks, 'task')} can show none, however large"
     tasks = counted(each.tasks, "task")
     power = f"{tasks} would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
     if each.is_too_small:

@@ -6,8 +6,9 @@ import pytest
 from rows import a_course_run, a_row, with_two_memories
 
 from harness.errors import UsageError
-from harness.results import aggregate, courses, render
+from harness.results import aggregate, courses, gates, render
 from harness.results.dataframe import frame
+from harness.results.page import memory
 from harness.results.pricing import Prices
 from harness.results.tables import tables_of
 
@@ -72,6 +73,9 @@ def test_few_course_runs_show_nothing() -> None:
     (found,) = tables(with_two_memories(2)).memory
     assert (found.p, found.verdict) == (0.5, "not shown")
     assert "so few can show none, however large" in render.conclusion(found)
+    assert "2 tasks can show none, however large" in gates.in_one_line(found)
+    (sentence,) = memory.sentences(tables(with_two_memories(2)))
+    assert sentence.endswith("; so few can show none, however large")
     assert [tables(with_two_memories(n)).memory[0].is_too_small for n in (1, 5, 6)] == [True, True, False]
 
 
