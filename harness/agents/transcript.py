@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from harness.agents.prompts import CODER_TOOL
@@ -284,10 +284,12 @@ def _canonical(arguments: str) -> str:
 
 def to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Return events as JSON-like rows, each with its ``kind``; ``from_json`` is the inverse."""
-    rows = [{"kind": type(event).__name__.lower(), **asdict(event)} for event in events]
+    rows = [{"kind": type(event).__name__.lower(), **vars(event)} for event in events]
     for row in rows:
-        if "usage" in row and not row["usage"]["cache_write_1h"]:
-            del row["usage"]["cache_write_1h"]  # so that a conversation's hash is that of earlier versions
+        if "usage" in row:
+            row["usage"] = usage = {**vars(row["usage"])}
+            if not usage["cache_write_1h"]:
+                del usage["cache_write_1h"]  # so that a conversation's hash is that of earlier versions
     return rows
 
 

@@ -25,6 +25,9 @@ from harness.cassette.content_encoding import Undecodable, as_utf8, decode
 from harness.cassette.exchange import Exchange, compact, is_recordable, parse_body
 from harness.cassette.json_diff import difference
 
+# What speaks HTTP for no one here. The network is refused to it while a trial is replayed (``offline.py``).
+NOT_OURS = ("httplib", "requests", "boto3", "urllib3", "httplib2", "tornado", "aiohttp")
+
 
 class ReplayMiss(BaseException):
     """A request that the cassette does not hold, or (``again``) not once more.
@@ -179,6 +182,7 @@ def replaying(exchanges: tuple[Exchange, ...]) -> Iterator[Player]:
         persister=_Memory(exchanges),
         record_mode=RecordMode.NONE,
         before_record_request=partial(_canonical, services={}),
+        skip_patchers=NOT_OURS,
     ) as player:
         yield player
 
@@ -195,6 +199,7 @@ def recording(services: Mapping[str, str]) -> Iterator[Recording]:
         persister=_Memory(()),
         record_mode=RecordMode.ALL,
         before_record_request=partial(_canonical, services=services),
+        skip_patchers=NOT_OURS,
     ) as recorded:
         yield recorded
 

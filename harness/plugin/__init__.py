@@ -243,6 +243,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (config.getini("harness_collect") or is_asked_for(config, folder)):
         config.pluginmanager.register(Note(folder), "harness-note")
         return
+    if not hasattr(config, "workerinput"):
+        from harness.plugin.preload import Preload
+
+        config.pluginmanager.register(Preload(), "harness-preload")
     from harness.plugin.session import BenchmarkSession
 
     session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))

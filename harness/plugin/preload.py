@@ -4,7 +4,8 @@ The clients' thousands of classes take two to three seconds of a core to import:
 was half of what replaying the shipped suite cost. One process, the *parent*, imports them once, and each
 worker is a fork of it. xdist and execnet do not notice: what they start is ``worker.py``, which hands its
 pipes to the parent and lives as long as the fork does. Where there is no parent (any more), it becomes an
-ordinary worker. Meanwhile the controlling process, which has nothing to do, imports what its tables need.
+ordinary worker. The parent begins before the controlling process reads options and files; while that has
+nothing to do, it imports what its tables need.
 
 Not here: workers on other machines (``--tx``), other systems than Linux, and runs whose coverage is measured,
 for what was imported before the measurement began would be missing.
@@ -49,6 +50,7 @@ MODULES = (
 AT_THE_END = ("pandas", "scipy.special", "jinja2")
 # pytest wants to rewrite the assertions of packages that bring a plugin, and warns where it is too late.
 NO_REWRITE = "\nPYTEST_DONT_REWRITE"
+ADDRESS = "parent"
 PR_SET_PDEATHSIG = 1
 CHECK_S = 5.0
 
@@ -61,28 +63,33 @@ class Preload:
         self._folder = ""
         self._parent = 0
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
-        """Start the parent, and have xdist start workers through it."""
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Start the parent, which imports while this process reads options and files."""
         measured = config.pluginmanager.hasplugin("_cov") or "COVERAGE_PROCESS_START" in os.environ
-        plain = all(spec.popen and not spec.python for spec in specs)
-        if len(specs) < 2 or not plain or measured or sys.platform != "linux":
+        workers = config.getoption("numprocesses", None)
+        if not isinstance(workers, int) or workers < 2 or measured or sys.platform != "linux":
             return
         self._folder = tempfile.mkdtemp(prefix="harness-workers-")  # private
-        address = os.path.join(self._folder, "parent")
+        address = os.path.join(self._folder, ADDRESS)
         with socket.socket(socket.AF_UNIX) as listener:
             try:
                 listener.bind(address)
             except OSError:  # a TMPDIR too deep for the address of a socket
                 self.pytest_unconfigure()
                 return
-            listener.listen(len(specs))
+            listener.listen(workers)
             os.set_inheritable(listener.fileno(), True)
             command = [sys.executable, "-c", BEGIN, str(listener.fileno()), json.dumps(sys.path)]
             command += self._modules
             self._parent = os.posix_spawn(command[0], command, os.environ)
-        threading.Thread(target=_import, args=(AT_THE_END,), daemon=True).start()
-        starter = str(Path(__file__).with_name("worker.py"))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Have xdist start workers through the parent."""
+        if not self._parent or not all(spec.popen and not spec.python for spec in specs):
+            return
+        threading.Thread(target=_import_for_the_end, daemon=True).start()
+        starter, address = str(Path(__file__).with_name("worker.py")), os.path.join(self._folder, ADDRESS)
         for spec in specs:
             spec.python = shlex.join([sys.executable, "-I", "-S", starter, address])
 
@@ -137,6 +144,11 @@ def _import(modules: Iterable[str]) -> None:
     for name in modules:
         with suppress(Exception):  # who needs it says what is wrong with it
             import_module(name)
+
+
+def _import_for_the_end() -> None:
+    _import(AT_THE_END)
+    gc.freeze()  # pytest's last collection has nothing to find there
 
 
 def _become_worker(connection: socket.socket) -> None:

@@ -23,7 +23,6 @@ from harness.agents.wall_limit import WallLimit
 from harness.errors import HarnessError, SpecError, UsageError
 from harness.plugin import resume
 from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order, without_steps
-from harness.plugin.preload import Preload
 from harness.plugin.progress import Progress
 from harness.plugin.reporting import Forgetting, Payloads, Reporter
 from harness.plugin.run import KEY, Run
@@ -142,7 +141,6 @@ class BenchmarkSession:
             self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
-                self.config.pluginmanager.register(Preload(), "harness-preload")
         except HarnessError as error:
             if not self.is_named:
                 self.left_out = printable(str(error), os.environ).splitlines()

@@ -21,7 +21,7 @@ MASKED = tuple(
     (mask, re.compile(rf"{re.escape(mask)}([\w+/=-]{{4,40}}+)"))
     for mask in ("**", "...", "…", "••", "xxxx", "XXXX")
 )
-WORTH_REMEMBERING = 20_000  # characters
+WORTH_REMEMBERING = 4_000  # characters
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def find(text: str, secrets: Secrets) -> list[Finding]:
     return _remembered(text, secrets) if len(text) <= WORTH_REMEMBERING else _find(text, secrets)
 
 
-@lru_cache(maxsize=4096)  # cassettes say the same prompts again
+@lru_cache(maxsize=16_384)  # cassettes say the same prompts again
 def _remembered(text: str, secrets: Secrets) -> list[Finding]:
     return _find(text, secrets)
 

@@ -74,7 +74,12 @@ def known(environment: Mapping[str, str]) -> Secrets:
 
 @lru_cache(maxsize=4)  # for each printed line, the environment is the same
 def _known(items: tuple[tuple[str, str], ...]) -> Secrets:
-    names = environment_secrets(dict(items))
+    return _looked_for(tuple(environment_secrets(dict(items)).items()))
+
+
+@lru_cache(maxsize=4)  # of environments that differ elsewhere: pytest names each test in its own
+def _looked_for(items: tuple[tuple[str, str], ...]) -> Secrets:
+    names = dict(items)
     plain: dict[str, str] = {}
     squeezed: dict[bytes, str] = {}
     for secret in names:

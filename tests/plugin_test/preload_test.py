@@ -1,8 +1,10 @@
 """Workers that are forks of one process."""
 
+import gc
 import os
 import select
 import signal
+import time
 from types import SimpleNamespace
 
 import execnet
@@ -24,13 +26,17 @@ def specs():
 @pytest.fixture
 def preload(specs):
     plugin = Preload(["colorsys", "no_such_module"])
-    plugin.pytest_xdist_setupnodes(config_of(), specs)
+    plugin.pytest_configure(config_of())
+    plugin.pytest_xdist_setupnodes(specs)
     yield plugin
     plugin.pytest_unconfigure()
 
 
-def config_of(*plugins):
-    return SimpleNamespace(pluginmanager=SimpleNamespace(hasplugin=plugins.__contains__))
+def config_of(*plugins, workers=2):
+    return SimpleNamespace(
+        pluginmanager=SimpleNamespace(hasplugin=plugins.__contains__),
+        getoption=lambda name, default=None: {"numprocesses": workers}.get(name, default),
+    )
 
 
 def looked(group, spec):
@@ -53,7 +59,9 @@ def test_a_folder_too_deep_for_a_socket_leaves_nothing(specs, tmp_path, monkeypa
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    Preload(["colorsys"]).pytest_xdist_setupnodes(config_of(), specs)
+    plugin = Preload(["colorsys"])
+    plugin.pytest_configure(config_of())
+    plugin.pytest_xdist_setupnodes(specs)
     assert list(deep.iterdir()) == []
     assert not specs[0].python
 
@@ -105,7 +113,25 @@ def test_what_is_started_otherwise_stays_as_it_is(given, plugins):
     """One worker, other machines, another Python, a run whose coverage is measured."""
     specs = [execnet.XSpec(each) for each in given]
     before = [vars(each).copy() for each in specs]
-    plugin = Preload()
-    plugin.pytest_xdist_setupnodes(config_of(*plugins), specs)
+    plugin = Preload(["colorsys"])
+    plugin.pytest_configure(config_of(*plugins, workers=len(specs)))
+    plugin.pytest_xdist_setupnodes(specs)
     plugin.pytest_unconfigure()
     assert [vars(each) for each in specs] == before
+
+
+def test_without_workers_no_process_is_started(tmp_path, monkeypatch):
+    """Neither where xdist is not asked for (None) nor with ``-n 0``."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for workers in (None, 0, 1):
+        Preload(["colorsys"]).pytest_configure(config_of(workers=workers))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_end_needs_is_out_of_reach_of_the_last_collection(preload):
+    """Pytest collects before it ends; the tables' thousands of classes cost half a second there."""
+    deadline = time.monotonic() + 60
+    while not gc.get_freeze_count() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()

@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from harness import redact
+from harness.redact.variables import known
 
 KEY = "hunter2/Hunter+2=õ"
 ENVIRONMENT = {"MY_API_KEY": KEY, "HOME": "/home/somebody-or-other", "PATH": "/usr/bin:/bin:/sbin"}
@@ -412,3 +413,10 @@ def test_a_secret_that_begins_like_another_is_redacted_whole():
     short, long = {"A_KEY": "abcdefgh"}, {"B_KEY": "abcdefgh-and-the-tail"}
     for environment in ({**short, **long}, {**long, **short}):
         assert "tail" not in redact.redact("x abcdefgh-and-the-tail y", environment)
+
+
+def test_secrets_stay_the_same_where_the_environment_changes_otherwise():
+    """Pytest names each test in it; what was remembered of a text would be gone with every test."""
+    first = known({**ENVIRONMENT, "PYTEST_CURRENT_TEST": "one"})
+    assert known({**ENVIRONMENT, "PYTEST_CURRENT_TEST": "two"}) is first
+    assert known({**ENVIRONMENT, "OTHER_API_KEY": "j4nf8s0wl2"}) is not first
