@@ -156,7 +156,7 @@ def _spawn(path: str, arguments: list[str], environment: Any, **options: Any) ->
         return pid
     try:
         _open_streams()  # pytest has captured those that were
-        number, _, *modules = arguments[arguments.index(preload.BEGIN) + 1 :]
-        preload.serve(int(number), modules)
+        number, _, controller, *modules = arguments[arguments.index(preload.BEGIN) + 1 :]
+        preload.serve(int(number), int(controller), modules)
     finally:
         os._exit(1)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from harness.errors import HarnessError, UsageError
+from harness.local.stack.ports import spare_proxy
 from harness.redact import redact
 from harness.terminal import discard, one_line, printable
 
@@ -33,6 +34,7 @@ class OneLineErrors(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print each line of a ``HarnessError`` and exit with its code."""
+        spare_proxy(os.environ)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII or Latin-1 alone

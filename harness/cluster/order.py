@@ -276,6 +276,7 @@ class Place:
                 with suppress(OSError):
                     kept = default_folder("test-runs")
             cache = RunCache(kept)
+            cache.prune()
             hidden = (*hidden, kept)
         kinds = [
             each for each in fork_server.ISOLATION_KINDS if each != "none" or not settings.require_sandbox

@@ -148,9 +148,8 @@ class Grader:
     def require_reference(self) -> None:
         """Raise SpecError if the reference does not pass the hidden tests: they show nothing, then."""
         if not self._acceptance.proof.run.passed:
-            raise SpecError(
-                [f"{self._task.id}: the reference does not pass acceptance; run `harness validate`"]
-            )
+            then = "run `harness validate`, and if it finds nothing, this with --no-run-cache"
+            raise SpecError([f"{self._task.id}: the reference does not pass acceptance; {then}"])
 
     def without_twin(self) -> dict[str, str]:
         """Return the hidden tests of which no twin is proved to fail, and why."""

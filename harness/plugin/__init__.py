@@ -243,10 +243,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (config.getini("harness_collect") or is_asked_for(config, folder)):
         config.pluginmanager.register(Note(folder), "harness-note")
         return
-    if not hasattr(config, "workerinput"):
-        from harness.plugin.preload import Preload
-
-        config.pluginmanager.register(Preload(), "harness-preload")
+    # Before all that takes time. Where it is not sure yet that these are trials, the session does it.
+    if names_trials(config, folder) and (folder / "pairs.yaml").is_file():
+        register_preload(config)
     from harness.plugin.session import BenchmarkSession
 
     session = BenchmarkSession(config, folder, is_named=is_asked_for(config, folder))
@@ -270,10 +269,22 @@ def pytest_configure(config: pytest.Config) -> None:
         register_live(config, session)
 
 
+def register_preload(config: pytest.Config) -> None:
+    """Have workers begin as forks, unless they have begun, or are not to."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or config.option.collectonly or config.pluginmanager.hasplugin("harness-preload"):
+        return
+    from harness.plugin.preload import Preload
+
+    config.pluginmanager.register(Preload(), "harness-preload")
+
+
 def register_live(config: pytest.Config, session: Any) -> None:
     """Register what a run needs that may ask models."""
+    from harness.local.stack.ports import spare_proxy
     from harness.plugin.spending import Spending
 
+    spare_proxy(os.environ)
     spending = Spending(session)
     if not session.is_worker:
         from harness.plugin.breaker import Breaker
@@ -299,6 +310,11 @@ def is_asked_for(config: pytest.Config, folder: Path) -> bool:
         return True
     if config.getoption("harness_record") != "none" or any(config.getoption(f"harness_{n}") for n in chosen):
         return True
+    return names_trials(config, folder)
+
+
+def names_trials(config: pytest.Config, folder: Path) -> bool:
+    """Return True if an argument is the folder, or lies in it."""
     paths = [Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args]
     # Resolved, too: links lead there under ``--rootdir LINK``.
     return any(

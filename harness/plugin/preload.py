@@ -35,7 +35,7 @@ import pytest
 
 BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from harness.plugin.preload import serve; serve(int(sys.argv[1]), sys.argv[3:])"
+    "from harness.plugin.preload import serve; serve(int(sys.argv[1]), int(sys.argv[3]), sys.argv[4:])"
 )
 MODULES = (
     "harness.plugin.session",
@@ -80,7 +80,7 @@ class Preload:
             listener.listen(workers)
             os.set_inheritable(listener.fileno(), True)
             command = [sys.executable, "-c", BEGIN, str(listener.fileno()), json.dumps(sys.path)]
-            command += self._modules
+            command += [str(os.getpid()), *self._modules]
             self._parent = os.posix_spawn(command[0], command, os.environ)
 
     @pytest.hookimpl(optionalhook=True)
@@ -109,10 +109,9 @@ class Preload:
             self._parent = 0
 
 
-def serve(listener_fd: int, modules: Sequence[str]) -> None:
+def serve(listener_fd: int, controller: int, modules: Sequence[str]) -> None:
     """Import what trials need, and become a worker's parent whenever one is asked for (in the parent)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the workers' business, and the controller's
-    controller = os.getppid()
     gc.disable()
     _import(modules)
     allow_imported()
@@ -160,12 +159,14 @@ def _become_worker(connection: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     size = array.array("i").itemsize
-    text, data, *_ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(3 * size))
+    length, data, *_ = connection.recvmsg(4, socket.CMSG_SPACE(3 * size))
+    arguments, environment = json.loads(connection.makefile("rb").read(int.from_bytes(length, "big")))
     pipes = array.array("i", data[0][2])
     for number, pipe in enumerate(pipes):
         os.dup2(pipe, number)
         os.close(pipe)
-    arguments = json.loads(text)
+    os.environ.clear()
+    os.environ.update(environment)
     sys.dont_write_bytecode = "-B" in arguments
     sys.argv = ["-c"]
     sys.path.insert(0, "")

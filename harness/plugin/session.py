@@ -21,7 +21,7 @@ import pytest
 
 from harness.agents.wall_limit import WallLimit
 from harness.errors import HarnessError, SpecError, UsageError
-from harness.plugin import resume
+from harness.plugin import register_preload, resume
 from harness.plugin.collect import CourseFile, SourceFile, TaskFile, in_course_order, without_steps
 from harness.plugin.progress import Progress
 from harness.plugin.reporting import Forgetting, Payloads, Reporter
@@ -141,6 +141,7 @@ class BenchmarkSession:
             self.config.pluginmanager.register(self.test_runs, "harness-test-runs")
             if not self.is_worker:
                 self.config.pluginmanager.register(self.times, "harness-times")
+                register_preload(self.config)
         except HarnessError as error:
             if not self.is_named:
                 self.left_out = printable(str(error), os.environ).splitlines()

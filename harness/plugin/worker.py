@@ -19,7 +19,9 @@ def main() -> None:
     try:
         connection.connect(address)
         pipes = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
-        connection.sendmsg([json.dumps(arguments).encode()], pipes)
+        text = json.dumps([arguments, dict(os.environ)]).encode()  # the parent's is older
+        connection.sendmsg([len(text).to_bytes(4, "big")], pipes)
+        connection.sendall(text)
     except OSError:
         os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork gets it too, and decides

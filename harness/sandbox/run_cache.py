@@ -4,7 +4,8 @@ A run is a function of its files and tests, its limits and seed, and of what it 
 the packages that it sees, the sandbox and the protections that hold. All of that makes its key.
 
 Taken from here is only what came out by itself: a run that passed, failed, or found no tests. Timeouts, lack
-of memory and crashes may be the machine's doing, so they are executed each time, and so is what was forged.
+of memory and crashes may be the machine's doing, so they are executed each time, and so are what was forged
+and a failure that speaks of such a thing: of a ``subprocess.run(..., timeout=5)`` in a test, say.
 
 The folder (``harness/store.py``) is hidden from the code under test; where nothing hides it (isolation
 ``none``), nothing may be kept. **Not** covered: code whose result depends on the date, or on chance that no
@@ -17,6 +18,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -36,6 +38,9 @@ from harness.tasks.task import Limits
 
 KEPT = frozenset({"passed", "failed", "no_tests"})
 RUN = TypeAdapter(TestRun)
+OF_THE_MACHINE = re.compile(
+    r"Timeout(?:Expired|Error)|BlockingIOError|MemoryError|Errno (?:11|12|23|24|28)\b|SIGKILL|(?<![\w.])-9\b"
+)
 
 
 class RunCache(Store):
@@ -51,8 +56,9 @@ class RunCache(Store):
         return run if run and run.status in KEPT else None
 
     def put(self, key: str, run: TestRun) -> None:
-        """Keep a run, unless it is of a kind that is never taken, or holds a secret."""
-        if run.status in KEPT and not any(leaks(asdict(run), os.environ)):
+        """Keep a run, unless it may be the machine's doing, is of a kind never taken, or holds a secret."""
+        unlucky = any(OF_THE_MACHINE.search(each.text) for each in run.tests if each.outcome != "passed")
+        if run.status in KEPT and not unlucky and not any(leaks(asdict(run), os.environ)):
             self.write(key, RUN.dump_json(run).decode())
 
 
@@ -140,7 +146,10 @@ def ground(server: ForkServer, probe: Probe) -> str:
         {
             "sandbox": digest_of_sources(Path(__file__).parent),
             "python": [sys.version, sys.prefix, os.path.realpath(sys.executable), platform.libc_ver()],
-            "packages": [[each.name, each.version] for each in with_requirements(server.packages)],
+            "packages": [  # RECORD: one's own may change without its version
+                [each.name, each.version, each.read_text("RECORD")]
+                for each in with_requirements(server.packages)
+            ],
             "disk": view(server.packages, sight.hidden, sight.folders)["steps"],
             "folders": [_files_of(folder) for folder in sight.folders],
             "machine": [machine.sysname, machine.release, machine.machine, os.geteuid() == 0],

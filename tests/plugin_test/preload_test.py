@@ -4,6 +4,8 @@ import gc
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -12,6 +14,10 @@ import pytest
 
 from harness.plugin.preload import Preload
 
+ENVIRONMENT = """
+import os
+channel.send([ascii(os.environ.get("SET_LATER")), len(os.environ.get("LONG", ""))])
+"""
 LOOK = """
 import os, sys
 channel.send([os.getpid(), os.getppid(), os.getcwd(), sys.argv, "colorsys" in sys.modules, sys.path[:1]])
@@ -135,3 +141,26 @@ def test_what_the_end_needs_is_out_of_reach_of_the_last_collection(preload):
         time.sleep(0.05)
     assert gc.get_freeze_count() > 0
     gc.unfreeze()
+
+
+def test_a_worker_has_the_environment_of_when_it_is_started(preload, specs, monkeypatch):
+    """A conftest may start a service, and name its address, long after the parent has begun."""
+    monkeypatch.setenv("SET_LATER", "http://127.0.0.1:1/\udcff")
+    monkeypatch.setenv("LONG", "x" * 100_000)
+    group = execnet.Group()
+    found = group.makegateway(specs[0]).remote_exec(ENVIRONMENT).receive(timeout=60)
+    assert found == [ascii("http://127.0.0.1:1/\udcff"), 100_000]
+    group.terminate(timeout=5)
+
+
+def test_a_parent_whose_controller_died_first_ends(tmp_path, monkeypatch):
+    """Before it could see who that was: its number comes with its orders."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getpid", lambda: gone.pid)
+    plugin = Preload(["colorsys"])
+    plugin.pytest_configure(config_of())
+    pid, _ = os.waitpid(plugin._parent, 0)
+    assert pid == plugin._parent
+    assert list(tmp_path.iterdir()) == []

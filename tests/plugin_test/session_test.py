@@ -568,6 +568,15 @@ def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
     assert not (pytester.path / "reports").exists()
 
 
+def test_the_workers_of_other_benchmarks_are_ordinary_ones(pytester) -> None:
+    """They import no client of Letta or Claude, which would take two seconds of a core."""
+    (pytester.mkdir("benchmarks") / "test_speed.py").write_text(
+        "import gc\ndef test_one():\n    assert gc.get_freeze_count() == 0\n"
+    )
+    pytester.makeini("[pytest]\nharness_collect = true\n")
+    assert pytester.runpytest_subprocess("benchmarks", "-n2").parseoutcomes() == {"passed": 1}
+
+
 @pytest.mark.parametrize("asked", ["benchmarks", "benchmarks/add.yaml", "benchmarks/add.yaml::two[1]"])
 @pytest.mark.slow
 def test_a_repository_without_a_pytest_configuration(asked, recorded) -> None:

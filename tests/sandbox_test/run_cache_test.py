@@ -185,6 +185,26 @@ def a_folder(path):
     path.mkdir()
 
 
+@pytest.mark.parametrize(
+    ("text", "executed"),
+    [
+        ("subprocess.TimeoutExpired: Command '['python', 'todo.py']' timed out after 5 seconds", 2),
+        ("BlockingIOError: [Errno 11] Resource temporarily unavailable", 2),
+        ("OSError: [Errno 28] No space left on device", 2),
+        ("assert -9 == 0", 2),
+        ("assert 3.-9 == 0", 1),
+        ("AssertionError: assert 'Errno 110' == ''", 1),
+    ],
+)
+def test_a_failure_that_speaks_of_the_machine_is_executed_each_time(text, executed, tmp_path):
+    """A test that gives a child five seconds fails on a busy machine, and would for ever."""
+    passed, failed = Test("t.py::test_a", "passed", text), Test("t.py::test_b", "failed", text)
+    for run_, times in ((TestRun("failed", (failed,)), executed), (TestRun("passed", (passed,)), 1)):
+        sandbox = cached(tmp_path / run_.status, FakeServer(run_))
+        assert run(sandbox) == run(sandbox) == run_
+        assert sandbox.executed == times
+
+
 @pytest.mark.parametrize("damage", [half, flipped, another_runs, linked, foreign, binary, a_folder])
 def test_a_damaged_or_foreign_entry_is_passed_over(damage, tmp_path):
     """It costs one more execution, which puts it right where it can."""

@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +34,7 @@ from harness.local.models.chat import (
     UnknownModel,
 )
 from harness.local.stack.ports import HOST, OPENER, free_port, get_json
-from harness.local.stack.processes import spawn, wait_until_ready
+from harness.local.stack.processes import Identity, failed, is_alive, spawn, stop, wait_until_ready
 
 CONTEXT = 8192  # tokens of one conversation
 SLOTS = 4  # llama.cpp multiplies by the rows of four tokens at once
@@ -124,6 +126,41 @@ class LlamaServer:
             raise EngineFailure(f"llama.cpp's server for {self._name} does not answer: {problem}") from None
 
 
+class Restarted:
+    """One model behind a process of the user's, which is started again where it has ended."""
+
+    def __init__(self, name: str, log: Path, start: Callable[[], tuple[Identity, LlamaServer]]) -> None:
+        self._name = name
+        self._log = log
+        self._start = start
+        self._lock = threading.Lock()
+        self._identity, self._server = start()
+
+    def complete(
+        self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None = None
+    ) -> Completion:
+        """Continue the conversation, see `harness.local.models.chat.TextModel.complete`."""
+        with self._lock:
+            if not is_alive(self._identity):
+                self._identity, self._server = self._start()
+            identity, server = self._identity, self._server
+        try:
+            return server.complete(messages, sampling, schema)
+        except EngineFailure:
+            if not _ends(identity):
+                raise
+            ended = failed(f"llama.cpp's server for {self._name} has ended", self._log)
+            raise EngineFailure(ended.message) from None
+
+
+def _ends(identity: Identity) -> bool:
+    """Return True if a process has ended, or does within a second: its connections close before."""
+    deadline = time.monotonic() + 1
+    while is_alive(identity) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(identity)
+
+
 def _completion(reply: Any, sampling: Sampling) -> Completion:
     choice, usage = reply["choices"][0], reply["usage"]
     text = choice["message"].get("content") or ""
@@ -184,8 +221,12 @@ def load_binary(binary: Path, logs: Path) -> Callable[[str, Path], TextModel]:
     """Return how to load a model with a ``llama-server`` of the user's, one process for each model."""
 
     def load(name: str, path: Path) -> TextModel:
+        log = logs / f"llama-server-{name}.log"
+        return Restarted(name, log, partial(start, name, path, log))
+
+    def start(name: str, path: Path, log: Path) -> tuple[Identity, LlamaServer]:
         require_memory(name, path)
-        port, log = free_port(), logs / f"llama-server-{name}.log"
+        port = free_port()
         served = [*command(binary, path), "--port", str(port)]
         identity = spawn(served, log=log, env=dict(os.environ), cwd=logs, detached=False)
 
@@ -195,8 +236,9 @@ def load_binary(binary: Path, logs: Path) -> Callable[[str, Path], TextModel]:
         try:
             wait_until_ready(identity, is_ready, what=str(binary), log=log, timeout_s=LOAD_S)
         except StackError as problem:
+            stop(identity)
             raise EngineFailure(problem.message) from None
-        return LlamaServer(name, f"http://{HOST}:{port}")
+        return identity, LlamaServer(name, f"http://{HOST}:{port}")
 
     return load
 

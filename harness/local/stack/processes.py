@@ -139,20 +139,34 @@ def query(command: Sequence[str], *, text: str, what: str, env: Mapping[str, str
 
 
 def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_s: float = GRACE_S) -> None:
-    """Stop a process and all that it started: first politely, then by force. Do nothing if it is gone."""
+    """Stop a process and all that it started: first politely, then by force.
+
+    If it has gone, what is left of its group is stopped: as long as that lives, its number is no one else's.
+    """
     import psutil
 
-    if not is_alive(identity):
+    if not is_alive(identity) and not _left_its_group(identity):
         return
-    leader = psutil.Process(identity.pid)
-    family = [leader, *leader.children(recursive=True), *_group(identity.pid)]
+    family = [each for each in _group(identity.pid) if each.create_time() >= identity.created]
     with suppress(psutil.NoSuchProcess):
-        leader.send_signal(polite)
+        leader = psutil.Process(identity.pid)
+        family += [leader, *leader.children(recursive=True)]
+    polite_to = family if not is_alive(identity) else [leader]
+    for process in polite_to:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(polite)
     identities = [found for process in family if (found := identify(process.pid))]
     for survivor in _wait_gone(identities, grace_s):
         with suppress(psutil.NoSuchProcess):
             psutil.Process(survivor.pid).send_signal(signal.SIGKILL)
     _wait_gone(identities, KILL_S)
+
+
+def _left_its_group(identity: Identity) -> bool:
+    """Return True if a process has ended, and its number may still be that of its group."""
+    import psutil
+
+    return identify(identity.pid) is None and identity.created >= psutil.boot_time()
 
 
 def _wait_gone(identities: list[Identity], timeout_s: float) -> list[Identity]:

