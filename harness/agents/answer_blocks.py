@@ -284,13 +284,24 @@ class _Lines:
         return tree is not None and bool(tree.body)
 
     def _before_prose(self, lines: Sequence[str]) -> str:
-        """Return the longest beginning that is Python, up to a paragraph of prose; empty if there is none."""
-        cuts = [n for n, line in enumerate(lines) if n and not lines[n - 1].strip() and PROSE.match(line)]
+        """Return the longest beginning that is Python, up to prose; empty if there is none.
+
+        Prose is a paragraph, or begins behind an indented line, further left.
+        """
+        cuts = [
+            n
+            for n, line in enumerate(lines)
+            if n and (PROSE.match(line) if not lines[n - 1].strip() else _leaves_code(lines[n - 1], line))
+        ]
         for cut in (len(lines), *cuts[: -MAX_CUTS - 1 : -1]):
             code = "\n".join(lines[:cut])
             if defines(self._parse(code), DEFINITION):
                 return code
         return ""
+
+
+def _leaves_code(before: str, line: str) -> bool:
+    return before[:1] in (" ", "\t") and line[:1] not in (" ", "\t", "") and not STATEMENT.match(line)
 
 
 def _expand_indent(line: str) -> str:

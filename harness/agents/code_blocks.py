@@ -77,7 +77,8 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     not only tests); has no session's prompts, line numbers or sentences, which are taken away; uses nothing
     that another piece defines (the same); stands behind a sentence that names the file, or at least no other;
     is tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence
-    without an end holds the rest of the answer, unless the answer was cut off.
+    without an end holds the rest of the answer, unless the answer was cut off. Code that is given in parts is
+    put together: imports and definitions that the winner lacks, and definitions that use its own.
     """
     parser = _Parser()
     answer = answer.replace("\r\n", "\n").replace("\r", "\n").rstrip()
@@ -91,7 +92,9 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     tests = _is_test_file(path)
     pieces = _latest(pieces, path)
     known = set() if tests else set().union(*(each.defined(tests=tests) for each in pieces))
-    return _tidy(max(pieces, key=lambda piece: _rank(piece, path, tests, known)).code)
+    best = max(pieces, key=lambda piece: _rank(piece, path, tests, known))
+    whole = "\n\n\n".join(_tidy(each.code).rstrip() for each in _parts(best, pieces, path, tests=tests))
+    return _tidy(whole if parser.tree(whole) else best.code)
 
 
 class _Parser:
@@ -159,6 +162,40 @@ class _Piece:
         return modules
 
     @property
+    def binds(self) -> set[str]:
+        """The names that its top gives a value to; none if it does more, and so is no part of a file."""
+        names: set[str] = set()
+        for node in self.tree.body if self.tree else ():
+            if isinstance(node, DEFINITION):
+                names.add(node.name)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names |= {each.asname or each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
+                names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                return set()
+        return names
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it defines something to be used: a demonstration takes no arguments, or asserts."""
+        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        asserts = any(isinstance(node, ast.Assert) for each in top for node in ast.walk(each))
+        return not asserts and any(
+            isinstance(node, ast.ClassDef) or node.args.args or node.args.kwonlyargs or node.args.vararg
+            for node in top
+        )
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether its top defines what pytest collects as tests."""
+        return any(
+            _is_test(node.name) or (isinstance(node, ast.ClassDef) and any(map(_is_case, node.bases)))
+            for node in (self.tree.body if self.tree else ())
+            if isinstance(node, DEFINITION)
+        )
+
+    @property
     def uses(self) -> set[str]:
         """The names that it reads without giving them a value."""
         read: set[str] = set()
@@ -206,7 +243,7 @@ class _Piece:
             and self.is_bare >= other.is_bare
             and module_of(path) not in self.imports
             and all(_match(name, path) or name == other.label for name in named)
-            and any(map(_is_test, self.defined(tests=True))) <= any(map(_is_test, other.defined(tests=True)))
+            and self.has_tests <= other.has_tests
         )
 
 
@@ -224,11 +261,48 @@ def _latest(pieces: Sequence[_Piece], path: str) -> list[_Piece]:
     return left
 
 
+def _parts(best: _Piece, pieces: Sequence[_Piece], path: str, *, tests: bool) -> list[_Piece]:
+    """Return the pieces that are one file, in the order of the answer: the best, and what it lacks."""
+    if not best.block.is_fenced or not best.is_bare:
+        return [best]
+    parts = [best]
+    others = [
+        each
+        for each in pieces
+        if each is not best
+        and each.block.is_fenced
+        and each.block.may_be_python
+        and each.is_bare
+        and each.label in ("", best.label)
+        and (tests or module_of(path) not in each.imports)
+        and not each.has_tests
+    ]
+    if tests:  # what a test file tests stands elsewhere
+        others = [each for each in others if not each.defined(tests=True)]
+    while True:
+        bound = set().union(*(each.binds | each.defined(tests=True) for each in parts))
+        lacks = set().union(*(each.uses for each in parts)) - bound
+        more = next(
+            (
+                each
+                for each in others
+                if each not in parts
+                and each.binds
+                and bound.isdisjoint(each.defined(tests=True))
+                and (each.binds & lacks or (each.goes_on and each.uses & bound))
+            ),
+            None,
+        )
+        if more is None:
+            return [each for each in pieces if each in parts]
+        parts.append(more)
+
+
 def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
     """Rank a piece (see ``extract_code``) where ``known`` is defined by any."""
     block, is_definition = piece.block, bool(piece.defined(tests=tests))
     # Tests are what a test file is for; of a file without any, its definitions.
-    worth = 2 * any(map(_is_test, piece.defined(tests=True))) if tests else 0
+    worth = 2 * piece.has_tests if tests else 0
     return (
         block.may_be_python or is_definition,
         module_of(path) not in piece.imports,
@@ -271,10 +345,13 @@ def _without_prose(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
     of_code = [n for n, line in enumerate(lines) if line[:1] in (" ", "\t") or STATEMENT.match(line)]
     if not of_code or STATEMENT.match(lines[of_code[0]]) is None:
         return None
-    end = next((n for n in range(of_code[-1] + 1, len(lines)) if not lines[n].strip()), len(lines))
-    text = "\n".join(lines[of_code[0] : end])
-    tree = parser.tree(text)
-    return (text, tree) if tree and defines(tree, DEFINITION) else None
+    last = of_code[-1] + 1
+    end = next((n for n in range(last, len(lines)) if not lines[n].strip()), len(lines))
+    for text in ("\n".join(lines[of_code[0] : cut]) for cut in (end, last)):
+        tree = parser.tree(text)
+        if tree and defines(tree, DEFINITION):
+            return text, tree
+    return None
 
 
 def _label(code: str, before: str, title: str) -> str:
@@ -301,6 +378,12 @@ def _match(name: str, path: str) -> int:
 
 def _is_test(name: str) -> bool:
     return name.lower().startswith("test")
+
+
+def _is_case(base: ast.expr) -> bool:
+    """Return True for a base class of tests in unittest's style."""
+    name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+    return name.endswith("TestCase")
 
 
 def _is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:

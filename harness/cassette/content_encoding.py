@@ -84,16 +84,20 @@ def _brotli(raw: bytes) -> Decoded:
 
 def _zstd(raw: bytes) -> Decoded:
     library = _first_installed("zstd", "compression.zstd", "backports.zstd", "zstandard")
-    decoder = library.ZstdDecompressor()
-    if library.__name__ != "zstandard":
-        return decoder.decompress(raw, MAX_ANSWER + 1), decoder.eof
-    # zstandard has no limit of its own: so few bytes at a time unfold to 8 million at most.
-    decoder, decoded = decoder.decompressobj(), bytearray()
-    for start in range(0, len(raw), 256):
-        decoded += decoder.decompress(raw[start : start + 256])
-        if decoder.eof or len(decoded) > MAX_ANSWER:
-            break
-    return bytes(decoded), decoder.eof
+    is_limited, decoded = library.__name__ != "zstandard", bytearray()
+    while True:  # one frame behind the other
+        decoder = library.ZstdDecompressor() if is_limited else library.ZstdDecompressor().decompressobj()
+        if is_limited:
+            decoded += decoder.decompress(raw, MAX_ANSWER + 1 - len(decoded))
+            raw = decoder.unused_data
+        else:  # without a limit of its own: so few bytes at a time unfold to 8 million at most
+            start = 0
+            while start < len(raw) and not decoder.eof and len(decoded) <= MAX_ANSWER:
+                decoded += decoder.decompress(raw[start : start + 256])
+                start += 256
+            raw = decoder.unused_data + raw[start:]
+        if not raw or not decoder.eof or len(decoded) > MAX_ANSWER:
+            return bytes(decoded), decoder.eof
 
 
 def _first_installed(name: str, *modules: str) -> Any:

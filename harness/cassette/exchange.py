@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 MAX_DEPTH = 100
 NESTED = (dict, list)
@@ -21,6 +22,8 @@ LETTA_ID = re.compile(
 BARE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 FIRST_AGENT = "agent-00000000-0000-4000-8000-000000000000"  # an agent that is named before any other thing
 BARE_ID_KEYS = frozenset({"otid"})
+ID_KEYS = ("id", "ids")
+LETTA = "letta"  # the service's name in URLs
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 TIME_KEYS = frozenset({"date", "created_at", "updated_at", "last_run_completion", "last_synced"})
 NO_TIME = "2000-01-01T00:00:00+00:00"
@@ -146,14 +149,35 @@ def without_ids(text: str) -> bytes:
     return BARE_ID.sub("0", text).encode("utf-8", "surrogatepass")
 
 
+def _given(exchange: Exchange) -> Iterator[str]:
+    """Yield the UUIDs of the ids in a URL of Letta, and of those that its answer gives in a field for ids."""
+    found = [match[2] for match in LETTA_ID.finditer(exchange.url)]
+
+    def field(value: str, key: str) -> str:
+        of_letta = key.endswith(ID_KEYS) and LETTA_ID.fullmatch(value)
+        if of_letta or (key in BARE_ID_KEYS and BARE_ID.fullmatch(value)):
+            found.append(value[-36:])
+        return value
+
+    known, value = parse_body(exchange.response_body)
+    if known:
+        rewrite_texts(value, field)
+    yield from found
+
+
 def normalise(exchanges: Iterable[Exchange]) -> list[Exchange]:
     """Replace random ids and timestamps so that re-recordings diff cleanly.
 
-    Ids are numbered by first use, alike in URLs, requests and answers: the trial replays just the same.
+    Ids are numbered by first use, alike in URLs, requests and answers: the trial replays just the same. What
+    looks like one, and is none that Letta gave to anything, is part of somebody's text and stays.
     """
+    exchanges = list(exchanges)
+    given = {uuid for each in exchanges if urlsplit(each.url).netloc == LETTA for uuid in _given(each)}
     numbers: dict[str, str] = {}
 
     def number(uuid: str) -> str:
+        if uuid not in given:
+            return uuid
         return numbers.setdefault(uuid, f"00000000-0000-4000-8000-{len(numbers):012d}")
 
     def text(text: str) -> str:

@@ -53,6 +53,8 @@ def merge(
         point_latest_at(folder)
     except OSError as error:
         raise UsageError(not_written(error, folder)) from None
+    with suppress(OSError):  # first, as the page says what is missing
+        merge_plans(paths, folder, None)
     summary = finish(folder, read(folder / TRIALS), prices, wanted, write=True)
     with suppress(OSError):  # what was merged is there
         merge_plans(paths, folder, figures_of(summary))

@@ -187,8 +187,15 @@ def compare(  # noqa: PLR0913  (one for each option)
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
     paths: list[Path] = []
-    with suppress(UsageError):  # names of pairs, then
-        paths += [find_run(name, reports) for name in names]
+    missing: list[UsageError] = []
+    for name in names:
+        try:
+            paths.append(find_run(name, reports))
+        except UsageError as error:
+            missing.append(error)
+    if len(names) == 2 and len(missing) == 1:
+        raise missing[0]
+    paths = [] if missing else paths  # names of pairs, then
     if len(names) == 2 and (names[0] == names[1] or len({path.resolve() for path in paths}) == 1):
         raise UsageError(
             f"{' and '.join(dict.fromkeys(names))}: the same is named twice",
@@ -267,7 +274,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 @REPORTS
 @BENCHMARKS
 @click.option("--serve", is_flag=True, help="Serve it on loopback until Ctrl-C, for a browser elsewhere.")
-@click.option("--port", default=8299, show_default=True, help="With --serve.")
+@click.option("--port", default=8299, show_default=True, type=click.IntRange(0, 65535), help="With --serve.")
 @click.option(
     "--export",
     "export_to",
@@ -384,7 +391,9 @@ def _export(reports: Path, benchmarks: Path, day: datetime | None, folder: Path)
 
     _write_index(reports, benchmarks, day)
     load = _loader(benchmarks, day)
-    found = runs.find_runs(reports, load)
+    unread: list[UsageError] = []
+    found = runs.find_runs(reports, load, unread)
+    say(*(f"left out: {error.message}" for error in unread), err=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / runs.INDEX).write_text(runs.runs_page(found, reports, load), encoding="utf-8")

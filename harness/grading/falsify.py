@@ -13,6 +13,7 @@ import copy
 import random
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 # No task asks for these, and no sensible class derives from one of them and from what a task asks for.
 OBSCURE = ("ReferenceError", "StopAsyncIteration")
@@ -66,11 +67,21 @@ class Falsifier:
         return changed
 
     def far(self, value: ast.Constant) -> ast.expr:
-        """Return a number that no tolerance reaches; of what is no number, another value."""
+        """Return a number of the same size, which no usual tolerance reaches; of what is none, another value.
+
+        The other one can lead back to this one: both lie in one decade, or below 1, and are a turn apart.
+        """
         if isinstance(value.value, bool) or not isinstance(value.value, int | float):
             return self.falsified(value)
-        times, more = self.rng.choice([-4, -3, 3, 4]), self.rng.choice([-13, -7, 7, 13])
-        return ast.Constant(value.value * times + more)
+        number = Decimal(repr(value.value))
+        if number == 0 or not number.is_finite():
+            return self.falsified(value)
+        if abs(number) < 1:
+            moved = (abs(number) + Decimal("0.5")) % 1
+        else:
+            size = Decimal(10) ** number.adjusted()
+            moved = size + (abs(number) - size + size * self.rng.choice([3, 6])) % (9 * size)
+        return ast.parse(repr(type(value.value)(moved.copy_sign(number))), mode="eval").body
 
     def exception(self, expected: ast.expr) -> ast.expr | None:
         """Return a class of exceptions that is related to none of those expected; None if there is none."""

@@ -7,7 +7,7 @@ not consulted here, but for why it stopped and whether the coder was called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal, get_args
@@ -147,7 +147,7 @@ class Grader:
 
     def require_reference(self) -> None:
         """Raise SpecError if the reference does not pass the hidden tests: they show nothing, then."""
-        if not self._acceptance.proof.run.passed:
+        if not accepted(self._acceptance.proof.run):
             then = "run `harness validate`, and if it finds nothing, this with --no-run-cache"
             raise SpecError([f"{self._task.id}: the reference does not pass acceptance; {then}"])
 
@@ -182,7 +182,9 @@ class Grader:
         if attempt.authors.get(task.test_file) != "tester":
             return None
         right = {**task.files, **task.code_files}
-        files = {**attempt.files, **right, task.test_file: attempt.files[task.test_file]}
+        own = {path: text for path, text in attempt.files.items() if attempt.authors.get(path) == "tester"}
+        own = {path: text for path, text in own.items() if not _in_the_way(path, [*right, task.code_file])}
+        files = {**own, **right, task.test_file: attempt.files[task.test_file]}
         on_reference = self._on(task.reference, files)
         mutants = self._mutants(task)
         valid, finished = on_reference.passed, on_reference.status in ("passed", "failed")
@@ -212,7 +214,11 @@ class Grader:
             if attempt.authors.get(path) == "tester":
                 return "no_code", f"the tester wrote {path}, not the coder", None
         self.require_reference()
-        run = self.acceptance(attempt.files)
+        # What the tester wrote over a file of the task's is not the coder's doing.
+        given = {
+            path: text for path, text in self._task.files.items() if attempt.authors.get(path) == "tester"
+        }
+        run = self.acceptance({**attempt.files, **given})
         if run.syntax:
             return "syntax_error", run.syntax, None
         if accepted(run):
@@ -247,6 +253,11 @@ class Grader:
         if name not in self._runs:
             self._runs[name] = run()
         return self._runs[name]
+
+
+def _in_the_way(path: str, right: Iterable[str]) -> bool:
+    """Return True if a file stands where another one has a folder, or in a folder that is another one."""
+    return any(path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in right)
 
 
 def _on_bugs(bugs: Sequence[Bug], runs: Sequence[TestRun], *, valid: bool) -> Iterator[tuple[str, OnBug]]:

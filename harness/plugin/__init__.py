@@ -237,8 +237,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the session, and the checks before a recording, where there is a benchmarks folder."""
-    folder = find_benchmarks(config.rootpath, str(config.getini("benchmarks")))
+    name = str(config.getini("benchmarks"))
+    folder = find_benchmarks(config.rootpath, name)
     if folder is None:
+        require_no_trials_asked_for(config, name)
         return
     if not (config.getini("harness_collect") or is_asked_for(config, folder)):
         config.pluginmanager.register(Note(folder), "harness-note")
@@ -301,6 +303,18 @@ def find_benchmarks(root: Path, name: str) -> Path | None:
     if (root / name).is_dir():
         return root / name
     return next((folder for folder in (root, *root.parents) if folder.name == Path(name).name), None)
+
+
+def require_no_trials_asked_for(config: pytest.Config, name: str) -> None:
+    """Raise UsageError if options ask for trials where pytest's root holds no folder of task files."""
+    options = ("pair", "orchestrator", "coder", "record", "resume", "baseline", "fail_under")
+    given = {f"--{name.replace('_', '-')}": config.getoption(f"harness_{name}") for name in options}
+    asked = next((option for option, value in given.items() if value not in (None, "", "none", [])), "")
+    if asked and not hasattr(config, "workerinput"):
+        then = "run it with --rootdir=. where that folder is, or set `benchmarks` in the configuration there"
+        raise pytest.UsageError(
+            f"{asked}: no folder {name!r} in pytest's root {config.rootpath} -> {then}; write --option=VALUE"
+        )
 
 
 def is_asked_for(config: pytest.Config, folder: Path) -> bool:

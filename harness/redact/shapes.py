@@ -111,6 +111,8 @@ KEYS = (
     ("an age key", r"AGE-SECRET-KEY-1", r"[A-Z0-9]{50,}"),
     ("a JSON web token", r"(?<![\w-])eyJ[\w-]{10,}+\.", r"eyJ[\w-]{10,}+(?:\.[\w-]+)?"),
 )  # fmt: skip
+# A name of words and numbers, as functions have: of four parts at least, and no part of a key is so short.
+SNAKE_CASE = re.compile(r"(?:(?:[a-z]{1,12}\d{0,2}|\d{1,4})_){3,}(?:[a-z]{1,12}\d{0,2}|\d{1,4})")
 # Only words that may be keys are looked at closely: of twelve letters and more, which prose has few of.
 LONG_WORD = re.compile(r"[A-Za-z0-9_.~+/=-]{12,}+")
 # The empty group between a key's two parts tells which row it is; a row that starts with a letter is passed
@@ -211,7 +213,8 @@ def _keys_of_word(word: str) -> list[Match]:
 def _is_harmless(kind: str, key: str, rest: str) -> bool:
     if kind == "a JSON web token":
         return is_example_jwt(key)
-    return rest.upper().endswith("EXAMPLE") or is_made_up(rest) or is_class_name(rest)
+    words = SNAKE_CASE.fullmatch(rest)
+    return bool(words) or rest.upper().endswith("EXAMPLE") or is_made_up(rest) or is_class_name(rest)
 
 
 def url_passwords(text: str) -> Iterator[Match]:

@@ -67,7 +67,7 @@ def merge(runs: Sequence[Path], folder: Path) -> Counter[Path]:
     return given
 
 
-def merge_plans(runs: Sequence[Path], folder: Path, figures: Figures) -> None:
+def merge_plans(runs: Sequence[Path], folder: Path, figures: Figures | None) -> None:
     """Write what merged runs consist of, so that ``--resume`` goes on with what none of them has.
 
     Nothing is written where one of the runs has no plan, as one of an earlier version, or was begun with

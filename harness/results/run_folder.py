@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -53,9 +54,10 @@ def find_run(run: str | Path, reports: str | Path = "reports") -> Path:
         UsageError: There is no such run.
     """
     for folder in (Path(run), Path(reports) / run):
-        path = folder if folder.is_file() else folder / TRIALS
-        if path.is_file():
-            return path
+        with suppress(OSError):  # a name that is too long, say
+            path = folder if folder.is_file() else folder / TRIALS
+            if path.is_file():
+                return path
     known = sorted((path.parent.name for path in Path(reports).glob(f"*/{TRIALS}")), reverse=True)
     remedy = f"use one of: {', '.join(known[:6])}" if known else "run `pytest benchmarks` first"
     raise UsageError(f"no run {str(run)!r}, neither as a path nor in {reports}", remedy=remedy)

@@ -191,8 +191,12 @@ class Pair(Value):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Pair:
+        if self.coder.lower() == NO_TESTER:
+            raise ValueError(f"expected a coder's model, got {self.coder!r}")
+        if self.tester.lower() == NO_TESTER and self.has_tester:
+            raise ValueError(f"expected `tester: {NO_TESTER}` where nobody writes tests, got {self.tester!r}")
         if self.backend == "mock" and not MOCK_CODER.fullmatch(self.coder):
-            expected = "coder oracle, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock"
+            expected = "coder oracle, obedient, bug, bug:NAME, script:NAME or fault:KIND@N with backend mock"
             raise ValueError(f"expected {expected}, got {self.coder!r}")
         if self.backend == "mock" and self.has_tester and not MOCK_TESTER.fullmatch(self.tester):
             expected = "tester oracle, trivial, script:NAME, fault:KIND@N or none with backend mock"
@@ -236,6 +240,12 @@ class Pair(Value):
             given = self.settings(role).given
             if given and self.backend == "mock":
                 raise ValueError(f"expected no {role}_settings with backend mock: there is no model to set")
+            if (
+                "temperature" in given
+                and self.backend == "anthropic"
+                and getattr(self, role).startswith("claude-")
+            ):
+                raise ValueError(f"expected {role}_settings without temperature: Claude's API takes none")
             if set(given) - {"max_tokens"} and self.backend == "claude-code":
                 raise ValueError(f"expected {role}_settings of max_tokens alone with backend claude-code")
             if "max_tokens" in given and self.max_tokens is not None:

@@ -63,6 +63,10 @@ class YamlFile:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             text = f"not valid YAML: {error.problem or error.context}"
+        except yaml.reader.ReaderError as error:
+            line = raw.decode()[: error.position].count("\n") + 1
+            code = error.character if isinstance(error.character, int) else ord(error.character)
+            text = f"not valid YAML: unacceptable character #x{code:04x}"
         except yaml.YAMLError as error:
             line, text = 1, f"not valid YAML: {' '.join(str(error).split())}"
         raise SpecError([f"{self.display}:{line}: {text}"])

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from harness.agents.code_blocks import fenced
 from harness.agents.messages import Answer, Refused
 from harness.agents.transcript import Role, Usage, count
-from harness.backends.claude.messages_api import CONTENT
+from harness.backends.claude.messages_api import CUT_OFF, is_for_content
 from harness.backends.retries import unusable
 from harness.errors import ApiError
 from harness.text import is_safe_path, well_formed
@@ -69,7 +69,7 @@ def _answer(report: Mapping[str, Any], model: str) -> Answer:
         raise TypeError(f"expected a cost in US dollars, got {str(cost)[:40]!r}")
     status, text = result["api_error_status"], well_formed(str(result["text"] or ""))
     if result["is_error"] and result["subtype"] not in LIMITS:
-        if status in (400, 413, 422) and CONTENT.search(text):
+        if is_for_content(status, text):
             raise Refused(text)
         remedy = "check the login of the Claude CLI, its limits and the model's name"
         if any(word in text.lower() for word in ("login", "api key", "token")):
@@ -84,20 +84,28 @@ def _answer(report: Mapping[str, Any], model: str) -> Answer:
         # The CLI reports none when it failed before its first answer.
         usage=Usage.from_messages(result["usage"]) if result["usage"] else Usage(),
         # Out of turns, money or tokens: what was written counts all the same, as its fence has an end.
-        cut_off=result["subtype"] in LIMITS or result["stop_reason"] == "max_tokens",
+        cut_off=result["subtype"] in LIMITS or result["stop_reason"] in CUT_OFF,
         steps=max(1, count(result.get("num_turns"))),
     )
 
 
 def written(messages: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the files that the reported calls wrote: path -> text. Calls that the CLI refused wrote none."""
+    """Return the files that may be part of a workspace, among those of ``reported``."""
+    return {path: text for path, text in reported(messages).items() if is_safe_path(path)}
+
+
+def reported(messages: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the files that the reported calls wrote into the folder: path -> text.
+
+    Calls that the CLI refused wrote none.
+    """
     returns = [each for each in messages if each["kind"] == "returned"]
     done = {each["id"] for each in returns} - {each["id"] for each in returns if each["is_error"]}
     files: dict[str, str] = {}
     for each in messages:
         if each["kind"] == "called" and each["tool"] == "Write" and each["id"] in done:
             path = str(each["input"]["file_path"]).removeprefix("./")
-            if is_safe_path(path):
+            if not path.startswith("/") and ".." not in path.split("/"):
                 files.pop(path, None)
                 files[path] = well_formed(str(each["input"]["content"]))
     return files

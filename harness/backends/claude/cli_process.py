@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.backends.claude.claude_code import written
+from harness.backends.claude.claude_code import reported
 from harness.backends.claude.cli_proxy import CliProxy
 from harness.backends.loopback import Address, serve
 from harness.backends.written_files import require_files, write_files
@@ -71,7 +71,7 @@ class Cli:
             report = asyncio.run(self._query(question, folder, self.child_environment(home, address)))
             if proxy.faults:
                 raise proxy.faults[0]
-            expected = {**question["files"], **written(report["messages"])}
+            expected = {**question["files"], **reported(report["messages"])}
             require_files(folder, expected, writer="the Claude CLI", reported="it told of")
         return report
 

@@ -31,7 +31,22 @@ PROBE_TIMEOUT_S = 60.0
 # Fields that other endpoints of the Messages API take.
 LOCAL_FIELDS = {"seed", "temperature"}
 # Requests that are refused for what a model put into them; other 4xx are infrastructure errors.
-CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit)|content filter|blocked by")
+CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit|size)|content filter|blocked by")
+# ... unless it is the room for the answer, which a pair's settings ask for.
+ANSWER_ROOM = re.compile(r"(?i)max_(completion_)?tokens|in the completion")
+PROMPT_OF = re.compile(r"(?i)maximum context length is (\d+).{0,200}?\((\d+) in the messages", re.DOTALL)
+# Of an error's type, where its HTTP status is that of an answer.
+STATUSES = {
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "overloaded_error": 529,
+}
+# Reasons for which an answer ended before its end.
+CUT_OFF = {"max_tokens", "model_context_window_exceeded", "pause_turn", "refusal"}
 
 
 class MessagesApi:
@@ -49,11 +64,13 @@ class MessagesApi:
         message = self._send(
             role,
             model,
-            lambda: self._client.messages.create(
-                model=model,
-                system=system,
-                messages=[{"role": "user", "content": prompt}],
-                **_arguments(options),
+            lambda: _no_error(
+                self._client.messages.create(
+                    model=model,
+                    system=system,
+                    messages=[{"role": "user", "content": prompt}],
+                    **_arguments(options),
+                )
             ),
         )
         try:
@@ -76,7 +93,7 @@ class MessagesApi:
             return self._transport.send(role, request, service=service)
         except anthropic.APIError as error:
             status = status_of(error)
-            if status in (400, 413, 422) and CONTENT.search(str(error)):
+            if isinstance(error.body, dict) and is_for_content(status, str(error)):
                 raise Refused(_reason(error)) from None
             raise ApiError(
                 f"{service}: {_reason(error)}",
@@ -85,6 +102,15 @@ class MessagesApi:
             ) from None
         except (ValueError, RecursionError) as error:
             raise _no_api(self._display_url, error) from None
+
+
+def is_for_content(status: int | None, text: str) -> bool:
+    """Return True if a request was refused for what a model put into it, not for a pair's settings."""
+    if status not in (400, 413, 422) or not CONTENT.search(text):
+        return False
+    if room := PROMPT_OF.search(text):
+        return int(room[2]) >= int(room[1])
+    return ANSWER_ROOM.search(text) is None
 
 
 def _no_api(url: str, why: Exception, what: str = "is no Messages API") -> ApiError:
@@ -145,12 +171,27 @@ def _arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     return given | ({"extra_body": local} if local else {})
 
 
+def _no_error(message: Message) -> Message:
+    """Return a message; raise the APIStatusError for one that is an error, answered as if all were well."""
+    import anthropic
+    import httpx2
+    import pydantic
+
+    body: dict[str, Any] = message.model_dump() if isinstance(message, pydantic.BaseModel) else {}
+    error = body.get("error")
+    if body.get("type") != "error" or not isinstance(error, dict):
+        return message
+    status = STATUSES.get(str(error.get("type")), 400)
+    response = httpx2.Response(status, request=httpx2.Request("POST", DEFAULT_URL))
+    raise anthropic.APIStatusError(str(error.get("message", "")), response=response, body=body)
+
+
 def _answer(message: Message, model: str) -> Answer:
     return Answer(
         text=well_formed("".join(block.text for block in message.content if block.type == "text")),
         model=model,
         usage=Usage.from_messages(vars(message.usage)),
-        cut_off=message.stop_reason == "max_tokens",
+        cut_off=message.stop_reason in CUT_OFF,
     )
 
 

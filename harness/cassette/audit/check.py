@@ -117,8 +117,10 @@ def _unreadable(file: FolderFile, error: CassetteError, suite: Catalogue | None)
 
 
 def _orphan(file: FolderFile, suite: Catalogue) -> Problem:
-    text = f"{display_path(file.path)}: an orphan: {suite.why_none(file.slug)}"
-    return Problem("orphan", text, f"restore that, or remove it: {PRUNE}")
+    why = suite.why_none(file.slug)
+    text = f"{display_path(file.path)}: an orphan: {why}"
+    keep = "raise `epochs` of the pair in pairs.yaml" if why.endswith("epochs only") else "restore that"
+    return Problem("orphan", text, f"{keep}, or remove it: {PRUNE}")
 
 
 def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]:

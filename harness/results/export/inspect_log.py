@@ -85,8 +85,11 @@ def log(run: Path, pair: str, trials: Sequence[Conversation]) -> Json:
         "results": {
             "total_samples": len(trials),
             "completed_samples": len(measured),
-            "scores": [{"name": "solved", "scorer": "solved", "metrics": {"accuracy": _accuracy(measured)}}]
-            * bool(measured),
+            "scores": [
+                {"name": "solved", "scorer": "solved", "metrics": {"accuracy": _accuracy(each)}}
+                for each in (measured,)
+                if each
+            ],
         },
         "stats": {
             "started_at": first,

@@ -214,7 +214,8 @@ def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> Ne
     effort = _effort(two, trials, more_trials)
     longer = (
         f"{counted(wanted_epochs - epochs, 'more epoch')} of the same tasks, {wanted_epochs} in all, to even "
-        f"out luck within a task; which difference that would establish, these figures do not tell. {effort}"
+        f"out luck within a task; which difference that would establish, these figures do not tell. {effort} "
+        f"To replay them all later, set `epochs: {wanted_epochs}` of both in pairs.yaml."
     )
     steps = [(record.format(wanted_epochs), longer)]
     gap = abs(behind.difference_pct or 0)

@@ -57,10 +57,12 @@ class Run:
     has_page: bool
 
 
-def find_runs(reports: Path, load: Callable[[Path], Table]) -> list[Run]:
+def find_runs(
+    reports: Path, load: Callable[[Path], Table], unread: list[UsageError] | None = None
+) -> list[Run]:
     """Return all runs below a folder, newest first; ``load`` reads and prices the records of one.
 
-    Those that cannot be read are left out: one damaged file must not hide the others.
+    Those that cannot be read are left out, and why goes into ``unread``: one must not hide the others.
     """
     found = []
     folders = {path.parent for name in (TRIALS, STATE) for path in reports.glob(f"*/{name}")}
@@ -69,8 +71,9 @@ def find_runs(reports: Path, load: Callable[[Path], Table]) -> list[Run]:
             continue
         try:
             found.append(_run(folder / TRIALS, load))
-        except UsageError:
-            continue
+        except UsageError as error:
+            if unread is not None:
+                unread.append(error)
     return found
 
 

@@ -74,6 +74,7 @@ def test_settings_are_sent_as_the_messages_api_names_them(claude, pair) -> None:
 def test_an_epoch_is_a_sample_with_a_seed(claude, pair) -> None:
     """With a temperature both go out, whoever forwards them; without one neither does."""
     model = {**pair.model_dump(exclude={"tester_settings"}), "coder_settings": {"temperature": 0.2}}
+    model |= {"coder": "qwen3-coder", "tester": "qwen3-coder"}  # Claude's API takes none
     sampled = Pair.model_validate(model).options("coder", Limits(), epoch=3)
     ask(claude, **sampled)
     api(claude).forward("coder", {"model": "m", "system": "s", "messages": [], **sampled})
