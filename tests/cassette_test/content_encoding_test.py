@@ -61,6 +61,16 @@ def test_either_package_of_zstd_will_do(module, monkeypatch):
         decode(zstandard.compress(b"x" * (MAX_ANSWER + 1)), "zstd")
 
 
+@pytest.mark.parametrize("module", ["backports.zstd", "zstandard"])
+def test_frames_of_zstd_stand_one_behind_the_other(module, monkeypatch):
+    """Clients read them all; half a frame is told."""
+    monkeypatch.setattr(content_encoding, "_first_installed", lambda *_: pytest.importorskip(module))
+    two = zstandard.compress(TEXT) + zstandard.compress(b"x" * 3000)
+    assert decode(two, "zstd") == TEXT + b"x" * 3000
+    with pytest.raises(Undecodable, match="ends early"):
+        decode(two[:-5], "zstd")
+
+
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
 def test_half_a_body_is_told_from_a_whole_one(name):
     """A stream that ends early is an error, though clients hand out the half that came."""

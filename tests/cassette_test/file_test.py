@@ -344,6 +344,19 @@ def test_what_is_no_id_and_no_date_of_the_server_is_kept(round_trip, value):
     assert json.loads(round_trip(an_exchange(sent(value), sent(value)))[0].response_body) == value
 
 
+@pytest.mark.parametrize("url", [URL, "http://anthropic/v1/messages"])
+def test_what_only_looks_like_an_id_of_the_server_is_kept(round_trip, url):
+    """A user's id in a task or in a model's code is no id that Letta gave; one that it gave is, wherever."""
+    own, agent = (f"{kind}-{each}" for kind, each in zip(("user", "agent"), ids(5), strict=False))
+    asked = {"content": f"The owner is {own}, and you are {agent}."}
+    said = {"text": f"# {own}\nOWNER = '{own}'  # told by {agent}"}
+    made, got = round_trip(an_exchange(b"{}", sent({"id": agent})), an_exchange(sent(asked), sent(said), url))
+    given = json.loads(made.response_body)["id"]
+    assert given != agent
+    assert json.loads(got.request_body) == {"content": f"The owner is {own}, and you are {given}."}
+    assert json.loads(got.response_body) == {"text": f"# {own}\nOWNER = '{own}'  # told by {given}"}
+
+
 # --- files that are no cassettes --------------------------------------------------------------------
 
 

@@ -155,6 +155,12 @@ def test_a_run_that_measured_nothing_has_no_tables(runs):
             ["compare", "nothing"],
             "no run 'nothing', neither as a path nor in reports -> use one of: old, new",
         ),
+        (
+            ["compare", "old", "typo"],
+            "no run 'typo', neither as a path nor in reports -> use one of: old, new",
+        ),
+        (["report", "x" * 300], f"no run '{'x' * 300}'"),
+        (["view", "--serve", "--port", "99999"], "99999 is not in the range 0<=x<=65535"),
         (["compare", "a", "a"], "a: the same is named twice -> name two runs, or two pairs of one run"),
         (["compare", "old", "old"], "old: the same is named twice"),
         (["compare", "old", "reports/old"], "old and reports/old: the same is named twice"),
@@ -223,6 +229,14 @@ def test_a_static_export_holds_pages_alone(runs, tmp_path, monkeypatch):
     assert "index.html" in files
     assert {name.rpartition("/")[2] for name in files} == {"index.html", "report.html"}
     assert harness("view", "old", "--export", str(site)).exit_code == 2
+
+
+def test_a_run_that_cannot_be_read_is_named(runs, tmp_path):
+    """The site holds the others, and nobody looks for it in vain."""
+    (runs / "reports/old/trials.jsonl").write_text("nonsense\n")
+    result = harness("view", "--export", str(tmp_path / "site"))
+    assert result.exit_code == 0
+    assert "left out: reports/old/trials.jsonl:1" in result.output
 
 
 def test_without_any_run_there_is_one_line(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """harness/grading/acceptance.py: what a run in disguise shows."""
 
+import ast
 import random
 import resource
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness.errors import SpecError
 from harness.grading.acceptance import Acceptance
+from harness.grading.falsify import Falsifier
 from harness.grading.verdict import Attempt, Grader
 from harness.sandbox import Test, TestRun
 from harness.tasks.task import Limits, Task
@@ -270,6 +272,29 @@ def test_a_reference_that_fails_says_nothing_of_any_code(code, sandbox):
     """It is neither a model's success nor its failure: the task is wrong."""
     with pytest.raises(SpecError, match="the reference does not pass acceptance"):
         verdict(sandbox, code, a_task(reference="def add(a, b):\n    return 0\n"))
+
+
+@pytest.mark.parametrize("mark", ["skipif(True, reason='old')", "skip", "xfail"])
+def test_a_reference_of_which_a_test_is_skipped_says_nothing_either(mark, sandbox):
+    """Every code would be wrong, as it is for a version of Python that the task does not fit."""
+    hidden = "import pytest\nfrom add import add\n\n\ndef test_a():\n    assert add(1, 2) == 3\n\n\n"
+    hidden += f"@pytest.mark.{mark}\ndef test_b():\n    assert add(1, 2) == 4\n"
+    with pytest.raises(SpecError, match="the reference does not pass acceptance"):
+        verdict(sandbox, GOOD, a_task(hidden))
+
+
+@pytest.mark.parametrize("value", [20.0, 7, 0.05, 0.5, 0, 0.0, 1e300, 123456789, 9.99])
+def test_which_of_two_numbers_is_false_does_not_follow_from_them(value):
+    """Each leads to the other, and the change is larger than usual tolerances."""
+
+    def images(number):
+        made = (Falsifier(random.Random(seed)).far(ast.Constant(number)) for seed in range(40))
+        return {ast.literal_eval(each) for each in made}
+
+    for false in images(value):
+        assert type(value) is type(false)
+        assert abs(false - value) >= max(0.3 * min(abs(value), abs(false)), 0.4)
+        assert value in images(false) or value == 0
 
 
 LIAR = """\

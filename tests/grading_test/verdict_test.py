@@ -111,6 +111,28 @@ def test_each_outcome_has_its_cause_and_a_reason(outcome):
     assert verdict.solved_at == (1 if outcome == "solved" else None)
 
 
+def test_the_tester_is_graded_on_right_files_alone():
+    """Nothing that the coder wrote beside them takes part, nor a file where they have a folder."""
+    task = a_task(acceptance=WITHOUT_TWIN, code_files={"lib/a.py": GOOD})
+    sandbox = ScriptedSandbox({GOOD: PASSED})
+    files = {"add.py": GOOD, "conftest.py": "boom", "lib": "", "data.py": "X = 1", "test_add.py": TESTS}
+    authors = {**dict.fromkeys(files, "coder"), "lib": "tester", "data.py": "tester", "test_add.py": "tester"}
+    assert Grader(task, sandbox).tester(Attempt(files, authors)).valid
+    assert set(sandbox.given[0][0]) == {"add.py", "lib/a.py", "data.py", "test_add.py"}
+
+
+def test_what_the_tester_wrote_over_a_given_file_is_not_the_coders_doing():
+    """The hidden tests meet the file as the task gives it; what the coder made of it stays."""
+    task = a_task(acceptance=WITHOUT_TWIN, files={"rates.py": "RATE = 2"})
+    for author, text in (("tester", "RATE = 2"), ("coder", "# tests of rates")):
+        sandbox = ScriptedSandbox({GOOD: PASSED})
+        tried = Attempt(
+            {"add.py": GOOD, "rates.py": "# tests of rates"}, {"add.py": "coder", "rates.py": author}
+        )
+        Grader(task, sandbox).verdict([tried], "done", coder_called=True)
+        assert sandbox.given[-1][0]["rates.py"] == text
+
+
 def test_model_and_infra_outcomes_never_mix():
     """A word is either a measurement or an error."""
     assert not set(MODEL_OUTCOMES) & set(INFRA_OUTCOMES)

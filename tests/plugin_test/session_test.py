@@ -568,6 +568,18 @@ def test_other_benchmarks_are_left_alone(asked, pytester) -> None:
     assert not (pytester.path / "reports").exists()
 
 
+def test_trials_that_are_asked_for_in_another_root_are_missed(pytester) -> None:
+    """Pytest takes the folder above for its root where that has a configuration: no silence, then."""
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
+    (pytester.mkdir("service") / "benchmarks").mkdir()
+    result = run_here(pytester, "service/benchmarks", "--pair", "demo")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: --pair: no folder 'benchmarks' in pytest's root {pytester.path} -> *"]
+    )
+    assert run_here(pytester, "service").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 def test_the_workers_of_other_benchmarks_are_ordinary_ones(pytester) -> None:
     """They import no client of Letta or Claude, which would take two seconds of a core."""
     (pytester.mkdir("benchmarks") / "test_speed.py").write_text(

@@ -61,6 +61,7 @@ def test_a_path_without_a_line_has_its_nearest_ancestors(read):
         ("a: *nowhere\n", "x.yaml:1: aliases are not supported"),
         ("a: 1\n---\nb: 2\n", "expected one document"),
         ("a: \x00\n", "not valid YAML: unacceptable character"),
+        ("a: é\nb: 1\nc: \x07\n", "x.yaml:3: not valid YAML: unacceptable character #x0007"),
         ("a: \x07\n", "not valid YAML"),
         ("a: 2026-13-45\n", "x.yaml:1: a: cannot be read as a value: month must be in 1..12"),
         ("? [a, b]\n: 1\n", "x.yaml:1: expected a word as key, got a list"),

@@ -145,6 +145,22 @@ def test_what_is_told_names_no_folder_of_this_machine(monkeypatch):
     assert not Path(sdk.options.cwd).exists()
 
 
+@pytest.mark.parametrize("name", [".gitignore", "données.py", "a+b.txt", "pkg/[id].py"])
+def test_a_file_with_an_unusual_name_is_left_out(monkeypatch, name):
+    """The workspace takes none, and the answer counts all the same."""
+
+    def play(folder, _):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("X = 1\n")
+        given = {"file_path": str(folder / name), "content": "X = 1\n"}
+        yield AssistantMessage(content=[ToolUseBlock(id="t0", name="Write", input=given)])
+        yield UserMessage(content=[ToolResultBlock(tool_use_id="t0", content="created", is_error=None)])
+        yield from writes(folder, _)
+
+    told, _ = run(monkeypatch, play)
+    assert written(told["messages"]) == {"add.py": "X = 2\n"}
+
+
 def test_the_cli_is_limited(monkeypatch):
     """Two tools below its folder, nothing of the user's, no expanded prompts, turns and money."""
     _, sdk = run(monkeypatch, writes)

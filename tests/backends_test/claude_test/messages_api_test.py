@@ -161,6 +161,55 @@ def test_refusals_are_the_models_doing(status, claude) -> None:
         ask(claude)
 
 
+FULL = (
+    "This model's maximum context length is 4096 tokens. However, you requested {} tokens "
+    "({} in the messages, 4000 in the completion)."
+)
+TOO_MUCH = "max_tokens is too large: 64000. This model supports at most 16384 completion tokens"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (claude_error(400, "invalid_request_error", TOO_MUCH), ApiError),
+        (
+            claude_error(400, "invalid_request_error", FULL.format(4400, 400)),
+            ApiError,
+        ),
+        (
+            claude_error(400, "invalid_request_error", FULL.format(9000, 5000)),
+            Refused,
+        ),
+        (claude_error(400, "invalid_request_error", "exceeds the available context size (8192)"), Refused),
+        ((413, "<html>413 Request Entity Too Large</html>"), ApiError),
+        ((400, "<html>blocked by our firewall</html>"), ApiError),
+    ],
+)
+def test_what_a_pair_or_a_proxy_gets_wrong_is_no_models_doing(answer, error, claude) -> None:
+    """Room for the answer is what a pair asks for; a page is of somebody between us and the service."""
+    claude.faults = [("/messages", answer)]
+    with pytest.raises(error):
+        ask(claude)
+
+
+@pytest.mark.parametrize("reason", ["model_context_window_exceeded", "pause_turn", "refusal"])
+def test_an_answer_that_ends_too_early_is_cut_off(reason, claude) -> None:
+    """Whatever the reason: half a file must not be written as a whole one."""
+    claude.stop_reason = reason
+    assert ask(claude).cut_off
+
+
+def test_an_error_that_comes_as_an_answer_is_one(claude) -> None:
+    """With the status of success: a service that is overloaded is asked again."""
+    _, busy = claude_error(529, "overloaded_error", "Overloaded")
+    claude.faults = [("/messages", (200, busy))]
+    assert "def add" in ask(claude).text
+    claude.faults = [("/messages", (200, claude_error(401, "authentication_error", "invalid x-api-key")[1]))]
+    with pytest.raises(ApiError, match="401 invalid x-api-key") as caught:
+        ask(claude)
+    assert "ANTHROPIC_API_KEY" in caught.value.remedy
+
+
 def test_nobody_there() -> None:
     """An endpoint that does not answer is named."""
     with pytest.raises(ApiError, match="http://127.0.0.1:9") as caught:

@@ -69,6 +69,13 @@ def test_what_was_not_measured_is_an_error_and_no_score(logs):
     assert broken["error"]["message"].startswith("stale_cassette")
 
 
+def test_a_pair_of_which_nothing_was_measured_has_no_score(tmp_path):
+    """It is there with its errors, and does not stop the export of the others."""
+    run = a_run(tmp_path / "run", [an_infra_row("p")])
+    (log,) = write_logs(tmp_path / "logs", run, [load_conversation(run, an_infra_row("p"))])
+    assert json.loads(log.read_text())["results"]["scores"] == []
+
+
 @pytest.mark.filterwarnings("default")
 def test_inspect_reads_them(logs):
     """Inspect's own reader takes each log whole (`make interchange` installs it)."""
