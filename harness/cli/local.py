@@ -137,7 +137,7 @@ def up(  # noqa: PLR0913  (one for each option)
 
 @click.command()
 def status() -> None:
-    """Show what of the embedded stack runs."""
+    """Show what of the embedded stack runs; exit with 3 if nothing does."""
     from harness.local.stack.status import status as look
 
     state = look()

@@ -72,6 +72,7 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
 
     FILES are task files, source files or folders; default: benchmarks. No model, no Letta and no cassette
     is needed. What was proved before, of the same task by the same harness and Python, is not proved again.
+    Exit with 1 if anything is wrong.
     """
     from harness.cli.console import say
     from harness.grading.validate import check, stops_pytest

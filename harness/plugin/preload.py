@@ -47,6 +47,8 @@ MODULES = (
     "httpcore",  # httpx loads these when the first client is made
     "httpcore2",
 )
+# numpy changes the environment for a moment; what another thread starts just then cannot be executed.
+BEFORE_THREADS = ("numpy",)
 AT_THE_END = ("pandas", "scipy.special", "jinja2")
 # pytest wants to rewrite the assertions of packages that bring a plugin, and warns where it is too late.
 NO_REWRITE = "\nPYTEST_DONT_REWRITE"
@@ -88,6 +90,7 @@ class Preload:
         """Have xdist start workers through the parent."""
         if not self._parent or not all(spec.popen and not spec.python for spec in specs):
             return
+        _import(BEFORE_THREADS)
         threading.Thread(target=_import_for_the_end, daemon=True).start()
         starter, address = str(Path(__file__).with_name("worker.py")), os.path.join(self._folder, ADDRESS)
         for spec in specs:

@@ -14,6 +14,16 @@ import pytest
 
 from harness.plugin.preload import Preload
 
+WATCHED = """
+import sys
+from importlib import import_module
+from harness.plugin.preload import AT_THE_END, BEFORE_THREADS
+for name in BEFORE_THREADS:
+    import_module(name)
+sys.addaudithook(lambda event, args: print(event, *args) if event in ("os.putenv", "os.unsetenv") else None)
+for name in AT_THE_END:
+    import_module(name)
+"""
 ENVIRONMENT = """
 import os
 channel.send([ascii(os.environ.get("SET_LATER")), len(os.environ.get("LONG", ""))])
@@ -164,3 +174,9 @@ def test_a_parent_whose_controller_died_first_ends(tmp_path, monkeypatch):
     pid, _ = os.waitpid(plugin._parent, 0)
     assert pid == plugin._parent
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_import_beside_the_start_of_workers_changes_the_environment():
+    """A worker that is started in that moment ends the run: execve gives "bad address"."""
+    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
