@@ -56,5 +56,7 @@ def export(run: str, *, output_format: str, output: Path | None, **folders: Path
             else:
                 inspect_log.write_logs(target, path.parent.resolve(), whole)
     except OSError as error:
-        raise UsageError(f"{error.filename or target}: cannot be written: {error.strerror}") from None
+        raise UsageError(
+            f"{error.filename2 or error.filename or target}: cannot be written: {error.strerror}"
+        ) from None
     say(f"wrote {target}")

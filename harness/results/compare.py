@@ -152,8 +152,7 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
     for first, second in [only] if only else combinations(known, 2):
         a, b = known[first], known[second]
         if by != "pair":
-            of_a, of_b = _surroundings(a, by), _surroundings(b, by)
-            a, b = a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
+            a, b = _in_one_place(a, b, by)
         if only is None and "mock" in (mark_of(a["backend"]), mark_of(b["backend"])):
             b = b[b["backend"].isin(set(a["backend"]))]
         if len(a) and len(b):
@@ -214,10 +213,24 @@ def _measured_by(trials: Table, by: By) -> dict[str, Table]:
     }
 
 
-def _surroundings(trials: Table, by: By) -> Any:
-    """Return all that a trial's models and settings are, but for ``by``. A coder may be its own tester."""
+def _in_one_place(a: Table, b: Table, by: By) -> tuple[Table, Table]:
+    """Return the trials of both that differ in ``by`` alone.
+
+    Coders that test their own code are compared; where there are none, those of one tester, who may be one of
+    them.
+    """
+    for own in (True, False) if by == "coder" else (False,):
+        of_a, of_b = _surroundings(a, by, own=own), _surroundings(b, by, own=own)
+        alike = a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
+        if len(alike[0]):
+            break
+    return alike
+
+
+def _surroundings(trials: Table, by: By, *, own: bool) -> Any:
+    """Return all that a trial is made with, but for ``by``; with ``own``, a coder may be its own tester."""
     table = trials[[name for name in SETTINGS if name != by]].astype("string").fillna("").astype(object)
-    if by == "coder":
+    if own:
         table["tester"] = table["tester"].mask(table["tester"] == trials["coder"].astype(str), "itself")
     return table.agg("\x00".join, axis=1)
 

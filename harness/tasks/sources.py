@@ -27,6 +27,7 @@ from harness.text import shorten
 
 BUILT_IN = {"humaneval": "harness.tasks.humaneval:tasks"}
 MAX_PROBLEMS = 20
+HARNESS = Path(__file__).parent.parent
 MAX_ITEMS = 100_000
 MAX_BYTES = 200_000_000  # of a JSONL file
 
@@ -92,13 +93,24 @@ def _items(source: str, folder: Path, where: str) -> list[object]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  (it may exit, or raise what pytest takes for its own)
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(last.filename).name}:{last.lineno}"
+        place = _place_of(error)
         try:
             says = shorten(" ".join(str(error).split()), 300)
         except Exception:  # noqa: BLE001  (a message of somebody's own)
             says = "its message cannot be shown"
-        raise SpecError([f"{where}: {place}: {type(error).__name__}: {says}"]) from None
+        raise SpecError([f"{where}: {place}{type(error).__name__}: {says}"]) from None
+
+
+def _place_of(error: BaseException) -> str:
+    """Return the user's file and line that an error comes from, with a colon; empty if it comes from none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}: "
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen ") and not Path(frame.filename).is_relative_to(HARNESS)
+    ]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: " if frames else ""
 
 
 def _function(source: str, folder: Path, where: str) -> Callable[[], Iterable[object]]:

@@ -173,6 +173,14 @@ def test_a_coder_that_tests_its_own_code_changes_with_its_tester():
         within_run(trials(*rows[:8], *many("b", 8, 8, coder="y", tester="z")), "coder")
 
 
+def test_coders_with_one_tester_are_compared_though_it_is_one_of_them():
+    """They differ in nothing else."""
+    rows = [*many("a", 0, 8, coder="x", tester="y"), *many("b", 8, 8, coder="y", tester="y")]
+    for only in (None, ("x", "y")):
+        (found,) = within_run(trials(*rows), "coder", only)
+        assert (found.first, found.second, found.verdict) == ("x", "y", "better")
+
+
 def test_cost_and_tokens_are_compared_likewise():
     """A million input tokens a trial for 2 and for 20 dollars; where a price is unknown, so is the cost."""
     rows = [
