@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from harness.cli.console import say
+from harness.cli.settings import benchmarks_folder
 from harness.results.columns import counted
 
 MOST_PLACES = 5  # other repositories that are named
@@ -32,7 +33,10 @@ CASSETTES = click.option(
     show_default=True,
 )
 BENCHMARKS = click.option(
-    "--benchmarks", default="benchmarks", type=click.Path(file_okay=False, path_type=Path), show_default=True
+    "--benchmarks",
+    default=benchmarks_folder,
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="benchmarks",
 )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.console import say
+from harness.cli.settings import benchmarks_folder
 
 if TYPE_CHECKING:
     from harness.backends.checks.finding import Finding
@@ -75,7 +76,7 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
     from harness.tasks.pair import CLAUDE_MODEL, ORCH_MODEL, Orchestrator, default_models
     from harness.tasks.suite import Selection, Suite
 
-    pairs = Suite(Path("benchmarks"), Path(), Selection(pairs=names), {}).pairs if names else []
+    pairs = Suite(benchmarks_folder(), Path(), Selection(pairs=names), {}).pairs if names else []
     yield from machine(Path.cwd())
     yield from variables(os.environ, pairs)
     if not live:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.console import say
+from harness.cli.settings import benchmarks_folder, there
 from harness.errors import UsageError
 from harness.results.columns import BY, counted
 
@@ -24,7 +25,11 @@ REPORTS = click.option(
     "--reports", default="reports", type=click.Path(path_type=Path), help="Folder of all runs."
 )
 BENCHMARKS = click.option(
-    "--benchmarks", default="benchmarks", type=click.Path(path_type=Path), help="Folder of prices.yaml."
+    "--benchmarks",
+    default=benchmarks_folder,
+    type=click.Path(path_type=Path),
+    callback=there,
+    help="Folder of prices.yaml.",
 )
 PRICES = click.option(
     "--prices", "day", type=click.DateTime(["%Y-%m-%d"]), help="Price all trials as on this day."

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from harness.cli.settings import benchmarks_folder
+
 TEMPLATE = Path(__file__).with_name("my_task.yaml")
 
 
@@ -25,9 +27,9 @@ def new() -> None:
 @click.option(
     "--in",
     "folder",
-    default="benchmarks",
+    default=benchmarks_folder,
     type=click.Path(file_okay=False, path_type=Path),
-    show_default=True,
+    show_default="benchmarks",
 )
 def new_task(name: str, folder: Path) -> None:
     """Write a task file with comments, which validates, for you to change.
@@ -79,7 +81,7 @@ def validate(files: tuple[Path, ...], *, no_cache: bool) -> None:
     from harness.results.columns import counted
 
     count = wrong = remembered = 0
-    given = files or (Path("benchmarks"),)
+    given = files or (benchmarks_folder(),)
     for path in given:
         for file in check(path, Path.cwd(), remember=not no_cache):
             count += 1
