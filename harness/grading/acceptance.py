@@ -12,17 +12,23 @@ test is wrong, then, whatever it is.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from harness.grading.twins import Disguise, disguise
 from harness.sandbox import HiddenTests, Sandbox, Test, TestRun
+from harness.sandbox.run_cache import CachedSandbox, digest_of_sources
 from harness.tasks.task import Task
 
+DISGUISE = TypeAdapter(Disguise)
 ROUNDS = 3  # attempts to find a twin that fails on the reference, for each test
 HOLLOW = "it passes whatever it expects"
 ASSERTED = ("assert", "AssertionError", "Failed: DID NOT RAISE")
@@ -154,7 +160,7 @@ class Acceptance:
         self._task = task
         self._sandbox = sandbox
         self._seed = task.model_dump_json()
-        self._rng = rng or random.Random(self._seed)
+        self._rng = rng
         self._file = f"test_{random.Random(f'file {self._seed}').getrandbits(64):016x}.py"
 
     def run(self, files: Files) -> TestRun:
@@ -176,7 +182,7 @@ class Acceptance:
         files = self._task.with_code(self._task.reference)
         skip: dict[str, int] = {}
         for _ in range(ROUNDS):
-            disguised = disguise(self._task.acceptance, self._rng, skip)
+            disguised = self._disguise(skip)
             run = self._run(disguised, files)
             proof = Proof(disguised, run)
             if proof.order_matters(run):
@@ -190,8 +196,21 @@ class Acceptance:
                 return proof
             skip |= {test: skip.get(test, 0) + 1 for test in unproved}
         skip |= dict.fromkeys(broken, sys.maxsize)  # rather no twin than a test that right code fails
-        disguised = disguise(self._task.acceptance, self._rng, skip) if broken else disguised
+        disguised = self._disguise(skip) if broken else disguised
         return Proof(disguised, self._run(disguised, files)) if broken else proof
+
+    def _disguise(self, skip: Mapping[str, int]) -> Disguise:
+        """Disguise the hidden tests; where runs are kept, what a task's own seed makes of them is, too."""
+        text = self._task.acceptance
+        if self._rng is not None:
+            return disguise(text, self._rng, skip)
+        seed = json.dumps([self._seed, dict(skip)], sort_keys=True)
+        if not isinstance(self._sandbox, CachedSandbox):
+            return disguise(text, random.Random(seed), skip)
+        made = self._sandbox.remember(
+            [_code(), seed], lambda: DISGUISE.dump_json(disguise(text, random.Random(seed), skip)).decode()
+        )
+        return DISGUISE.validate_json(made)
 
     def _run(self, disguised: Disguise, files: Files, only: frozenset[str] | None = None) -> TestRun:
         limits = self._task.limits
@@ -211,6 +230,12 @@ class Acceptance:
         ]
         ended = next((run for run in runs if run.status not in ("passed", "failed")), runs[0])
         return replace(ended, tests=tuple(test for run in runs for test in run.tests))
+
+
+@cache
+def _code() -> str:
+    """Digest of the code that disguises."""
+    return digest_of_sources(Path(__file__).parent)
 
 
 def _reported(name: str, disguised: Disguise) -> Reported:

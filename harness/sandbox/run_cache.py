@@ -39,7 +39,8 @@ from harness.tasks.task import Limits
 KEPT = frozenset({"passed", "failed", "no_tests"})
 RUN = TypeAdapter(TestRun)
 OF_THE_MACHINE = re.compile(
-    r"Timeout(?:Expired|Error)|BlockingIOError|MemoryError|Errno (?:11|12|23|24|28)\b|SIGKILL|(?<![\w.])-9\b"
+    r"Timeout(?:Expired|Error)|BlockingIOError|MemoryError|Errno (?:11|12|23|24|28)\b|SIGKILL|"
+    r"(?:returncode|status)\D{0,40}-9\b"
 )
 
 
@@ -130,6 +131,17 @@ class CachedSandbox:
                         return self._execute(key, execute)
             self.counts["remembered"] += 1
             return known
+
+    def remember(self, what: object, make: Callable[[], str]) -> str:
+        """Return a text that is a function of ``what``, a JSON value; it is made where it is not known."""
+        key = _digest(["text", what])
+        known = self._cache.read(key)
+        if known is not None:
+            return known.decode()
+        text = make()
+        if not any(leaks(text, os.environ)):
+            self._cache.write(key, text)
+        return text
 
     def _execute(self, key: str, execute: Callable[[], TestRun]) -> TestRun:
         self.counts["executed"] += 1

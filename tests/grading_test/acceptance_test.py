@@ -7,10 +7,13 @@ import resource
 import pytest
 
 from harness.errors import SpecError
+from harness.grading import acceptance as module
 from harness.grading.acceptance import Acceptance
 from harness.grading.falsify import Falsifier
+from harness.grading.twins import disguise
 from harness.grading.verdict import Attempt, Grader
 from harness.sandbox import Test, TestRun
+from harness.sandbox.run_cache import CachedSandbox, RunCache
 from harness.tasks.task import Limits, Task
 
 GOOD = "def add(a, b):\n    return a + b\n"
@@ -422,3 +425,20 @@ def test_the_same_tests_are_disguised_alike_in_every_process(sandbox):
     other = Acceptance(a_task(reference=f"{GOOD}# unseen\n"), sandbox)
     assert other._file != first._file
     assert other.proof.disguise != first.proof.disguise
+
+
+def test_a_disguise_is_kept_where_runs_are(sandbox, tmp_path, monkeypatch):
+    """Each worker would make it anew; what is damaged is made again, and another task's is another."""
+    made = []
+    monkeypatch.setattr(module, "disguise", lambda *args: made.append(args) or disguise(*args))
+    kept = CachedSandbox(sandbox, RunCache(tmp_path), sandbox.probe)
+    first = Acceptance(a_task(), kept).proof
+    for where in (kept, sandbox):
+        assert Acceptance(a_task(), where).proof.disguise == first.disguise
+    assert len(made) == 2  # once kept, and once in a sandbox that keeps nothing
+    for entry in tmp_path.iterdir():
+        if not entry.name.startswith("."):
+            entry.write_bytes(entry.read_bytes()[:-3])
+    assert Acceptance(a_task(), kept).proof.disguise == first.disguise
+    assert Acceptance(a_task(ROWS + "\n"), kept).proof.disguise != first.disguise
+    assert len(made) == 4

@@ -175,15 +175,13 @@ def _no_error(message: Message) -> Message:
     """Return a message; raise the APIStatusError for one that is an error, answered as if all were well."""
     import anthropic
     import httpx2
-    import pydantic
 
-    body: dict[str, Any] = message.model_dump() if isinstance(message, pydantic.BaseModel) else {}
-    error = body.get("error")
-    if body.get("type") != "error" or not isinstance(error, dict):
+    error = getattr(message, "error", None)
+    if getattr(message, "type", None) != "error" or not isinstance(error, dict):
         return message
     status = STATUSES.get(str(error.get("type")), 400)
     response = httpx2.Response(status, request=httpx2.Request("POST", DEFAULT_URL))
-    raise anthropic.APIStatusError(str(error.get("message", "")), response=response, body=body)
+    raise anthropic.APIStatusError(str(error.get("message", "")), response=response, body={"error": error})
 
 
 def _answer(message: Message, model: str) -> Answer:
