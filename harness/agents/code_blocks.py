@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -50,6 +51,7 @@ NO_CODE = re.compile(  # `python`, `**add.py**:`, `=== add.py ===`, `%%writefile
     re.IGNORECASE,
 )
 MAX_BLOCKS = 1000
+MAX_PARTS = 12  # of one file
 BUDGET = 1_000_000  # characters that are parsed for one answer at the most
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
 
@@ -150,7 +152,7 @@ class _Piece:
         )
         return cls(block, code, tree, label, is_bare=bare is None)
 
-    @property
+    @cached_property
     def imports(self) -> set[str]:
         """The modules that are imported at its top, and what may be modules of a package."""
         modules: set[str] = set()
@@ -161,7 +163,7 @@ class _Piece:
                 modules |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
         return modules
 
-    @property
+    @cached_property
     def binds(self) -> set[str]:
         """The names that its top gives a value to; none if it does more, and so is no part of a file."""
         names: set[str] = set()
@@ -176,7 +178,7 @@ class _Piece:
                 return set()
         return names
 
-    @property
+    @cached_property
     def goes_on(self) -> bool:
         """Whether it defines something to be used: a demonstration takes no arguments, or asserts."""
         top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
@@ -186,7 +188,7 @@ class _Piece:
             for node in top
         )
 
-    @property
+    @cached_property
     def has_tests(self) -> bool:
         """Whether its top defines what pytest collects as tests."""
         return any(
@@ -195,7 +197,7 @@ class _Piece:
             if isinstance(node, DEFINITION)
         )
 
-    @property
+    @cached_property
     def uses(self) -> set[str]:
         """The names that it reads without giving them a value."""
         read: set[str] = set()
@@ -279,23 +281,21 @@ def _parts(best: _Piece, pieces: Sequence[_Piece], path: str, *, tests: bool) ->
     ]
     if tests:  # what a test file tests stands elsewhere
         others = [each for each in others if not each.defined(tests=True)]
-    while True:
+    for _ in range(MAX_PARTS):
         bound = set().union(*(each.binds | each.defined(tests=True) for each in parts))
         lacks = set().union(*(each.uses for each in parts)) - bound
-        more = next(
-            (
-                each
-                for each in others
-                if each not in parts
-                and each.binds
-                and bound.isdisjoint(each.defined(tests=True))
-                and (each.binds & lacks or (each.goes_on and each.uses & bound))
-            ),
-            None,
-        )
-        if more is None:
-            return [each for each in pieces if each in parts]
-        parts.append(more)
+        more = [
+            each
+            for each in others
+            if bound.isdisjoint(each.defined(tests=True))
+            and (each.binds & lacks or (each.binds and each.goes_on and each.uses & bound))
+        ]
+        if not more:
+            break
+        parts.append(more[0])
+        others = [each for each in others if each is not more[0]]
+    chosen = set(map(id, parts))
+    return [each for each in pieces if id(each) in chosen]
 
 
 def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:

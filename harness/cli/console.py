@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from harness.errors import HarnessError, UsageError
-from harness.local.stack.ports import spare_proxy
 from harness.redact import redact
 from harness.terminal import discard, one_line, printable
 
@@ -34,7 +33,10 @@ class OneLineErrors(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print each line of a ``HarnessError`` and exit with its code."""
-        spare_proxy(os.environ)
+        if any(name.lower().endswith("_proxy") for name in os.environ):
+            from harness.local.stack.ports import spare_proxy
+
+            spare_proxy(os.environ)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII or Latin-1 alone

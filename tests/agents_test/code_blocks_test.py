@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness.agents.answer_blocks import find_blocks
-from harness.agents.code_blocks import extract_code
+from harness.agents.code_blocks import MAX_PARTS, extract_code
 
 CORPUS = Path(__file__).with_name("answers.txt").read_text(encoding="utf-8")
 INVISIBLE = {"<BOM>": "\ufeff", "<ZWSP>": "\u200b", "<TAB>": "\t", "<NBSP>": "\u00a0"}
@@ -141,3 +141,13 @@ def test_the_time_for_an_answer_is_bounded(name):
     for text in (answer, f"```\n{answer}.py\n```python\nx = 1\n```", f"{answer}</file></pre>"):
         extract_code(text, "add.py")
     assert time.process_time() - started < 10
+
+
+def test_a_file_is_of_few_parts():
+    """Each looks at all that is left: a thousand of them would take minutes; equal ones are one."""
+    parts = [f"```python\ndef f{n}(x):\n    return f{n - 1}(x)\n```\n" for n in range(1, 900)]
+    assert extract_code("".join(parts), "add.py").count("def ") == MAX_PARTS + 1
+    twice = (
+        "```python\nimport math\n```\n" * 2 + "```python\ndef add(a, b):\n    return math.fsum([a, b])\n```\n"
+    )
+    assert extract_code(twice, "add.py").count("import") == 1

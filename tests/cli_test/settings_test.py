@@ -1,5 +1,7 @@
 """What the command takes from pytest's configuration."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
@@ -45,3 +47,12 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["report", "latest", "--benchmarks", "nope"])
     assert result.exit_code == 2
     assert "'nope': no such folder" in result.output
+
+
+def test_a_proxy_is_spared_by_every_command(tmp_path, monkeypatch):
+    """Servers on this machine are asked directly, whatever the environment names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "intra")
+    CliRunner().invoke(main, ["runs"])
+    assert os.environ["no_proxy"] == "intra,localhost,127.0.0.1,::1"
