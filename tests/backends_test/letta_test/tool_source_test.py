@@ -34,6 +34,7 @@ def test_it_needs_nothing_of_the_harness():
         "collections",
         "contextlib",
         "dataclasses",
+        "functools",
         "html",
         "itertools",
         "json",
