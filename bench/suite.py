@@ -134,7 +134,8 @@ def whole_suite(folder: Path, path: str, trials: int, workers: Iterable[int]) ->
 
 
 def trials_of(suite: Suite) -> list[Trial]:
-    chosen = [path for path in suite.files() if any(map(path.is_relative_to, suite.selection.paths))]
+    files = [*suite.files(), *suite.courses()]
+    chosen = [path for path in files if any(map(path.is_relative_to, suite.selection.paths))]
     return [trial for path in chosen for trial in suite.trials(path)]
 
 

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from harness.redact.allowed import NOTHING, Allowed
@@ -53,11 +54,17 @@ def body(value: Any, *, inside: bool = False) -> Any:
     is_entry = inside and "key" in value and "value" in value
     clean = {}
     for key, item in value.items():
-        if SECRET_KEY.match(key) or (is_entry and key == "value"):
+        if says_secret(key) or (is_entry and key == "value"):
             clean[key] = _hidden(item)
         else:
             clean[key] = item if is_entry else body(item, inside=inside or key in SECRET_MAPS)
     return clean
+
+
+@lru_cache(maxsize=4_096)  # there are few keys, each in every message
+def says_secret(key: str) -> bool:
+    """Return True for a key under which a secret is to be expected."""
+    return SECRET_KEY.match(key) is not None
 
 
 def _hidden(value: Any) -> Any:
@@ -102,10 +109,13 @@ def redact(text: str, environment: Mapping[str, str]) -> str:
 def redact_json(value: Any, environment: Mapping[str, str]) -> Any:
     """Return a JSON value for people, redacted, and with no half of a surrogate pair in it."""
     redacted = _redactor(environment)
+    done: dict[str, str] = {}
 
     def walk(item: Any) -> Any:
         if isinstance(item, str):
-            return well_formed(redacted(item))
+            if item not in done:
+                done[item] = well_formed(redacted(item))
+            return done[item]
         if isinstance(item, list | tuple):
             return [walk(each) for each in item]
         return {walk(key): walk(each) for key, each in item.items()} if isinstance(item, dict) else item

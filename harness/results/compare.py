@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from operator import itemgetter
 from typing import Any, Literal
@@ -117,7 +118,9 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     both = sorted(a.keys() & b.keys())
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
-    return adjust([compare_trials(a[at], b[at], f"{at} in {names[0]}", f"{at} in {names[1]}") for at in both])
+    return adjust(
+        [compare(Side(f"{at} in {names[0]}", a[at]), Side(f"{at} in {names[1]}", b[at])) for at in both]
+    )
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
@@ -148,15 +151,18 @@ def between_pairs(trials: Table) -> list[Comparison]:
 
 
 def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) -> list[Comparison]:
+    sides = {name: Side(name, trials) for name, trials in known.items()}
     compared = []
     for first, second in [only] if only else combinations(known, 2):
-        a, b = known[first], known[second]
+        a, b = sides[first], sides[second]
         if by != "pair":
-            a, b = _in_one_place(a, b, by)
-        if only is None and "mock" in (mark_of(a["backend"]), mark_of(b["backend"])):
-            b = b[b["backend"].isin(set(a["backend"]))]
-        if len(a) and len(b):
-            compared.append(compare_trials(a, b, first, second))
+            alike = _in_one_place(a.trials, b.trials, by)
+            a, b = replace(a, trials=alike[0]), replace(b, trials=alike[1])
+        if only is None and "mock" in (a.mark, b.mark):
+            like_a = b.trials["backend"].isin(set(a.trials["backend"]))
+            b = b if like_a.all() else replace(b, trials=b.trials[like_a])
+        if len(a.trials) and len(b.trials):
+            compared.append(compare(a, b))
     return adjust(compared)
 
 
@@ -235,18 +241,61 @@ def _surroundings(trials: Table, by: By, *, own: bool) -> Any:
     return table.agg("\x00".join, axis=1)
 
 
-def compare_trials(a: Table, b: Table, first: str, second: str) -> Comparison:
-    """Compare two sets of measured trials, called ``first`` and ``second``."""
-    mine, yours = _by_task(a), _by_task(b)
+@dataclass(frozen=True)
+class Side:
+    """Measured trials that are compared with others, maybe with several, under one name."""
+
+    name: str
+    trials: Table
+
+    @cached_property
+    def mark(self) -> str:
+        """What stands in for the models of all of them, if anything does."""
+        return mark_of(self.trials["backend"])
+
+    @cached_property
+    def servers(self) -> str:
+        """The Letta servers that their orchestrators lived in."""
+        return " and ".join(sorted(self.trials["letta_version"].dropna().unique()))
+
+    @cached_property
+    def by_task(self) -> Table:
+        """Means of each task's trials, the sample it belongs to, and the name of its first one.
+
+        A step of a course is a task of its own in each epoch, and its sample the course run.
+        """
+        trials = self.trials.sort_values("trial")
+        task, epoch = trials["task"].astype(str), "[" + trials["epoch"].astype(str) + "]"
+        is_step = trials["course"].notna()
+        table = trials[["task_digest", "trial", "cost", "conversation"]].assign(
+            task=task.mask(is_step, task + epoch),
+            sample=task.mask(is_step, trials["course"].astype(str) + epoch),
+            solved=(trials["outcome"] == "solved").astype(float),
+            tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
+            unknown=trials["cost"].isna().astype(float),
+        )
+        means = table.groupby("task")[["solved", "tokens", "cost", "unknown"]].mean()
+        means["cost"] = means["cost"].mask(means.pop("unknown") > 0)
+        first = table.drop_duplicates("task").set_index("task")
+        return means.join(first[["task_digest", "trial", "sample", "conversation"]])
+
+
+def compare(a: Side, b: Side) -> Comparison:
+    """Compare two sides, the second against the first."""
+    mine, yours = a.by_task, b.by_task
     shared = mine.index.intersection(yours.index).sort_values()
     same = mine.loc[shared, "task_digest"] == yours.loc[shared, "task_digest"]
     changed = shared[~same.to_numpy(bool)]
     tasks = shared.difference(changed)
     left_out = tuple(sorted(map(str, mine.index.symmetric_difference(yours.index))))
-    marks = (mark_of(a["backend"]), mark_of(b["backend"]))
-    servers = (_servers(a), _servers(b))
     comparison = Comparison(
-        first, second, len(tasks), left_out, tuple(map(str, changed)), marks=marks, servers=servers
+        a.name,
+        b.name,
+        len(tasks),
+        left_out,
+        tuple(map(str, changed)),
+        marks=(a.mark, b.mark),
+        servers=(a.servers, b.servers),
     )
     if not len(tasks):
         return comparison
@@ -280,10 +329,6 @@ def compare_trials(a: Table, b: Table, first: str, second: str) -> Comparison:
     )
 
 
-def _servers(trials: Table) -> str:
-    return " and ".join(sorted(trials["letta_version"].dropna().unique()))
-
-
 def _distinct_runs(mine: Table, yours: Table) -> tuple[Table, Table]:
     """Return the steps of both sides without course runs that are another's repetition, word for word."""
     if (mine["sample"] == mine.index).all():
@@ -292,27 +337,6 @@ def _distinct_runs(mine: Table, yours: Table) -> tuple[Table, Table]:
     whole = said.groupby(mine["sample"]).agg("\n".join)
     kept = mine["sample"].isin(whole[~whole.duplicated()].index)
     return mine[kept], yours[kept]
-
-
-def _by_task(trials: Table) -> Table:
-    """Return means of each task's trials, the sample it belongs to, and the name of its first one.
-
-    A step of a course is a task of its own in each epoch, and its sample the course run.
-    """
-    task, epoch = trials["task"].astype(str), "[" + trials["epoch"].astype(str) + "]"
-    is_step = trials["course"].notna()
-    table = trials[["task_digest", "trial", "cost", "conversation"]].assign(
-        task=task.mask(is_step, task + epoch),
-        sample=task.mask(is_step, trials["course"].astype(str) + epoch),
-        solved=(trials["outcome"] == "solved").astype(float),
-        tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
-    )
-    group = table.sort_values("trial").groupby("task")
-    means = group[["solved", "tokens"]].mean()
-    unknown = table["cost"].isna().groupby(table["task"]).any()
-    return means.join(group["cost"].mean().mask(unknown)).join(
-        group[["task_digest", "trial", "sample", "conversation"]].first()
-    )
 
 
 def adjust(comparisons: list[Comparison]) -> list[Comparison]:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.results import aggregate
 from harness.results.columns import SETTINGS, TOKENS
-from harness.results.compare import Comparison, adjust, compare_trials
+from harness.results.compare import Comparison, Side, adjust, compare
 from harness.results.dataframe import Table
 from harness.results.stats import rate_interval
 
@@ -111,11 +111,12 @@ def _between(trials: Table, kinds: Sequence[str], *, control: bool) -> list[Comp
     groups = list(measured.groupby(alike, observed=True, dropna=False)) if len(measured) else []
     for _, group in groups:
         models = f" {group['orchestrator'].iloc[0]}+{group['coder'].iloc[0]}" if len(groups) > 1 else ""
-        known = {kind: group[group["memory"] == kind] for kind in kinds}
-        known = {kind: of_kind for kind, of_kind in known.items() if len(of_kind)}
-        names = {kind: f"{kind}{models}{' (control)' if control else ''}" for kind in known}
-        two = combinations(known, 2)
-        compared += adjust([compare_trials(known[a], known[b], names[a], names[b]) for a, b in two])
+        sides = [
+            Side(f"{kind}{models}{' (control)' if control else ''}", of_kind)
+            for kind in kinds
+            if len(of_kind := group[group["memory"] == kind])
+        ]
+        compared += adjust([compare(a, b) for a, b in combinations(sides, 2)])
     return compared
 
 

@@ -116,7 +116,9 @@ class Server:
 
     def register(self, definitions: Iterable[Mapping[str, Any]], source: str) -> tuple[str, ...]:
         """Create or update tools from Python text with a function of each name; return their lasting ids."""
-        upsert = functools.partial(self._client.tools.upsert, source_code=source, tags=[LABEL])
+        upsert = functools.partial(
+            self._client.tools.with_raw_response.upsert, source_code=source, tags=[LABEL]
+        )
         return tuple(
             self._create(functools.partial(upsert, json_schema=dict(each)), f"the tool {each['name']}")
             for each in definitions
@@ -156,7 +158,7 @@ class Server:
     def create_agent(self, name: str, orchestrator: Orchestrator, **body: Any) -> str:
         """Create an agent, and return its id; ``body`` are further fields of the request."""
         create = functools.partial(
-            self._client.agents.create,
+            self._client.agents.with_raw_response.create,
             name=NOT_IN_NAMES.sub("_", name),
             model=orchestrator.model,
             agent_type="letta_v1_agent",
@@ -172,11 +174,12 @@ class Server:
         return Agent(self._send, self._client, agent_id, max_steps)
 
     def _create(self, request: Callable[[], Any], about: str) -> str:
-        """Send a request that creates something; return its id."""
-        created = getattr(self._send(request, about=about), "id", None)
-        if not isinstance(created, str):
+        """Send a request that creates something; return its id, all that is read of the answer."""
+        created = self._send(lambda: request().parse(to=object), about=about)
+        thing_id = created.get("id") if isinstance(created, dict) else None
+        if not isinstance(thing_id, str):
             raise _no_letta(self.base_url, "it tells no id of what was created")
-        return created
+        return thing_id
 
     def _send(
         self,
@@ -215,7 +218,7 @@ class Agent:
     def say(self, text: str, tools: Sequence[dict[str, Any]]) -> Turn:
         """Send a user message."""
         message = [{"role": "user", "content": text}]
-        return self._turn(message, client_tools=list(tools), **self._options)
+        return self._turn(message, tools, **self._options)
 
     def work(self, text: str, max_steps: int) -> Turn:
         """Send a user message, never twice: a turn that failed is forgotten, but its tools wrote files."""
@@ -234,7 +237,7 @@ class Agent:
             for each in returns
         ]
         approval = [{"type": "approval", "approvals": approvals}]
-        return self._turn(approval, client_tools=list(tools), **self._options)
+        return self._turn(approval, tools, **self._options)
 
     def blocks(self) -> dict[str, str]:
         """Return its memory, label -> text, sorted by label."""
@@ -244,13 +247,22 @@ class Agent:
         except (AttributeError, TypeError) as error:
             raise _no_letta("the address", error) from None
 
-    def _turn(self, messages: list[Any], *, once: bool = False, **options: Any) -> Turn:
-        create = self._client.agents.messages.create
+    def _turn(
+        self,
+        messages: list[Any],
+        tools: Sequence[dict[str, Any]] | None = None,
+        *,
+        once: bool = False,
+        **options: Any,
+    ) -> Turn:
+        create = self._client.agents.messages.with_raw_response.create
+        if tools is not None:  # as it is: the client would look up the type of every key of every schema
+            options["extra_body"] = {"client_tools": list(tools)}
         request = functools.partial(create, self.id, messages=messages, **options)
-        response = self._send(request, safe_to_repeat=False, once=once)
+        response = self._send(lambda: request().parse(to=object), safe_to_repeat=False, once=once)
         try:
             return turn_of(response)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise _no_letta("the address", error) from None
 
 
