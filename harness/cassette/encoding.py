@@ -1,10 +1,11 @@
 """Exchanges as rows of JSON that a person can review, each request as a delta to the ones before.
 
 A value that an earlier request to the same address carried is ``{"$same": k}`` (k requests back); a list
-that continues an earlier one is ``{"$prefix": n, "back": k, "then": [...]}``; a text of several lines is
-``{"$lines": [...]}``. So a changed word is a changed line, and a conversation that is sent again and again
-is stored once. A key that starts with ``$`` is stored with a second one. Bodies that are no JSON object or
-list are ``text``, by lines, or ``base64``.
+that continues an earlier one is ``{"$prefix": n, "back": k, "then": [...]}``; what an answer repeats is
+``{"$same": k, "at": place}`` (``repeats.py``); a text of several lines is ``{"$lines": [...]}``. So a changed
+word is a changed line, and a conversation that is sent again and again is stored once. A key that starts with
+``$`` is stored with a second one. Bodies that are no JSON object or list are ``text``, by lines, or
+``base64``.
 
 Anybody may have written a row: types are strict, unknown keys are refused, and what the references may
 unfold to is bounded. Not covered: the rest of the file (``file.py``).
@@ -14,15 +15,17 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from harness.cassette.exchange import Exchange, compact, is_recordable, parse_body
+from harness.cassette.notation import Strict, escape, join_lines, split_lines, unescape
+from harness.cassette.repeats import Conversation
 from harness.redact import REQUEST_HEADERS, RESPONSE_HEADERS
 
 WORTH_SHARING = 60
@@ -58,17 +61,11 @@ Ascii = Annotated[str, Field(pattern=r"^[ -~]*$", max_length=1000)]  # what can 
 Method = Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")]
 
 
-class Strict(BaseModel):
-    """A part of the file: types are not converted, unknown keys are refused."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class Message(Strict):
     """At most one body, in one of three notations."""
 
     value: Any = Field(default=None, alias="json")
-    text: list[str] = []
+    text: list[str] = Field(default=[])
     base64: str = ""
 
     @model_validator(mode="after")
@@ -77,17 +74,19 @@ class Message(Strict):
             raise ValueError("expected one body, got more")
         return self
 
-    def body(self) -> bytes:
-        """Return the body as it was sent, if no reference stands in it."""
+    def body(self, restore: Callable[[Any], bytes]) -> bytes:
+        """Return the body as it was sent; ``restore`` makes one of a stored JSON value."""
         if "value" in self.model_fields_set:
-            return compact(_join_lines(self.value))
+            return restore(self.value)
         return base64.b64decode(self.base64, validate=True) or "\n".join(self.text).encode()
 
 
 class Request(Message):
     """A request; in a JSON object, each top-level value may be a reference to an earlier one."""
 
-    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, REQUEST_HEADERS))] = {}
+    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, REQUEST_HEADERS))] = Field(
+        default={}
+    )
     method: Method
     url: Url
 
@@ -95,7 +94,9 @@ class Request(Message):
 class Response(Message):
     """An answer."""
 
-    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, RESPONSE_HEADERS))] = {}
+    headers: Annotated[dict[Ascii, Ascii], AfterValidator(partial(_only, RESPONSE_HEADERS))] = Field(
+        default={}
+    )
     status: Annotated[int, AfterValidator(_recordable)]
 
 
@@ -120,18 +121,18 @@ class Prefix(Strict):
     then: list[Any]
 
 
-Earlier = list[dict[str, Any]]  # bodies of the requests to one address, oldest first
+Earlier = Sequence[dict[str, Any]]  # bodies of the requests to one address, oldest first
 
 
 def encode(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
     """Return the rows of a cassette file, as plain JSON; ``decode`` is the inverse."""
-    history: dict[str, Earlier] = defaultdict(list)
+    conversations: dict[str, Conversation] = defaultdict(partial(Conversation, MAX_DECODED))
     rows = []
     for each in exchanges:
         request = {"method": each.method, "url": each.url, "headers": each.request_headers}
         response = {"status": each.status, "headers": each.response_headers}
-        request |= _encode_request(each.request_body, history[each.url])
-        response |= _encode_body(each.response_body)
+        request |= _encode_request(each.request_body, conversations[each.url])
+        response |= _encode_body(each.response_body, conversations[each.url].fold)
         for message in (request, response):
             if not message["headers"]:
                 del message["headers"]
@@ -139,22 +140,24 @@ def encode(exchanges: Iterable[Exchange]) -> list[dict[str, Any]]:
     return rows
 
 
-def _encode_request(raw: bytes, earlier: Earlier) -> dict[str, Any]:
+def _encode_request(raw: bytes, conversation: Conversation) -> dict[str, Any]:
     _, sent = parse_body(raw, strictly=True)
     if not isinstance(sent, dict):
-        return _encode_body(raw)
-    fields = {_escape(key): _refer(key, value, earlier) for key, value in sent.items()}
-    earlier.append(sent)
+        conversation.ask(None)
+        return _encode_body(raw, split_lines)
+    fields = {escape(key): _refer(key, value, conversation.requests) for key, value in sent.items()}
+    conversation.ask(sent)
     return {"json": fields}
 
 
 def decode(rows: Iterable[Row]) -> Iterator[Exchange]:
     """Yield the exchanges of rows; raise ValueError for a damaged reference or body."""
-    history: dict[str, Earlier] = defaultdict(list)
+    conversations: dict[str, Conversation] = defaultdict(partial(Conversation, MAX_DECODED))
     for number, row in enumerate(rows):
         request, response = row.request, row.response
         try:
-            sent_body, got_body = _decode_request(request, history[request.url]), response.body()
+            sent_body = _decode_request(request, conversations[request.url])
+            got_body = response.body(conversations[request.url].unfold)
         except ValueError as error:
             raise ValueError(f"$.exchanges[{number}]: {explain(error)}") from None
         yield Exchange(
@@ -168,19 +171,20 @@ def decode(rows: Iterable[Row]) -> Iterator[Exchange]:
         )
 
 
-def _decode_request(request: Request, earlier: Earlier) -> bytes:
+def _decode_request(request: Request, conversation: Conversation) -> bytes:
     if not isinstance(request.value, dict):
-        return request.body()
-    fields = ((_unescape(key), value) for key, value in request.value.items())
-    sent = {key: _resolve(key, value, earlier) for key, value in fields}
-    earlier.append(sent)
+        conversation.ask(None)
+        return request.body(lambda value: compact(join_lines(value)))
+    fields = ((unescape(key), value) for key, value in request.value.items())
+    sent = {key: _resolve(key, value, conversation.requests) for key, value in fields}
+    conversation.ask(sent)
     return compact(sent)
 
 
 def readable(message: dict[str, Any]) -> Any:
     """Return the body of a request or answer of a row as people read it; references stay references."""
     if "json" in message:
-        return _join_lines(message["json"], lambda key: key[key.startswith("$$") :])
+        return join_lines(message["json"], lambda key: key[key.startswith("$$") :])
     if "base64" in message:
         return base64.b64decode(message["base64"]).decode("utf-8", "replace")
     return "\n".join(message.get("text", ()))
@@ -214,7 +218,7 @@ def _refer(key: str, value: Any, earlier: Earlier) -> Any:
     """Return the value, or a reference to one of the last requests that has it or its beginning."""
     text = compact(value)
     if len(text) <= WORTH_SHARING:
-        return _split_lines(value)
+        return split_lines(value)
     best, back_to_best = 0, 0
     for back, request in enumerate(reversed(earlier[-LOOK_BACK:]), start=1):
         old = request.get(key)
@@ -225,8 +229,8 @@ def _refer(key: str, value: Any, earlier: Earlier) -> Any:
             if shared > best:
                 best, back_to_best = shared, back
     if best:
-        return {"$prefix": best, "back": back_to_best, "then": _split_lines(value[best:])}
-    return _split_lines(value)
+        return {"$prefix": best, "back": back_to_best, "then": split_lines(value[best:])}
+    return split_lines(value)
 
 
 def shared_prefix(old: list[Any], new: list[Any]) -> int:
@@ -246,8 +250,8 @@ def _resolve(key: str, value: Any, earlier: Earlier) -> Any:
         old = _look_back(key, prefix.back, earlier)
         if not isinstance(old, list) or prefix.count > len(old):
             raise ValueError(f"{key[:60]!r}: expected a list of at least $prefix items to go on from")
-        return [*old[: prefix.count], *_join_lines(prefix.then)]
-    return _join_lines(value)
+        return [*old[: prefix.count], *join_lines(prefix.then)]
+    return join_lines(value)
 
 
 def _look_back(key: str, back: int, earlier: Earlier) -> Any:
@@ -256,47 +260,13 @@ def _look_back(key: str, back: int, earlier: Earlier) -> Any:
     return earlier[-back][key]
 
 
-def _encode_body(raw: bytes) -> dict[str, Any]:
+def _encode_body(raw: bytes, store: Callable[[Any], Any]) -> dict[str, Any]:
     known, value = parse_body(raw, strictly=True)
     if known:
-        return {"json": _split_lines(value)}
+        return {"json": store(value)}
     if not raw:
         return {}
     try:
         return {"text": raw.decode("utf-8").split("\n")}
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(raw).decode("ascii")}
-
-
-def _split_lines(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"$lines": value.split("\n")} if "\n" in value else value
-    if isinstance(value, list):
-        return [_split_lines(item) for item in value]
-    return {_escape(k): _split_lines(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _join_lines(value: Any, unescape: Callable[[str], str] | None = None) -> Any:
-    """Return a value with its texts in one piece; ``unescape`` reads keys, by default refusing references."""
-    if isinstance(value, list):
-        return [_join_lines(item, unescape) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$lines" in value:
-        lines = value["$lines"]
-        if len(value) > 1 or not isinstance(lines, list) or not all(isinstance(each, str) for each in lines):
-            raise ValueError("expected a list of texts under $lines, and no key beside it")
-        return "\n".join(lines)
-    return {(unescape or _unescape)(key): _join_lines(item, unescape) for key, item in value.items()}
-
-
-def _escape(key: str) -> str:
-    return f"${key}" if key.startswith("$") else key
-
-
-def _unescape(key: str) -> str:
-    if not key.startswith("$"):
-        return key
-    if not key.startswith("$$"):
-        raise ValueError(f"{key[:60]!r} is no reference that this harness knows")
-    return key[1:]

@@ -27,8 +27,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import redact
-from harness.cassette.encoding import MAX_EXCHANGES, Row, Strict, bounded, decode, encode, explain, readable
+from harness.cassette.encoding import MAX_EXCHANGES, Row, bounded, decode, encode, explain, readable
 from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, strict_json
+from harness.cassette.notation import Strict
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
 from harness.redact import allowed

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.cassette import file
+from harness.cassette.encoding import encode
 from harness.cassette.exchange import Exchange
 from harness.cassette.file import MAX_BYTES, Cassette, dumps, load, save
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette
@@ -270,6 +271,81 @@ def test_any_mix_of_requests_reads_back_exactly(round_trip, seed):
     assert got == [each.request_body for each in exchanges]
 
 
+# --- what an answer repeats ---------------------------------------------------------------------------
+
+
+def folded(*exchanges):
+    return [row["response"].get("json") for row in encode(exchanges)]
+
+
+def test_what_an_answer_repeats_is_stored_once():
+    """What it was sent, what it says in two places and what it said before, whole or in part."""
+    block = {"label": "role", "value": LONG}
+    first = an_exchange(sent({"system": LONG}), sent({"system": LONG, "memory": {"blocks": [block]}}))
+    then = an_exchange(sent({}), sent({"blocks": [block], "again": [block], "new": LONG + "!"}))
+    assert folded(first, then) == [
+        {
+            "system": at("request.system"),
+            "memory": {"blocks": [{"label": "role", "value": at("request.system")}]},
+        },
+        {
+            "blocks": at("response.memory.blocks", 1),
+            "again": at("response.memory.blocks", 1),
+            "new": LONG + "!",
+        },
+    ]
+
+
+def test_answers_refer_to_no_other_address():
+    """Each part of a file reads by itself."""
+    answer = sent({"a": LONG})
+    assert folded(an_exchange(response=answer), an_exchange(response=answer, url=URL + "x"))[1] == {"a": LONG}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"secrets": [{"key": "K", "value": "<secret>", "more": LONG}]},
+        {"api_key": {"a": LONG}},
+        {"a b": LONG},
+        {"a.b": LONG},
+        {"$a": LONG},
+        {"0": LONG},
+        {"a": ["short"] * 3},
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_some_values_stay_where_they_are(value):
+    """Under secret keys, and where a place could not be told, or would save nothing."""
+    exchanges = [an_exchange(response=sent({"x": 1, **value})), an_exchange(response=sent({"y": 2, **value}))]
+    assert "'at'" not in str(folded(*exchanges)[1])
+    assert file.parse(dumps(a_cassette(*exchanges))).exchanges == tuple(exchanges)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_mix_of_answers_reads_back_exactly(seed):
+    """Byte by byte, whatever stands in what: numbers that Python holds for equal are told apart."""
+    import random
+
+    dice = random.Random(seed)
+    texts = [LONG + str(n) for n in range(2)] + ["short", LONG + "\nlines", ""]
+
+    def value(depth=0):
+        kind = dice.randrange(7 if depth < 4 else 3)
+        if kind < 3:
+            return dice.choice([*texts, 1, 1.0, True, None, 0, False])
+        if kind < 5:
+            return [value(depth + 1) for _ in range(dice.randrange(6))]
+        names = ["a", "b", "$same", "at", "$lines", "token", "0", "x.y"]
+        return {name: value(depth + 1) for name in dice.sample(names, 3)}
+
+    exchanges = [
+        an_exchange(sent(value()), sent(value()), url=URL + dice.choice("xy"), status=dice.choice([200, 404]))
+        for _ in range(15)
+    ]
+    assert file.parse(dumps(a_cassette(*exchanges))).exchanges == tuple(exchanges)
+
+
 # --- ids and dates ----------------------------------------------------------------------------------
 
 
@@ -503,6 +579,20 @@ def test_a_small_file_cannot_unfold_into_a_large_one(tmp_path, first, delta):
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("width", [1, 30])
+def test_an_answer_cannot_unfold_into_a_large_one(tmp_path, width):
+    """Nor do places in answers: one long text again and again, and answers that each hold the last twice."""
+    path = tmp_path / "c.json"
+    many = [an_answer({"a": at("response.a", 1), "b": [at("response.a", 1)] * width})] * 3_000
+    path.write_text(json.dumps(a_file(an_answer({"a": ["x" * 4_000_000]}), *many)), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True)
+    assert "unfold to over" in done.stdout
+    twice = [an_answer({"a": [at("response.a", 1), at("response.a", 1)]})] * 60
+    path.write_text(json.dumps(a_file(an_answer({"a": ["x" * 100]}), *twice)), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", BOMB, path], capture_output=True, text=True, check=True)
+    assert "unfold to over" in done.stdout
+
+
 def test_damage_is_told_in_plain_words(tmp_path):
     """The message names the exchange and what is wrong with it, not an exception of Python."""
     said = refused(tmp_path, a_file(a_row(), a_row(response={"status": "ok"}))).message
@@ -605,6 +695,14 @@ def test_a_file_is_strict_json(tmp_path):
 # --- damaged structures -----------------------------------------------------------------------------
 
 
+def an_answer(value):
+    return a_row(response={"json": value})
+
+
+def at(place, back=0):
+    return {"$same": back, "at": place}
+
+
 HOSTILE = {
     "same-too-far": a_file(a_row({"json": {"a": {"$same": 99}}})),
     "same-at-first": a_file(a_row({"json": {"a": {"$same": 1}}})),
@@ -675,6 +773,26 @@ HOSTILE = {
     "prefix-and-more": a_file(
         a_row({"json": {"a": [1]}}), a_row({"json": {"a": {"$prefix": 1, "back": 1, "then": [], "b": 1}}})
     ),
+    "at-nowhere": a_file(an_answer({"a": at("response.b")})),
+    "at-too-far": a_file(an_answer({"a": at("response", 1)})),
+    "at-negative": a_file(an_answer({"b": 1}), an_answer({"a": at("response", -1)})),
+    "at-true": a_file(an_answer({"b": [1]}), an_answer({"a": at("response.b", True)})),
+    "at-no-text": a_file(an_answer({"a": at(5)})),
+    "at-nothing": a_file(an_answer({"a": {"$same": 0}})),
+    "at-and-more": a_file(an_answer({"b": [1], "a": {**at("response.b"), "c": 1}})),
+    "at-itself": a_file(an_answer({"a": at("response.a")})),
+    "at-what-it-is-in": a_file(an_answer({"a": [at("response")]})),
+    "at-what-it-is-in-twice": a_file(an_answer({"a": [*[at("response")] * 40]})),
+    "at-later": a_file(an_answer([at("response.1"), ["x"]])),
+    "at-a-letter": a_file(an_answer({"b": "xyz", "a": at("response.b.0")})),
+    "at-minus-one": a_file(an_answer({"b": [["x"]], "a": at("response.b.-1")})),
+    "at-huge": a_file(an_answer({"b": [["x"]], "a": at(f"response.b.{10**30}")})),
+    "at-headers": a_file(an_answer({"a": at("headers")})),
+    "at-another-address": a_file(
+        a_row({"url": URL + "x"}, {"json": {"b": ["x"]}}), an_answer({"a": at("response.b", 1)})
+    ),
+    "at-too-deep": a_file(an_answer({"a": {}}), *[an_answer({"a": at("response", 1)})] * 400),
+    "at-deeper-than-python": a_file(an_answer({"a": {}}), *[an_answer({"a": at("response", 1)})] * 4000),
     "two-bodies": a_file(a_row(response={"json": {}, "text": ["x"]})),
     "base64-with-blanks": a_file(a_row(response={"base64": "eA = ="})),
     "status-true": a_file(a_row(response={"status": True})),
