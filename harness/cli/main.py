@@ -20,10 +20,11 @@ from harness.cli.init import init
 from harness.cli.letta import letta, models
 from harness.cli.local import down, status, up
 from harness.cli.merge import merge
-from harness.cli.reports import compare, report, show, view
+from harness.cli.reports import compare, report, show
 from harness.cli.run.command import run
 from harness.cli.runs import runs
 from harness.cli.task_files import new, schema, validate
+from harness.cli.view import view
 
 GROUPS = {
     "Tasks, pairs and recordings": [init, new, validate, schema, cassettes],

@@ -1,10 +1,8 @@
-"""``harness report``, ``show``, ``compare`` and ``view``: read finished runs again."""
+"""``harness report``, ``show`` and ``compare``: read finished runs again."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
-from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +40,6 @@ FORMAT = click.option(
     default="terminal",
     show_default=True,
 )
-REFRESH_S = 10  # how often a page that follows a run is written and loaded anew
 WIDE = click.option("--wide", is_flag=True, help="All columns, though the screen be narrower.")
 
 
@@ -83,7 +80,7 @@ def report(  # noqa: PLR0913  (one for each option)
 
     path = find_run(run, folders["reports"])
     broken: list[str] = []
-    trials, tables = _trials_and_tables(path, folders["benchmarks"], day, broken)
+    trials, tables = trials_and_tables(path, folders["benchmarks"], day, broken)
     if broken and trials.empty:
         raise not_records(broken)
     console = terminal_tables.stdout_console(wide=wide)
@@ -208,12 +205,12 @@ def compare(  # noqa: PLR0913  (one for each option)
         )
     verdicts: list[str] = []
     if len(paths) == 2:
-        first, second = (_priced(path, benchmarks) for path in paths)
+        first, second = (priced(path, benchmarks) for path in paths)
         comparisons = between_runs(first, second, (names[0], names[1]), by)
     else:
         only = (names[0], names[1]) if len(names) == 2 else None
         paths = [find_run(names[0] if len(names) == 1 else run, reports)] * 2
-        trials = _priced(paths[0], benchmarks)
+        trials = priced(paths[0], benchmarks)
         if by == "memory":
             comparisons = courses.by_memory(trials, only)
         else:
@@ -273,168 +270,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-@click.command()
-@click.argument("run", default="")
-@PRICES
-@REPORTS
-@BENCHMARKS
-@click.option("--serve", is_flag=True, help="Serve it on loopback until Ctrl-C, for a browser elsewhere.")
-@click.option("--port", default=8299, show_default=True, type=click.IntRange(0, 65535), help="With --serve.")
-@click.option(
-    "--export",
-    "export_to",
-    type=click.Path(path_type=Path),
-    help="Write the page of all runs and their pages into this folder, and open nothing.",
-)
-def view(
-    run: str, day: datetime | None, *, serve: bool, port: int, export_to: Path | None, **folders: Path
-) -> None:
-    """Open the page of RUN, written anew from its records; without RUN, a page that lists and compares all.
-
-    That page follows a run that goes on until it ends, or until Ctrl-C.
-    """
-    from harness.results.run_folder import find_run
-
-    reports, benchmarks = folders["reports"], folders["benchmarks"]
-    if export_to is not None:
-        if run or serve:
-            raise UsageError("--export takes neither RUN nor --serve", remedy="harness view --export FOLDER")
-        _export(reports, benchmarks, day, export_to)
-    elif run:
-        page = _write_page(find_run(run, reports), benchmarks, day)
-        if serve:
-            _serve(page, port)
-        else:
-            _open(page)
-    else:
-        if not any(reports.glob("*/trials.jsonl")):
-            raise UsageError(f"no run in {reports}", remedy="run `pytest benchmarks` first")
-        _view_all(reports.resolve(), benchmarks, day, port if serve else None)
-
-
-def _write_page(path: Path, benchmarks: Path, day: datetime | None) -> Path:
-    """Write the page and tables of a run anew; an older page is left where that cannot be done."""
-    from harness.results.report import PAGE, load_prices, write_report
-
-    folder = path.parent.resolve()
-    try:
-        prices = load_prices(benchmarks, str(benchmarks / "prices.yaml"))
-        found = _trials_and_tables(path, benchmarks, day)
-        write_report(folder, *found, prices, day.date() if day else None)
-    except OSError as error:
-        say(f"not written to {error.filename or folder}: {error.strerror}", err=True)
-    page = folder / PAGE
-    if not page.is_file():
-        raise UsageError(f"{page}: not there", remedy="make its folder writable")
-    return page
-
-
-def _open(page: Path) -> None:
-    import webbrowser
-
-    say(str(page))
-    if not webbrowser.open(page.as_uri()):
-        say("no browser was found: open the file, or use --serve", err=True)
-
-
-def _view_all(reports: Path, benchmarks: Path, day: datetime | None, port: int | None) -> None:
-    """Open or serve the page of all runs, and write it anew while one goes on."""
-    import threading
-
-    goes_on = _write_index(reports, benchmarks, day)
-    index = reports / "index.html"
-    if port is not None:
-        threading.Thread(target=_follow, args=(reports, benchmarks, day), daemon=True).start()
-        _serve(index, port)
-        return
-    _open(index)
-    if goes_on:
-        say("following the run that goes on (Ctrl-C ends it)")
-        with suppress(KeyboardInterrupt):
-            _follow(reports, benchmarks, day, until_done=True)
-
-
-def _follow(reports: Path, benchmarks: Path, day: datetime | None, *, until_done: bool = False) -> None:
-    """Write the page of all runs anew whenever records were added."""
-    import time
-
-    seen: object = None
-    known: dict[Hashable, str] = {}
-    while True:
-        newest = max((path.stat().st_mtime_ns for path in reports.glob("*/trials.jsonl")), default=0)
-        goes_on = True
-        if newest != seen or until_done:
-            goes_on, seen = _write_index(reports, benchmarks, day, known), newest
-        if until_done and not goes_on:
-            return
-        time.sleep(REFRESH_S)
-
-
-def _write_index(
-    reports: Path, benchmarks: Path, day: datetime | None, known: dict[Hashable, str] | None = None
-) -> bool:
-    """Write the page of all runs, and the pages of runs that have none; tell if a run goes on."""
-    from harness.files import write_whole
-    from harness.results.page import runs
-
-    load = _loader(benchmarks, day)
-    found = runs.find_runs(reports, load)
-    for each in found[: runs.COMPARED]:
-        if not each.has_page or each.state == "running":
-            with suppress(UsageError):  # a conversation that is not yet there
-                _write_page(reports / each.name / "trials.jsonl", benchmarks, day)
-    found = runs.find_runs(reports, load)
-    write_whole(reports / runs.INDEX, runs.runs_page(found, reports, load, REFRESH_S, known))
-    return any(each.state == "running" for each in found)
-
-
-def _export(reports: Path, benchmarks: Path, day: datetime | None, folder: Path) -> None:
-    """Write the page of all runs and their pages, and nothing else of them, into a folder."""
-    import shutil
-
-    from harness.results.page import runs
-
-    _write_index(reports, benchmarks, day)
-    load = _loader(benchmarks, day)
-    unread: list[UsageError] = []
-    found = runs.find_runs(reports, load, unread)
-    say(*(f"left out: {error.message}" for error in unread), err=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / runs.INDEX).write_text(runs.runs_page(found, reports, load), encoding="utf-8")
-        for each in found:
-            if each.has_page:
-                (folder / each.name).mkdir(exist_ok=True)
-                shutil.copyfile(reports / each.name / runs.PAGE, folder / each.name / runs.PAGE)
-    except OSError as error:
-        raise UsageError(f"not written to {error.filename or folder}: {error.strerror}") from None
-    say(f"{counted(len(found), 'run')}: {folder / runs.INDEX}")
-
-
-def _loader(benchmarks: Path, day: datetime | None) -> Callable[[Path], Table]:
-    return lambda path: _priced(path, benchmarks, day.date() if day else None)
-
-
-def _serve(page: Path, port: int) -> None:
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
-    try:
-        server = ThreadingHTTPServer(
-            ("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=page.parent)
-        )
-    except OSError as error:
-        raise UsageError(
-            f"port {port} cannot be used: {error.strerror}", remedy="choose another --port"
-        ) from None
-    say(f"http://127.0.0.1:{server.server_port}/{page.name} (Ctrl-C ends it)")
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
-
-
-def _priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[str] | None = None) -> Table:
+def priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[str] | None = None) -> Table:
+    """Read the records of a run, with their costs; ``broken`` gathers lines that are none."""
     from harness.results import aggregate
     from harness.results.dataframe import read
     from harness.results.report import load_prices
@@ -444,13 +281,14 @@ def _priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[s
     )
 
 
-def _trials_and_tables(
+def trials_and_tables(
     path: Path, benchmarks: Path, day: datetime | None, broken: list[str] | None = None
 ) -> tuple[Table, Tables]:
+    """Read the records of a run, as ``priced``, and make its tables."""
     from harness.results.run_state import incomplete
     from harness.results.tables import tables_of
 
     on = day.date() if day else None
-    trials = _priced(path, benchmarks, on, broken)
+    trials = priced(path, benchmarks, on, broken)
     further = incomplete(path.parent, len(trials)) + (f" Prices of {on}." if on else "")
     return trials, tables_of(trials, further)

@@ -20,6 +20,7 @@ MIN_SECRET = 8
 TELLING_NAME = re.compile(
     r"(?i)key(?!board|map)|token|secret|passw|passphrase|credential|creds|cookie|bearer|webhook|jwt|oauth|_headers$"
     r"|connection_?string|conn_?str|(^|_)(pass|auth|pats?|dsn|cred|sas|hmac|salt|pin|otp|pw|sk|pem|private)(_|$)|_pwd(_|$)"
+    r"|(^|_)(db|sql|mysql|pg|redis|ssh|smtp|imap|mail|ftp|ldap|vnc|root|admin|user|proxy)(pass|pwd|pw)(_|$)"
 )
 # Names that tell of a secret and hold none; a webhook's address is one.
 INNOCENT_NAME = re.compile(
