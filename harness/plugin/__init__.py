@@ -242,6 +242,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder is None:
         require_no_trials_asked_for(config, name)
         return
+    add_to_testpaths(config, folder)
     if not (config.getini("harness_collect") or is_asked_for(config, folder)):
         config.pluginmanager.register(Note(folder), "harness-note")
         return
@@ -319,12 +320,23 @@ def require_no_trials_asked_for(config: pytest.Config, name: str) -> None:
 
 def is_asked_for(config: pytest.Config, folder: Path) -> bool:
     """Return True if the command line asks for trials: by the folder or what is in it, or by an option."""
-    chosen = ("pair", "orchestrator", "coder")
-    if config.getoption("harness_resume") is not None:
-        return True
-    if config.getoption("harness_record") != "none" or any(config.getoption(f"harness_{n}") for n in chosen):
-        return True
-    return names_trials(config, folder)
+    return is_asked_by_option(config) or names_trials(config, folder)
+
+
+def is_asked_by_option(config: pytest.Config) -> bool:
+    """Return True if an option asks for trials."""
+    asking = ("pair", "orchestrator", "coder", "cluster")
+    return (
+        config.getoption("harness_resume") is not None
+        or config.getoption("harness_record") != "none"
+        or any(config.getoption(f"harness_{name}") for name in asking)
+    )
+
+
+def add_to_testpaths(config: pytest.Config, folder: Path) -> None:
+    """Have the trials that an option asks for run beside the tests of the setting ``testpaths``."""
+    if config.args_source is config.ArgsSource.TESTPATHS and is_asked_by_option(config):
+        config.args += [] if names_trials(config, folder) else [str(folder)]
 
 
 def names_trials(config: pytest.Config, folder: Path) -> bool:

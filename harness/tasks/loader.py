@@ -54,8 +54,14 @@ class PairsFile(Value):
     pairs: dict[Name, PairSpec] = Field(min_length=1, description="Pair name -> pair.")
 
 
+def _may_lack_caches(schema: dict[str, Any]) -> None:
+    schema["required"] = [name for name in schema["required"] if not name.startswith("cache_")]
+
+
 class Rates(Value):
     """US dollars per million tokens."""
+
+    model_config = ConfigDict(json_schema_extra=_may_lack_caches)
 
     input: float = Field(ge=0, le=MAX_USD)
     output: float = Field(ge=0, le=MAX_USD)

@@ -522,6 +522,19 @@ def test_trials_join_a_bare_pytest_by_a_setting(with_own_tests) -> None:
     assert run_here(with_own_tests).parseoutcomes() == {"passed": 1, "solved": 3}
 
 
+@pytest.mark.parametrize("asked", [("--pair", "one"), ("--cluster", "local:1")])
+def test_an_option_that_asks_for_trials_adds_them_to_testpaths(recorded, asked) -> None:
+    """The tests of that setting alone would pass, and nobody would see that no trial ran."""
+    tests = recorded.mkdir("tests")
+    (tests / "test_own.py").write_text("def test_own():\n    pass\n")
+    recorded.makeini("[pytest]\ntestpaths = tests\n")
+    listed = run_here(recorded, "--collect-only", "-q", *asked).stdout.str()
+    assert "tests/test_own.py::test_own" in listed
+    assert "benchmarks/add.yaml::one[1]" in listed
+    assert "benchmarks" not in run_here(recorded, "--collect-only", "-q").stdout.str()
+    assert "benchmarks" not in run_here(recorded, "--collect-only", "-q", "tests", *asked).stdout.str()
+
+
 def test_an_option_that_another_plugin_has_stays_its_own(recorded) -> None:
     """Each option has a name with a prefix, and the short one only where nobody else has it."""
     recorded.makeconftest(

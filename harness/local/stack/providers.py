@@ -8,6 +8,7 @@ import re
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.errors import UsageError
 from harness.redact import without_password
@@ -18,7 +19,7 @@ _TIMEOUT_S = 5.0
 
 
 def parse(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Parse the values of ``--provider``, each ``NAME=URL``.
+    """Parse the values of ``--provider``, each ``NAME=URL``; return each name with its ``api_root``.
 
     Raises:
         UsageError: One is malformed, or a name stands twice.
@@ -34,7 +35,7 @@ def parse(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         if name in found or name == LOCAL:
             taken = "is the embedded model server" if name == LOCAL else "stands twice"
             raise UsageError(f"--provider {name}: this name {taken}", remedy="choose another name")
-        found[name] = url
+        found[name] = api_root(url)
     return tuple(sorted(found.items()))
 
 
@@ -45,12 +46,12 @@ def key_variable(name: str) -> str:
 
 def chat_url(url: str) -> str:
     """Return the address of a server's chat completions."""
-    return f"{_root(url)}/chat/completions"
+    return f"{api_root(url)}/chat/completions"
 
 
 def list_models(url: str, key: str = "") -> list[dict[str, Any]]:
     """Return the models that a server lists; none if it does not answer as OpenAI's API does."""
-    request = urllib.request.Request(f"{_root(url)}/models", headers=authorization(key))  # noqa: S310  (parsed)
+    request = urllib.request.Request(f"{api_root(url)}/models", headers=authorization(key))  # noqa: S310  (parsed)
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
             body = json.load(response)
@@ -67,6 +68,7 @@ def authorization(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def _root(url: str) -> str:
-    """Return the address with the ``/v1`` that people give or leave out."""
-    return f"{url.rstrip('/').removesuffix('/v1')}/v1"
+def api_root(url: str) -> str:
+    """Return the address below which a server's API lies: with the ``/v1`` that people give or leave out."""
+    url = url.rstrip("/")
+    return url if re.search(r"/v\d", urlsplit(url).path) else f"{url}/v1"

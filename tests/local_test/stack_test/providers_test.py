@@ -19,6 +19,21 @@ def test_providers_are_names_with_addresses() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "root"),
+    [
+        ("http://127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
+        ("http://127.0.0.1:11434/", "http://127.0.0.1:11434/v1"),
+        ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1"),
+        ("https://proxy/models", "https://proxy/models/v1"),
+        ("https://host/v1beta/openai", "https://host/v1beta/openai"),
+    ],
+)
+def test_an_address_may_be_given_with_its_version_or_without(given: str, root: str) -> None:
+    """Letta, its App Server and the check before either starts all ask below the same address."""
+    assert parse([f"a={given}"]) == (("a", root),)
+
+
+@pytest.mark.parametrize(
     ("texts", "problem"),
     [
         (["ollama"], "expected NAME=URL"),
