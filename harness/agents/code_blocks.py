@@ -68,7 +68,6 @@ def fenced(code: str) -> str:
     return f"{'`' * ticks}python\n{code.rstrip()}\n{'`' * ticks}"
 
 
-@lru_cache(maxsize=256)  # trials of one task are given the same answers, by an oracle word for word
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
     """Return the code that an answer holds for a file, or None.
 
@@ -83,6 +82,10 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     without an end holds the rest of the answer, unless the answer was cut off. Code that is given in parts is
     put together: imports and definitions that the winner lacks, and definitions that use its own.
     """
+    return (_remembered if len(answer) <= MAX_PARSED else _extract)(answer, path, cut_off)
+
+
+def _extract(answer: str, path: str, cut_off: bool) -> str | None:
     parser = _Parser()
     answer = answer.replace("\r\n", "\n").replace("\r", "\n").rstrip()
     answer = without_thoughts(answer, lambda code: parser.tree(code) is not None, cut_off=cut_off).rstrip()
@@ -100,6 +103,10 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
     best = max(pieces, key=lambda piece: _rank(piece, path, tests, known))
     whole = "\n\n\n".join(_tidy(each.code).rstrip() for each in _parts(best, pieces, path, tests=tests))
     return _tidy(whole if parser.tree(whole) else best.code)
+
+
+# Trials of one task are given the same answers, by an oracle word for word.
+_remembered = lru_cache(maxsize=256)(_extract)
 
 
 class _Parser:

@@ -124,8 +124,6 @@ def unusable(service: Literal["letta", "claude"], what: str, why: object, remedy
             reason = f"it has no {why.args[0]!r}"
         case AttributeError() if isinstance(why.obj, str):
             reason = "it is not labelled as JSON"
-        case AttributeError(name="get"):
-            reason = "it is no JSON object where one belongs"
         case AttributeError():
             reason = f"it has no {why.name!r}"
         case ValueError():

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_DEPTH = 100
+MAX_VALUES = 1_000_000  # commas, braces and brackets of a text: a small value takes much memory
 NESTED = (dict, list)
 LETTA_ID = re.compile(
     r"\b(agent|message|block|tool|step|run|job|user|org|provider|group|archive|identity|model|"
@@ -103,6 +104,12 @@ def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
         if not level:
             return True
     return False
+
+
+def require_few_values(raw: bytes) -> None:
+    """Raise ValueError for a JSON text of more values than are read: a small one takes much memory."""
+    if sum(map(raw.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise ValueError(f"it holds more than {MAX_VALUES} values")
 
 
 def compact(value: Any) -> bytes:

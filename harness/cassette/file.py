@@ -28,7 +28,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import redact
 from harness.cassette.encoding import MAX_EXCHANGES, Row, bounded, decode, encode, explain, readable
-from harness.cassette.exchange import MAX_DEPTH, Exchange, is_shallow, normalise, strict_json
+from harness.cassette.exchange import (
+    MAX_DEPTH,
+    Exchange,
+    is_shallow,
+    normalise,
+    require_few_values,
+    strict_json,
+)
 from harness.cassette.notation import Strict
 from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
 from harness.files import write_whole
@@ -38,7 +45,6 @@ from harness.terminal import one_line
 FORMAT = 1
 MAX_BYTES = 16_000_000  # a 60-turn loop takes 0.4 million
 LEVELS_AROUND_A_BODY = 12
-MAX_VALUES = 1_000_000  # commas, braces and brackets of the text: a small value takes much memory
 MAX_LEAKS = 100
 LINK = "a link; cassettes are files of their own"
 PARTS = ("request", "response")
@@ -164,7 +170,7 @@ def read(path: Path) -> bytes:
 
 def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
     """Return the content of a file and the digest in it."""
-    _require_few_values(raw)
+    require_few_values(raw)
     data = strict_json(raw.decode("utf-8", "surrogatepass"))
     if not is_shallow(data, MAX_DEPTH + LEVELS_AROUND_A_BODY):
         raise RecursionError
@@ -241,7 +247,7 @@ def dumps(cassette: Cassette) -> str:
     raw = text.encode("utf-8", "surrogatepass")
     if len(raw) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes")
-    _require_few_values(raw)
+    require_few_values(raw)
     return text
 
 
@@ -253,11 +259,6 @@ def parse(text: str) -> Cassette:
 def allow_folder(path: Path) -> Path:
     """Return the folder of all cassettes, where the allow-list stands: pair, task and epoch are below it."""
     return path.absolute().parents[2]
-
-
-def _require_few_values(raw: bytes) -> None:
-    if sum(map(raw.count, (b",", b"{", b"["))) > MAX_VALUES:
-        raise ValueError(f"it holds more than {MAX_VALUES} values")
 
 
 def unsafe(found: list[str], display: str, again_with: str = "") -> UnsafeCassette:

@@ -8,11 +8,12 @@ items. What stands under a key that says it is a secret is no such place, and st
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Any
 
 from pydantic import Field
 
-from harness.cassette.exchange import compact, is_shallow
+from harness.cassette.exchange import compact, is_shallow, require_few_values
 from harness.cassette.notation import Strict, escape, joined, split_lines, unescape
 from harness.redact import SECRET_MAPS, says_secret
 
@@ -55,13 +56,8 @@ class Conversation:
         return self._fold(answer, "response")
 
     def _fold(self, value: Any, at: str) -> Any:
-        text = compact(value) if isinstance(value, str | list | dict) else b""
-        if len(text) > WORTH_A_PLACE:
-            here = len(self._said), at
-            known = self._places.setdefault(text, here)
-            reference = {"$same": here[0] - known[0], "at": known[1]}
-            if known != here and len(text) > 2 * len(compact(reference)):
-                return reference
+        if reference := self._reference(value, at):
+            return reference
         if isinstance(value, list):
             return [self._fold(each, f"{at}.{number}") for number, each in enumerate(value)]
         if isinstance(value, dict):
@@ -70,6 +66,16 @@ class Conversation:
                 for key, each in value.items()
             }
         return split_lines(value)
+
+    def _reference(self, value: Any, at: str) -> dict[str, Any] | None:
+        """Return what may stand in place of a value; note its place if it has stood nowhere."""
+        text = compact(value) if isinstance(value, str | list | dict) else b""
+        if len(text) <= WORTH_A_PLACE:
+            return None
+        here = len(self._said), at
+        known = self._places.setdefault(blake2b(text, digest_size=16).digest(), here)
+        reference = {"$same": here[0] - known[0], "at": known[1]}
+        return reference if known != here and len(text) > 2 * len(compact(reference)) else None
 
     def unfold(self, stored: Any) -> bytes:
         """Return the body of the answer that is stored.
@@ -113,6 +119,7 @@ class Conversation:
         put(stored, self._said[-1], "response")
         answer = self._said[-1]["response"]
         raw = compact(answer)  # ValueError for one that holds itself
+        require_few_values(raw)
         if not is_shallow(answer):
             raise RecursionError
         return raw

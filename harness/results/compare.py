@@ -274,10 +274,10 @@ class Side:
             tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
             unknown=trials["cost"].isna().astype(float),
         )
-        means = table.groupby("task")[["solved", "tokens", "cost", "unknown"]].mean()
+        group = table.groupby("task")
+        means = group[["solved", "tokens", "cost", "unknown"]].mean()
         means["cost"] = means["cost"].mask(means.pop("unknown") > 0)
-        first = table.drop_duplicates("task").set_index("task")
-        return means.join(first[["task_digest", "trial", "sample", "conversation"]])
+        return means.join(group[["task_digest", "trial", "sample", "conversation"]].first())
 
 
 def compare(a: Side, b: Side) -> Comparison:

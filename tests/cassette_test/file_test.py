@@ -593,6 +593,25 @@ def test_an_answer_cannot_unfold_into_a_large_one(tmp_path, width):
     assert "unfold to over" in done.stdout
 
 
+def test_many_small_values_do_not_come_out_of_few(tmp_path):
+    """A value takes fifty times the memory of its text: what references stand for is counted, too."""
+    said = refused(tmp_path, a_file(an_answer({"w": [[]] * 300_000, "v": [at("response.w")] * 8}))).message
+    assert "it holds more than 1000000 values" in said
+
+
+def test_a_deep_answer_takes_no_more_memory_than_a_flat_one():
+    """Of what may be referred to, no copy is kept."""
+    code = (
+        "import resource\nfrom harness.cassette.encoding import encode\n"
+        "from harness.cassette.exchange import Exchange\n"
+        "body = b'[' * 90 + b'\"' + b'x' * 10_000_000 + b'\"' + b']' * 90\n"
+        "encode([Exchange('POST', 'http://letta/', {}, b'{}', 200, {}, body)])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 500_000  # kB; with copies, 900
+
+
 def test_damage_is_told_in_plain_words(tmp_path):
     """The message names the exchange and what is wrong with it, not an exception of Python."""
     said = refused(tmp_path, a_file(a_row(), a_row(response={"status": "ok"}))).message

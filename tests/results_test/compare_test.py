@@ -7,7 +7,7 @@ from rows import a_row, an_infra_row, many
 
 from harness.errors import UsageError
 from harness.results import aggregate
-from harness.results.compare import Ranking, between_pairs, between_runs, rank, within_run
+from harness.results.compare import Ranking, Side, between_pairs, between_runs, rank, within_run
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
 from harness.results.tables import rows_by, tables_of
@@ -240,3 +240,10 @@ def test_the_note_names_the_settings_of_a_pair():
     note = tables_of(found).note
     assert "high asks its coder with effort=high" in note
     assert "plain asks" not in note
+
+
+def test_a_row_without_a_digest_of_its_conversation_repeats_no_other():
+    """Records of earlier versions have none; the task's other rows speak for it."""
+    rows = [a_row(epoch=1, trial="p/t/1"), a_row(epoch=2, trial="p/t/2", conversation="c")]
+    rows[0].pop("conversation", None)
+    assert Side("p", trials(*rows)).by_task["conversation"].tolist() == ["c"]

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.agents import prompts
 from harness.backends.letta.client import LABEL, Kind, Server
 from harness.tasks.pair import NOT_IN_NAMES
+
+if TYPE_CHECKING:
+    from letta_client import Letta  # noqa: TID251  (a type alone)
 
 PAGE = 100
 BLOCKS = {"role": prompts.ROLE_BLOCK, "workspace": prompts.WORKSPACE_BLOCK}
@@ -44,14 +47,14 @@ def find(server: Server, now: datetime, still_in_use: timedelta) -> list[Leftove
     An agent that was used less than ``still_in_use`` ago may belong to a run that is going on; while there is
     one, the tools and blocks are in use, too. Errors are those of ``Server``.
     """
+    return server.ask(lambda client: _found(client, now, still_in_use))
+
+
+def _found(client: Letta, now: datetime, still_in_use: timedelta) -> list[Leftover]:
     # Blocks before agents: whoever makes an agent meanwhile has its blocks counted as held, not as left.
-    blocks = server.ask(
-        lambda client: [each for label in BLOCKS for each in client.blocks.list(label=label, limit=PAGE)]
-    )
-    everyone = server.ask(
-        lambda client: list(client.agents.list(limit=PAGE, include=["agent.tags", "agent.blocks"]))
-    )
-    tools = server.ask(lambda client: list(client.tools.list(limit=PAGE)))
+    blocks = [each for label in BLOCKS for each in client.blocks.list(label=label, limit=PAGE)]
+    everyone = list(client.agents.list(limit=PAGE, include=["agent.tags", "agent.blocks"]))
+    tools = list(client.tools.list(limit=PAGE))
     agents = [_agent(each, now, still_in_use) for each in everyone if LABEL in (each.tags or ())]
     busy = any(each.in_use for each in agents)
     held = {block.id for agent in everyone for block in agent.blocks or ()}
@@ -73,14 +76,15 @@ def made_between(server: Server, trial: str, began: datetime, ended: datetime) -
     A process that was killed while it waited for a new agent never knew its id.
     """
     name = NOT_IN_NAMES.sub("_", trial)
-    found = server.ask(lambda client: list(client.agents.list(name=name, tags=[LABEL], limit=PAGE)))
-    return [
-        str(each.id)
-        for each in found
-        if each.name == name
-        and (made := _agent(each, ended, timedelta()).last_used)
-        and began <= made <= ended
-    ]
+    return server.ask(
+        lambda client: [
+            str(each.id)
+            for each in client.agents.list(name=name, tags=[LABEL], limit=PAGE)
+            if each.name == name
+            and (made := _agent(each, ended, timedelta()).last_used)
+            and began <= made <= ended
+        ]
+    )
 
 
 def remove(server: Server, leftovers: Sequence[Leftover], tell: Callable[[Leftover], None]) -> None:

@@ -9,8 +9,10 @@ returns when the turn has ended.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.agents.messages import Turn
@@ -33,6 +35,9 @@ CLOUD_URL = "https://api.letta.com"
 TIMEOUT_S = 3600.0  # a turn may be many calls of a slow model; --max-turn-time may end it sooner
 STOP_S = 10.0
 LABEL = "pair-harness"
+MOST_BLOCKS = 1_000  # of one agent: a server that says the same page again and again never ends
+# What the client, or who reads its objects, raises for an answer of another form.
+ODD_ANSWERS = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 # Letta has a class of settings for each of these providers; all others take those of OpenAI.
 SETTINGS_OF_THEIR_OWN = frozenset(
     {"anthropic", "azure", "bedrock", "deepseek", "google_ai", "google_vertex", "groq", "together", "xai"}
@@ -62,14 +67,11 @@ class Server:
 
     def models(self) -> list[str]:
         """List the handles of the models that it offers to orchestrators, sorted."""
-        return sorted({str(model.handle) for model in self.ask(lambda client: client.models.list())})
+        return self.ask(lambda client: sorted({str(model.handle) for model in client.models.list()}))
 
     def ask(self, request: Callable[[Letta], T]) -> T:
         """Use the client for what is no trial: listing what is there, tidying up."""
-        try:
-            answer: T = self._send(lambda: request(self._client))
-        except (AttributeError, TypeError) as error:  # answered with something else
-            raise _no_letta(self.base_url, error) from None
+        answer: T = self._send(lambda: request(self._client))
         return answer
 
     def remove(self, kind: Kind, thing_id: str) -> None:
@@ -175,7 +177,7 @@ class Server:
 
     def _create(self, request: Callable[[], Any], about: str) -> str:
         """Send a request that creates something; return its id, all that is read of the answer."""
-        created = self._send(lambda: request().parse(to=object), about=about)
+        created = self._send(lambda: _json(request()), about=about)
         thing_id = created.get("id") if isinstance(created, dict) else None
         if not isinstance(thing_id, str):
             raise _no_letta(self.base_url, "it tells no id of what was created")
@@ -200,7 +202,7 @@ class Server:
             return self._transport.send("orchestrator", request, service=service, **repeat)
         except letta_client.APIError as error:
             raise _api_error(error, self.base_url, about) from None
-        except (ValueError, RecursionError) as error:
+        except ODD_ANSWERS as error:
             raise _no_letta(self.base_url, error) from None
 
 
@@ -241,11 +243,13 @@ class Agent:
 
     def blocks(self) -> dict[str, str]:
         """Return its memory, label -> text, sorted by label."""
-        found = self._send(lambda: list(self._client.agents.blocks.list(self.id)))
-        try:
+
+        def request() -> dict[str, str]:
+            found = islice(self._client.agents.blocks.list(self.id), MOST_BLOCKS)
             return dict(sorted((str(each.label), well_formed(each.value)) for each in found))
-        except (AttributeError, TypeError) as error:
-            raise _no_letta("the address", error) from None
+
+        blocks: dict[str, str] = self._send(request)
+        return blocks
 
     def _turn(
         self,
@@ -259,10 +263,10 @@ class Agent:
         if tools is not None:  # as it is: the client would look up the type of every key of every schema
             options["extra_body"] = {"client_tools": list(tools)}
         request = functools.partial(create, self.id, messages=messages, **options)
-        response = self._send(lambda: request().parse(to=object), safe_to_repeat=False, once=once)
+        response = self._send(lambda: _json(request()), safe_to_repeat=False, once=once)
         try:
             return turn_of(response)
-        except (AttributeError, KeyError, TypeError) as error:
+        except TypeError as error:
             raise _no_letta("the address", error) from None
 
 
@@ -295,6 +299,15 @@ def _options(orchestrator: Orchestrator) -> dict[str, Any]:
         kind = provider if provider in SETTINGS_OF_THEIR_OWN else "openai"
         options["model_settings"] = {"provider_type": kind, "temperature": orchestrator.temperature}
     return options
+
+
+def _json(answer: Any) -> Any:
+    """Return the JSON value of an answer, whatever it is labelled as; the text of what is none."""
+    value = answer.parse(to=object)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _no_letta(where: str, why: object) -> ApiError:

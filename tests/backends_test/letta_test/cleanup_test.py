@@ -213,3 +213,12 @@ def test_models(store, monkeypatch) -> None:
     assert (result.exit_code, "    openai/gpt-5" in result.output) == (1, True)
     assert "error: Claude's models at " in result.output
     assert "copy ANTHROPIC_API_KEY again" in result.output
+
+
+@pytest.mark.parametrize("answer", [[None], {"items": {"a": 1}}, "<html>", 5])
+def test_an_odd_answer_is_no_traceback(answer, letta) -> None:
+    """A web page at Letta's address, say."""
+    letta.faults = [("", (200, answer))] * 9
+    result = CliRunner().invoke(main, ["letta", "list"], env={"LETTA_BASE_URL": letta.url})
+    assert result.exit_code in (1, 2)
+    assert "no Letta server" in result.output

@@ -158,3 +158,41 @@ def test_messages_are_not_sent_twice(letta) -> None:
             letta.faults = [("/messages", (0, None))]
             agent.say("Build it.", [])
     assert len(bodies(letta, "/messages")) == 1
+
+
+@pytest.mark.parametrize("label", ["text/plain", "Application/JSON", "application/json ; charset=utf-8", ""])
+def test_json_under_another_label_is_read(label, letta) -> None:
+    """Proxies write labels anew."""
+    letta.label = {"content-type": label}
+    with server(letta).agent("a", MODEL, "s", {}) as agent:
+        assert agent.say("Build it.", [TOOL]).calls
+    assert letta.agents == {}
+
+
+@pytest.mark.parametrize("answer", [None, [None], 5, "<html>", {"items": 5}, {"items": {"a": 1}}])
+@pytest.mark.parametrize("ask", ["models", "has_agent", "blocks", "create", "say"])
+def test_an_odd_answer_is_named_as_that(ask, answer, letta) -> None:
+    """Whatever it is, and whatever was asked: no traceback."""
+    asked = server(letta)
+    agent = asked.existing_agent("agent-1", 3)
+    letta.faults = [("", (200, answer))] * 9
+    questions = {
+        "models": asked.models,
+        "has_agent": lambda: asked.has_agent("agent-1"),
+        "blocks": agent.blocks,
+        "create": lambda: asked.create_agent("a", MODEL),
+        "say": lambda: agent.say("Build it.", []),
+    }
+    if ask == "has_agent" and isinstance(answer, dict):
+        assert questions[ask]() is False  # an object without an id is no agent
+        return
+    with pytest.raises(ApiError, match="no Letta server"):
+        questions[ask]()
+
+
+def test_a_list_without_end_is_read_to_a_bound(letta) -> None:
+    """A server that ignores where a page begins says the same one again and again."""
+    page = [{"id": f"block-{n}", "label": f"b{n}", "value": "v"} for n in range(50)]
+    letta.faults = [("", (200, page))] * 40
+    assert len(server(letta).existing_agent("agent-1", 3).blocks()) == 50
+    assert len(letta.requests) <= 21
