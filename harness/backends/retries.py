@@ -122,8 +122,8 @@ def unusable(service: Literal["letta", "claude"], what: str, why: object, remedy
     match why:
         case KeyError():
             reason = f"it has no {why.args[0]!r}"
-        case AttributeError() if isinstance(why.obj, str):
-            reason = "it is not labelled as JSON"
+        case AttributeError() if isinstance(why.obj, str | list | dict | int | float | None):
+            reason = f"it has {type(why.obj).__name__} where something with {why.name!r} belongs"
         case AttributeError():
             reason = f"it has no {why.name!r}"
         case ValueError():

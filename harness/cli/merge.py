@@ -35,8 +35,8 @@ def merge(
     from harness.results.columns import counted
     from harness.results.dataframe import read
     from harness.results.finish import figures_of, finish, not_written
+    from harness.results.merge import broken_in, merge_plans
     from harness.results.merge import merge as merge_runs
-    from harness.results.merge import merge_plans
     from harness.results.run_folder import TRIALS, find_run, point_latest_at, run_name
     from harness.results.run_summary import workflow_commands
     from harness.results.terminal_tables import print_tables, stdout_console
@@ -55,13 +55,14 @@ def merge(
         raise UsageError(not_written(error, folder)) from None
     with suppress(OSError):  # first, as the page says what is missing
         merge_plans(paths, folder, None)
-    summary = finish(folder, read(folder / TRIALS), prices, wanted, write=True)
+    summary = finish(folder, read(folder / TRIALS), prices, wanted, broken_in(paths), write=True)
     with suppress(OSError):  # what was merged is there
         merge_plans(paths, folder, figures_of(summary))
     print_tables(summary.tables, stdout_console())
     for path in paths:
         say(f"{counted(given[path], 'trial')} of {path.parent}")
     failures = [f"GATE: {line}" for line in summary.failures]
+    failures += [f"its trials are missing: {line}" for line in summary.broken]
     if infra := sum(row["infra_errors"] for row in [*summary.tables.pairs, *summary.tables.courses]):
         failures.append(f"{counted(infra, 'infra error')}: `harness report --failed` lists them")
     say(*(printable_line(line, os.environ) for line in [*summary.changes, *failures]))

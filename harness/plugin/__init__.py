@@ -41,6 +41,17 @@ def parse_tokens(text: str) -> int:
     raise argparse.ArgumentTypeError(f"expected a number of tokens above 0, such as 1_000_000, not {text!r}")
 
 
+def parse_models(text: str) -> str:
+    """Return a list of models, separated by commas.
+
+    Raises:
+        ArgumentTypeError: It names none, as where a variable is not set.
+    """
+    if not text.replace(",", "").strip():
+        raise argparse.ArgumentTypeError(f"expected the name of a model, got {text!r}")
+    return text
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """Return K and N of ``K/N``.
 
@@ -88,12 +99,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run this pair of benchmarks/pairs.yaml; repeatable (default: all)",
     },
     "orchestrator": {
-        "default": "",
+        "type": parse_models,
         "metavar": "A,B",
         "help": "orchestrator models as Letta handles, in place of a pairs file (default: $ORCH_MODEL)",
     },
     "coder": {
-        "default": "",
+        "type": parse_models,
         "metavar": "C,D",
         "help": "coder models; each orchestrator is paired with each coder (default: $CLAUDE_MODEL)",
     },

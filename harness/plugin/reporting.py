@@ -117,6 +117,7 @@ class Reporter:
         self.folder = folder
         self.finished: set[str] = set()  # trials of this session that have a row
         self.planned: set[str] = set()  # all trials of the run
+        self.broken: list[str] = []  # a line for each file that could not be read
         self.repeats = False  # a trial has several rows, as with --dist each
         self._broken_rows = broken_rows
         self._prices = prices
@@ -157,6 +158,9 @@ class Reporter:
                     vars(report).update(harness={"record": kept}, outcome="passed", longrepr=None)
                 else:
                     vars(report)["harness"] = report_payload(row, Transcript(()), {})
+        if getattr(report, "harness_broken", False) and report.when == "call":
+            lines = str(report.longrepr).splitlines()
+            self.broken.append(printable_line(lines[0] if lines else report.nodeid, os.environ))
         payload = getattr(report, "harness", None)
         if payload is not None and str(report.outcome) == "rerun":
             name = payload["record"]["trial"]
@@ -191,7 +195,12 @@ class Reporter:
             with suppress(OSError):
                 self.folder.drop_repeated()
         self.summary = finish(
-            self.folder.path, frame(self.folder.rows()), self._prices, self._gates, write=not self._problem
+            self.folder.path,
+            frame(self.folder.rows()),
+            self._prices,
+            self._gates,
+            self.broken,
+            write=not self._problem,
         )
         if self.summary.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

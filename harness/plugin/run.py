@@ -127,7 +127,9 @@ class Run:
         self._delete_agents()
         summary = self._reporter.summary
         figures = None if summary is None else figures_of(summary)
-        self.state = self.state.model_copy(update={"ended": now(), "figures": figures})
+        self.state = self.state.model_copy(
+            update={"ended": now(), "figures": figures, "broken": self._reporter.broken}
+        )
         with suppress(OSError):
             run_state.write(self._folder.path, self.state)
 

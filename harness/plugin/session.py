@@ -28,6 +28,7 @@ from harness.plugin.reporting import Forgetting, Payloads, Reporter
 from harness.plugin.run import KEY, Run
 from harness.plugin.test_runs import TestRuns
 from harness.plugin.times import Times
+from harness.redact import allowed
 from harness.results.gates import Gates
 from harness.results.report import load_prices
 from harness.results.run_folder import RunFolder
@@ -71,8 +72,8 @@ class BenchmarkSession:
             self.root,
             Selection(
                 pairs=tuple(option("harness_pair")),
-                orchestrators=split_names(option("harness_orchestrator")),
-                coders=split_names(option("harness_coder")),
+                orchestrators=split_names(option("harness_orchestrator") or ""),
+                coders=split_names(option("harness_coder") or ""),
                 epochs=option("harness_epochs"),
                 paths=frozenset(self._paths),
             ),
@@ -179,6 +180,8 @@ class BenchmarkSession:
             self.suite.check_mix()
         if option("harness_mutants") < 0:
             raise UsageError(f"--mutants {option('harness_mutants')}: expected 0 or more")
+        if self.mode != "none" and not self.is_worker:
+            allowed.load(self.root / "cassettes")  # a wrong one would refuse what has been paid for
         self.suite.named_pairs  # noqa: B018  (wrong though no pair of it is chosen: say so now)
         self.prices = load_prices(self.suite.folder, self.suite.display(self.suite.folder / PRICES_FILE))
         reporter = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +17,13 @@ from harness.results.run_summary import OUTCOME, RunSummary
 from harness.results.tables import tables_of
 
 
-def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write: bool) -> RunSummary:
-    """Summarise a run whose records are complete; write its report if asked to, and the job summary."""
+def finish(  # noqa: PLR0913  (what a run leaves)
+    folder: Path, records: Table, prices: Prices, wanted: Gates, broken: Sequence[str] = (), *, write: bool
+) -> RunSummary:
+    """Summarise a run whose records are complete; write its report if asked to, and the job summary.
+
+    ``broken``: as in ``RunSummary``.
+    """
     trials = aggregate.add_costs(records, prices)
     tables = tables_of(trials, incomplete(folder, len(trials)))
     changes: list[str] = []
@@ -42,7 +48,7 @@ def finish(folder: Path, records: Table, prices: Prices, wanted: Gates, *, write
             bug = "the report could not be made, which is a bug in the harness"
             problem = f"{bug}: {type(error).__name__}: {error}"
             failures.append(problem)
-    summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem)
+    summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem, broken)
     if write and not problem:
         with suppress(OSError):  # the report is there, and holds the same
             run_summary.write(folder, summary)

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,8 +93,18 @@ def merge_plans(runs: Sequence[Path], folder: Path, figures: Figures | None) -> 
         "pairs": list(dict.fromkeys(name for state in states for name in state.pairs)),
         "planned": len(trials),
         "figures": figures,
+        "broken": broken_in(runs),
     }
     write(folder, states[0].model_copy(update=whole))
+
+
+def broken_in(runs: Sequence[Path]) -> list[str]:
+    """Return a line for each file that could not be read in any of these runs, as far as they tell."""
+    found: dict[str, None] = {}
+    for path in runs:
+        with suppress(UsageError):
+            found |= dict.fromkeys(read(path.parent, State).broken)
+    return list(found)
 
 
 def _copy(name: Path, source: Path, target: Path) -> None:
@@ -126,7 +137,7 @@ def choose(runs: Sequence[Path]) -> dict[str, Kept]:
                 first, owner = defined.setdefault(key, (definition, number))
                 if first != definition:
                     differ(f"{key[0]} {key[1]}: another", owner, number)
-            new = Kept(number, row["kind"], digest({**row, "schema": 0}))
+            new = Kept(number, row["kind"], digest({**row, "schema": 0, "mode": ""}))
             old = kept.get(row["trial"])
             if old is None or old.kind == "infra" or old.run == number:
                 kept[row["trial"]] = new

@@ -327,6 +327,7 @@ def _validator() -> Any:
     # Texts may hold halves of surrogate pairs, which pydantic's own type refuses.
     texts = {name: InstanceOf[str] for name, hint in columns.items() if hint is str}
     needed = {"schema", "trial", "task", "pair", "epoch", "kind", "outcome"}
+    needed |= {"task_digest", "orchestrator", "coder", "tester", "backend"}
     hints = {**columns, **texts}
     row = TypedDict("row", {n: h if n in needed else NotRequired[h] for n, h in hints.items()})  # type: ignore[misc]
     row.__pydantic_config__ = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)  # type: ignore[attr-defined]

@@ -54,6 +54,7 @@ class State(Kept):
         arguments: Where its trials were collected from, as on the command line.
         options: The harness's options that choose trials, by name.
         planned: How many trials it has.
+        broken: A line for each file whose trials are not among them, as it could not be read.
     """
 
     began: str
@@ -63,6 +64,7 @@ class State(Kept):
     pairs: list[str]
     planned: int
     figures: Figures | None = None
+    broken: list[str] = []
 
     def command(self, run: str) -> str:
         """Return the command that goes on with the run of this name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ OUTCOME = ["trial", "pair", "kind", "outcome", "detail"]
 class RunSummary:
     """The results of a run: its tables, a line for each pair of the baseline, and for each missed gate.
 
-    ``outcomes``: of each trial the columns ``OUTCOME``.
+    ``outcomes``: of each trial the columns ``OUTCOME``. ``broken``: a line for each file that has trials, and
+    could not be read.
     """
 
     tables: Tables
@@ -34,6 +35,7 @@ class RunSummary:
     changes: list[str]
     failures: list[str]
     problem: str  # why the report could not be written, or empty
+    broken: Sequence[str] = ()
 
 
 def markdown(summary: RunSummary) -> str:
@@ -47,7 +49,8 @@ def markdown(summary: RunSummary) -> str:
 
 
 def errors(summary: RunSummary) -> Iterator[str]:
-    """Yield a line for each kind of trial that says nothing about its models."""
+    """Yield a line for each broken file, and for each kind of trial that says nothing about its models."""
+    yield from (f"its trials are missing: {line}" for line in summary.broken)
     kinds = Counter(str(row["outcome"]) for row in summary.outcomes if row["kind"] == "infra")
     for outcome, number in sorted(kinds.items()):
         first = next(row["trial"] for row in summary.outcomes if row["outcome"] == outcome)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from harness.errors import SpecError
 from harness.tasks.task import Name, Task, Text, Value
 
 PLACEHOLDER = re.compile(r"<<(\w+)>>")
@@ -58,7 +59,7 @@ class CourseFile(Value):
     control_of: str = Field(
         "", description="A course file beside this one, whose steps it has, with every convention restated."
     )
-    values: dict[Name, tuple[Text, ...]] = Field(
+    values: dict[Name, Annotated[tuple[Text, ...], Field(min_length=1)]] = Field(
         {},
         description="Name -> texts: <<name>> stands for the first of them in epoch 1, for the second in "
         "epoch 2, and so on from the start again: no model can know a convention beforehand.",
@@ -137,8 +138,15 @@ class Course:
             if self.is_control:
                 lines = "\n".join(f"- {fill(each.text).strip()}" for each in self.conventions)
                 filled["spec"] = filled["spec"].rstrip() + CONTROL.format(lines) + "\n"
+            try:
+                filled_task = Task.model_validate(filled)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                field, text = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+                where = f"values: step {number}, with those of epoch {epoch}"
+                raise SpecError([f"{where}: {field}: {text}"]) from None
             yield (
-                Task.model_validate(filled),
+                filled_task,
                 CourseStep(
                     course=self.id,
                     number=number,
@@ -160,9 +168,14 @@ class Course:
         for lesson, task in self.lessons:
             if lesson.define is not None and task.conventions:
                 yield f"define.conventions of {task.id!r}: write checks; the course has the phrases"
+        try:
+            filled = list(self.steps(1))
+        except SpecError as error:
+            yield from error.problems
+            return
         fill = self._filler(1)
         said = ""
-        for number, (task, step) in enumerate(self.steps(1), start=1):
+        for number, (task, step) in enumerate(filled, start=1):
             for each in self.conventions:
                 if each.name not in step.checks:
                     continue

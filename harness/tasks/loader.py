@@ -71,11 +71,16 @@ class Rates(Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _cached_tokens_are_input(cls, data: object) -> object:
-        if isinstance(data, dict) and "input" in data:
-            data = {"cache_write": data["input"], "cache_read": data["input"], **data}
-            return {"cache_write_1h": data["cache_write"], **data}
-        return data
+    def _cached_tokens_are_input(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+
+        def price(name: str) -> float:
+            given = data.get(name)  # what is wrong there is told there alone
+            return given if isinstance(given, int | float) and 0 <= given <= MAX_USD else 0.0
+
+        data = {"cache_write": price("input"), "cache_read": price("input"), **data}
+        return {"cache_write_1h": price("cache_write"), **data}
 
 
 class Tier(Rates):
@@ -246,7 +251,8 @@ def _problem(
         hint = near(str(path[-1]), known) or f"; known: {', '.join(known)}"
         return f"{field}: unknown key{hint}"
     if kind == "missing":
-        text = _fields_at(model, path[:-1])[str(path[-1])].description or "a value"
+        field_info = _fields_at(model, path[:-1]).get(str(path[-1]))
+        text = (field_info and field_info.description) or "a value"
         return f"{field}: missing; expected {text[:1].lower()}{text[1:].rstrip('.')}"
     if expected := EXPECTED.get(kind) or context.get("expected"):
         rule = f"expected {expected}"
@@ -265,10 +271,19 @@ def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> Mapping[str, Fi
     kind: Any = model
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(part)].annotation
-        else:  # a list, a mapping of models, or what may be None
-            kind = [each for each in typing.get_args(kind) if each not in (Ellipsis, types.NoneType)][-1]
+            info = kind.model_fields.get(str(part))
+            kind = _bare(info.annotation if info else None)
+        else:  # a list or a mapping of models
+            inner = [each for each in typing.get_args(kind) if each is not Ellipsis]
+            kind = _bare(inner[-1]) if inner else None
     return kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without its annotations, and of one or None that one."""
+    while typing.get_origin(kind) in (typing.Annotated, typing.Union, types.UnionType):
+        kind = next(each for each in typing.get_args(kind) if each is not types.NoneType)
+    return kind
 
 
 def _display(value: object) -> str:

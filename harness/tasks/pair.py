@@ -181,7 +181,7 @@ class Pair(Value):
     @model_validator(mode="before")
     @classmethod
     def _tester_is_the_coder(cls, data: object) -> object:
-        if isinstance(data, dict) and not data.get("tester") and isinstance(data.get("coder"), str):
+        if isinstance(data, dict) and data.get("tester") in (None, "") and isinstance(data.get("coder"), str):
             tester = "oracle" if data.get("backend") == "mock" else data["coder"]
             settings = {}
             with suppress(KeyError, ValidationError):  # wrong ones are told once, as the coder's

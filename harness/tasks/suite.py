@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.errors import HarnessError, SpecError, UsageError
+from harness.redact import redact
 from harness.tasks import loader
-from harness.tasks.course import Course, CourseFile, Lesson
+from harness.tasks.course import Course, CourseFile, CourseStep, Lesson
 from harness.tasks.loader import SourceFile, near
 from harness.tasks.pair import CLAUDE_MODEL, MAX_EPOCHS, MOCK_CODER, ORCH_MODEL, REAL, Pair, default_models
 from harness.tasks.sources import load_tasks
@@ -152,7 +155,7 @@ class Suite:
         if crosses_models or (default and not chosen.pairs):
             orchestrator, coder = default or (ORCH_MODEL, CLAUDE_MODEL)
             pairs = [
-                Pair.of_models(one, other)
+                _pair_of(one, other)
                 for one in dict.fromkeys(chosen.orchestrators or (orchestrator,))
                 for other in dict.fromkeys(chosen.coders or (coder,))
             ]
@@ -219,7 +222,7 @@ class Suite:
             UsageError: A source is not installed.
         """
         if self.file(path).is_course:
-            return [task for task, _ in self.course(path).steps(1)]
+            return [task for task, _ in self._steps(path, self.course(path), 1)]
         tasks = self.file(path).tasks
         taken = [task.id for task in tasks if self._first_with_id.get(task.id.lower(), path) != path]
         if taken:
@@ -244,7 +247,7 @@ class Suite:
                 for pair in pairs
                 if course.id in pair.courses
                 for epoch in range(1, min(pair.epochs, course.epochs or pair.epochs) + 1)
-                for task, step in course.steps(epoch)
+                for task, step in self._steps(path, course, epoch)
             ]
         return [
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
@@ -253,6 +256,13 @@ class Suite:
             if pair.takes(task)
             for epoch in range(1, pair.epochs + 1)
         ]
+
+    def _steps(self, path: Path, course: Course, epoch: int) -> list[tuple[Task, CourseStep]]:
+        """List a course's steps in an epoch, in which its values may make a task wrong."""
+        try:
+            return list(course.steps(epoch))
+        except SpecError as error:
+            raise self.file(path).refusal(("values",), error.problems[0]) from None
 
     def takers(self, path: Path) -> list[str]:
         """Name the pairs of the pairs file that take anything of a file."""
@@ -391,3 +401,12 @@ def is_loop(path: Path) -> bool:
         return False
     target = os.path.realpath(path)
     return any(os.path.realpath(parent) == target for parent in path.parents)
+
+
+def _pair_of(orchestrator: str, coder: str) -> Pair:
+    try:
+        return Pair.of_models(orchestrator, coder)
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        text = redact(f"--orchestrator {orchestrator} --coder {coder}: {why}", os.environ)
+        raise UsageError(text, remedy="name models, such as --coder claude-haiku-5-5") from None

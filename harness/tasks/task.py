@@ -180,11 +180,17 @@ class Task(Value):
     def _is_a_python_file(cls, name: str, others: ValidationInfo) -> str:
         if not (is_safe_path(name) and is_portable(name) and name.endswith(".py")):
             raise ValueError("expected the name of a .py file inside the workspace, such as 'add.py'")
+        if "." in PurePosixPath(name).stem:
+            raise ValueError(f"expected no dot in {name!r} but that of .py: tests could not import it")
         module = PurePosixPath(name).parts[0].removesuffix(".py")
         if module in TAKEN:
             raise ValueError(f"expected another name: {module!r} is a module of Python or pytest")
         if name == others.data.get("code_file"):
             raise ValueError("expected code_file and test_file to differ")
+        if PurePosixPath(name).name == PurePosixPath(others.data.get("code_file", "")).name:
+            raise ValueError(
+                f"expected another file name than code_file's, got {name!r}: two modules of one name"
+            )
         return name
 
     @field_validator("code_files")

@@ -441,6 +441,22 @@ def test_a_wrong_pairs_file(repo) -> None:
     assert (result.stderr.str().count("ERROR: ") > 1, "\n\nERROR" in result.stderr.str()) == (True, False)
 
 
+@pytest.mark.parametrize("option", ["--coder", "--orchestrator"])
+def test_an_empty_name_of_a_model_is_refused(repo, option) -> None:
+    """A variable that is not set must not choose the default model, which costs money."""
+    result = run(repo, f"{option}=")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "expected the name of a model, got ''" in result.stderr.str()
+
+
+def test_a_wrong_allow_list_is_told_before_anything_is_recorded(repo) -> None:
+    """Afterwards it would refuse what has been paid for."""
+    (repo.mkdir("cassettes") / "allowed-secrets.toml").write_text("nonsense")
+    result = run(repo, "--record=once")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "allowed-secrets.toml: cannot be read" in result.stderr.str()
+
+
 def test_no_pairs_file(repo) -> None:
     """Without a pairs file pytest says how to name models; with options it needs none."""
     (repo.path / "benchmarks/pairs.yaml").unlink()

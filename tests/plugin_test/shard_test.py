@@ -99,6 +99,29 @@ def test_the_part_is_dealt_from_all_trials_of_a_resumed_run(pytester):
 
 
 @pytest.mark.slow
+def test_a_file_that_cannot_be_read_is_in_every_result(pytester):
+    """Its trials are missing: the summary says so, and the merged parts are no green run."""
+    benchmarks = pytester.mkdir("benchmarks")
+    for name in ("one", "two"):
+        (benchmarks / f"{name}.yaml").write_text(TASK)
+    (benchmarks / "broken.yaml").write_text("title: x\n")
+    (benchmarks / "pairs.yaml").write_text(SUITE)
+    parts = []
+    for number in (1, 2):
+        run_here(pytester, "benchmarks", "--shard", f"{number}/2")
+        parts.append((pytester.path / "reports" / "latest").resolve())
+    told = [json.loads((part / "run.json").read_text())["broken"] for part in parts]
+    assert all("benchmarks/broken.yaml:1: " in line for lines in told for line in lines)
+    assert any(told)
+    said = CliRunner().invoke(main, ["merge", *(part.name for part in parts)])
+    assert said.exit_code == 1
+    assert "its trials are missing: " in said.output.replace("\n", " ")
+    merged = (pytester.path / "reports" / "latest").resolve()
+    assert "**error:** its trials are missing: " in (merged / "summary.md").read_text()
+    assert json.loads((merged / "run.json").read_text())["broken"]
+
+
+@pytest.mark.slow
 def test_the_merged_parts_are_one_run_that_goes_on(pytester):
     """What no part has measured is run by one command; ``harness runs`` knows how many trials there are."""
     benchmarks = pytester.mkdir("benchmarks")

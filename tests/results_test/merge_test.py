@@ -58,6 +58,8 @@ def test_the_same_result_twice_counts_once(tmp_path):
     """Two replays of a trial are no further evidence; nor is a trial that was run again in one run."""
     assert merged(tmp_path / "1", [a_row()], [a_row()])[1:] == ([a_row()], [1, 0])
     assert merged(tmp_path / "2", [a_row(outcome="wrong"), a_row()])[1] == [a_row()]
+    live = a_row(mode="live")
+    assert merged(tmp_path / "3", [live], [a_row()])[1] == [live], "a recording, and its replay"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ PRICE = {
     "reference": "'<<unit>>'",
     "bugs": [{"name": "money", "code": "0"}],
 }
+QUOTED = {**PRICE, "acceptance": "UNIT = '<<unit>>'\ndef test(): pass"}
 COURSE = {
     "title": "A course",
     "values": {"unit": ["ct", "hd"]},
@@ -105,6 +106,15 @@ def test_the_control_states_every_convention(tmp_path) -> None:
             "steps.0.checks: 'money': expected a known bug of that name",
         ),
         (
+            {"steps": [{"define": {k: v for k, v in PRICE.items() if k != "spec"}, "review": "r"}]},
+            "steps.0.define.spec: missing; expected ",
+        ),
+        ({"values": {"unit": []}}, "values.unit: "),
+        (
+            {"values": {"unit": ["'"]}, "steps": [*COURSE["steps"][:1], {"define": QUOTED, "review": "r"}]},
+            "values: step 2, with those of epoch 1: acceptance: ",
+        ),
+        (
             {"control_of": "none.yaml", "steps": [], "values": {}, "conventions": []},
             "no course file 'none.yaml'",
         ),
@@ -161,3 +171,13 @@ def test_a_convention_that_needs_no_memory_is_found(tmp_path, change, message) -
     """``harness validate`` asks that memory, and nothing else, tells a step what its tests check."""
     made = suite(tmp_path, COURSE | change)
     assert any(message in line for line in made.course(made.folder / "shop.yaml").problems())
+
+
+def test_a_value_of_a_later_epoch_that_breaks_a_text_is_one_line(tmp_path) -> None:
+    """It is met where that epoch's trials are listed."""
+    steps = [*COURSE["steps"][:1], {"define": QUOTED, "review": "r"}]
+    found = suite(tmp_path, COURSE | {"values": {"unit": ["ct", "'"]}, "steps": steps})
+    with pytest.raises(
+        SpecError, match="shop.yaml:[0-9]+: values: step 2, with those of epoch 2: acceptance: "
+    ):
+        trials(found)

@@ -529,3 +529,42 @@ def test_an_id_that_looks_like_a_key_is_refused_and_not_repeated(load):
     (problem,) = problems(load, {**TASK, "id": key})
     assert "id: expected a name that does not look like a key" in problem
     assert key not in problem
+
+
+# --- what used to end in a traceback, or in nothing ----------------------------------------------------
+
+
+def test_a_field_that_lacks_in_what_may_be_left_out(load):
+    """The thinking of a model's settings: the field is named, and what is expected."""
+    pair = {**PAIR, "coder_settings": {"thinking": {"budget_tokens": 2000}}}
+    (line,) = problems(load, {"pairs": {"p": pair}}, "pairs")
+    assert "pairs.p.coder_settings.thinking.type: missing; expected enabled: up to budget_tokens" in line
+
+
+@pytest.mark.parametrize("tester", [False, 0, [], {}])
+def test_no_tester_is_said_by_name(load, tester):
+    """``tester: false`` is not "the coder": that would be paid for."""
+    (line,) = problems(load, {"pairs": {"p": {**PAIR, "tester": tester}}}, "pairs")
+    assert "pairs.p.tester: expected " in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"test_file": "a.b.py"}, "expected no dot in 'a.b.py' but that of .py"),
+        ({"code_file": "x.y.py"}, "expected no dot in 'x.y.py' but that of .py"),
+        ({"test_file": "tests/add.py"}, "expected another file name than code_file's, got 'tests/add.py'"),
+    ],
+)
+def test_files_that_tests_could_not_import(load, change, said):
+    """Every tester would fail for it, and be blamed."""
+    (line,) = problems(load, {**TASK, **change})
+    assert said in line
+
+
+def test_a_wrong_price_is_one_line(load):
+    """The prices that would follow from it are not told, too."""
+    (line,) = problems(load, {"prices": {"m": {"input": "x", "output": 1}}}, "prices")
+    assert "prices.m.input: expected a number, got text 'x'" in line
+    (line,) = problems(load, {"prices": {"m": {"output": 1}}}, "prices")
+    assert "prices.m.input: missing" in line

@@ -310,3 +310,17 @@ def test_a_mock_is_asked_of_no_real_backend(folder) -> None:
         _ = suite(folder).pairs
     (folder / "pairs.yaml").write_text(pairs.format(name="a", backend="mock"))
     assert [pair.coder for pair in suite(folder).pairs] == ["bug:x"]
+
+
+def test_models_that_make_no_pair(folder) -> None:
+    """One line, not a traceback."""
+    with pytest.raises(UsageError, match="--orchestrator direct --coder none: expected a coder's model"):
+        _ = suite(folder, orchestrators=("direct",), coders=("none",)).pairs
+
+
+def test_a_key_in_the_place_of_a_model_is_not_repeated(folder) -> None:
+    """Somebody mixed two variables up; what they see may stand in a log of CI."""
+    key = "sk-ant-api03-" + "Ab1" * 12
+    with pytest.raises(UsageError) as caught:
+        _ = suite(folder, orchestrators=("no handle\n",), coders=(key,)).pairs
+    assert key[15:] not in str(caught.value)

@@ -185,6 +185,12 @@ def _no_error(message: Message) -> Message:
 
 
 def _answer(message: Message, model: str) -> Answer:
+    if isinstance(message, str):
+        raise TypeError("it is not labelled as JSON")
+    if not isinstance(message.content, list):
+        raise TypeError("its content is no list")
+    if message.usage is None:
+        raise TypeError("it has no 'usage'")
     return Answer(
         text=well_formed("".join(block.text for block in message.content if block.type == "text")),
         model=model,

@@ -77,6 +77,9 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     from harness.tasks.pair import CLAUDE_MODEL, DIRECT, MOCK_CODER, ORCH_MODEL, Pair, default_models
     from harness.tasks.suite import Selection, Suite
 
+    for name in ("orchestrator", "coder"):
+        if options[name] is not None and not options[name].strip():
+            raise UsageError(f"--{name}: expected the name of a model, got nothing")
     models = [name for name in ("orchestrator", "letta", "coder", "tester", "backend") if options[name]]
     if options["pair"]:
         if models:
@@ -98,9 +101,10 @@ def choose_pair(options: dict[str, Any]) -> Pair:
             pair = Pair.model_validate(fields)
         except ValidationError as error:
             details = error.errors(include_url=False)[0]
-            expected = details.get("ctx", {}).get("expected") or details["msg"]
-            option = details["loc"][0] if details["loc"] else "backend"
-            raise UsageError(f"--{option}: expected {expected}") from None
+            expected = details.get("ctx", {}).get("expected")
+            text = f"expected {expected}" if expected else details["msg"].removeprefix("Value error, ")
+            option = f"--{details['loc'][0]}: " if details["loc"] else ""
+            raise UsageError(f"{option}{text}") from None
     if pair.backend == "mock" or MOCK_CODER.fullmatch(pair.coder):
         raise UsageError(
             f"{pair.coder} is a mock: backend mock writes what stands in a task file, and here is none",
