@@ -109,15 +109,18 @@ def home_folder() -> Path:
     """Return the folder of what belongs to a user, not a repository: HARNESS_HOME, or one in the cache.
 
     Raises:
-        UsageError: HARNESS_HOME names the home of a user who is not known.
+        UsageError: HARNESS_HOME names the home of a user who is not known, or a file.
     """
     named = os.environ.get("HARNESS_HOME")
     if not named:
         return Path(platformdirs.user_cache_dir("pair-harness")).resolve()
     try:
-        return Path(named).expanduser().resolve()
+        folder = Path(named).expanduser().resolve()
     except RuntimeError:
         raise UsageError(f"HARNESS_HOME={named}: there is no such user", remedy="name a folder") from None
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"HARNESS_HOME={named}: it is no folder", remedy="name a folder")
+    return folder
 
 
 def _checksum(key: str, body: bytes) -> str:

@@ -37,7 +37,14 @@ from harness.cassette.exchange import (
     strict_json,
 )
 from harness.cassette.notation import Strict
-from harness.errors import CassetteError, EditedCassette, MissingCassette, StaleCassette, UnsafeCassette
+from harness.errors import (
+    CassetteError,
+    EditedCassette,
+    MissingCassette,
+    StaleCassette,
+    UnplayableRecording,
+    UnsafeCassette,
+)
 from harness.files import write_whole
 from harness.redact import allowed
 from harness.terminal import one_line
@@ -213,7 +220,7 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
 
     Raises:
         UnsafeCassette: It holds what looks like a secret; names the place and the kind, not the value.
-        CassetteError: It could not be read back: it is larger than what is read, or has odd values.
+        UnplayableRecording: It could not be read back: it is larger than what is read, or has odd values.
     """
     found = leaks(replace(cassette, rows=()), path)
     if found:
@@ -223,7 +230,7 @@ def save(cassette: Cassette, path: Path, display: str) -> None:
         text = dumps(cassette)
     except ValueError as error:
         remedy = "lower the task's limits"
-        raise CassetteError(f"{display}: not written: {explain(error)}", remedy=remedy) from None
+        raise UnplayableRecording(f"{display}: not written: {explain(error)}", remedy=remedy) from None
     write_whole(path, text)
 
 

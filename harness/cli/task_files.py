@@ -47,10 +47,12 @@ def write_task(name: str, folder: Path) -> Path:
     from harness.tasks.task import TAKEN, is_portable
 
     is_name = re.fullmatch(r"[a-z_][a-z0-9_]{0,59}", name) and not keyword.iskeyword(name)
-    if not is_name or name in TAKEN or not is_portable(name):
+    is_test = name.startswith("test_") or name.endswith("_test")
+    if not is_name or is_test or name in TAKEN or not is_portable(name):
         raise UsageError(
             f"{name!r} cannot name a task",
-            remedy="use lower-case letters, digits and _, as for a module; Python's own names are taken",
+            remedy="use lower-case letters, digits and _, as for a module; names of Python's modules and of test "
+            "files are taken",
         )
     path = folder / f"{name}.yaml"
     if any(folder.rglob(path.name)):

@@ -16,7 +16,9 @@ def test_the_template_is_a_right_task(tmp_path, sandbox):
     assert proof(task, [sandbox]).problems == []
 
 
-@pytest.mark.parametrize("name", ["json", "pytest", "My", "a-b", "", "../x", "1a", "a" * 61, "async", "con"])
+@pytest.mark.parametrize(
+    "name", ["json", "pytest", "My", "a-b", "", "../x", "1a", "a" * 61, "async", "con", "test_x", "x_test"]
+)
 def test_a_name_that_is_no_module_is_refused(name, tmp_path):
     """Nothing is written under it."""
     with pytest.raises(UsageError, match="cannot name a task"):

@@ -14,14 +14,14 @@ from harness.tasks.pair import Pair
 
 
 def summary(
-    folder: Path, files: Sequence[WrittenFile], run: TestRun | None, transcript: Transcript
+    folder: Path, files: Sequence[WrittenFile], pair: Pair, run: TestRun | None, transcript: Transcript
 ) -> Iterator[str]:
     """Yield a line for each file, and those on tests and conversation."""
     for file in files:
         lines = f"{file.lines} line{'s' * (file.lines != 1)}"
         outcome = f"not written: {file.refusal}" if file.refusal else f"written, {lines}"
         yield f"file   {folder / file.name}: {outcome}"
-    yield f"tests  {tests(run)}"
+    yield f"tests  {tests(run) if run or pair.has_tester else 'none: nobody writes any'}"
     if transcript.stop != "done":
         yield f"ended  by its {transcript.stop.replace('_', ' ')}"
     yield (

@@ -66,6 +66,21 @@ def test_without_an_orchestrator_s_model(letta) -> None:
     assert letta.requests == []
 
 
+def test_code_alone(tmp_path, letta) -> None:
+    """Nobody writes tests: that none ran is no failure."""
+    result = run("--orchestrator", "direct", "--tester", "none")
+    assert (result.exit_code, (tmp_path / "out" / "add.py").exists()) == (0, True), result.output
+    assert "tests  none: nobody writes any" in result.output
+
+
+@pytest.mark.parametrize("option", ["--coder", "--orchestrator"])
+def test_an_empty_name_of_a_model(option, claude) -> None:
+    """No default is asked in its place, which would cost money."""
+    result = run(option, "")
+    assert (result.exit_code, claude.requests) == (2, [])
+    assert f"{option}: expected the name of a model" in result.output
+
+
 def test_a_run_in_the_app_server(letta, monkeypatch) -> None:
     """It is named, or it is what the embedded stack runs; the other Letta is refused in one line."""
     letta.faults = [("/health/", (200, {"version": "App Server 0.34.12 through X", "status": "ok"}))] * 4
