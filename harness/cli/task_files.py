@@ -51,8 +51,8 @@ def write_task(name: str, folder: Path) -> Path:
     if not is_name or is_test or name in TAKEN or not is_portable(name):
         raise UsageError(
             f"{name!r} cannot name a task",
-            remedy="use lower-case letters, digits and _, as for a module; names of Python's modules and of test "
-            "files are taken",
+            remedy="use lower-case letters, digits and _, as for a module; names of Python's modules and of "
+            "test files are taken",
         )
     path = folder / f"{name}.yaml"
     if any(folder.rglob(path.name)):

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SpecError
 from harness.tasks.trial import Trial
 from harness.terminal import printable
+from harness.text import well_formed
 
 if TYPE_CHECKING:
     from harness.runner import Result
@@ -36,11 +37,14 @@ class TaskFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield the nodes of the file's trials, or one item that reports what is wrong with the file."""
+        nodeid = well_formed(self.nodeid)  # pytest writes it into its cache, as UTF-8
         try:
+            if nodeid != self.nodeid:
+                raise SpecError([f"{nodeid}: its name is no UTF-8 text"], remedy="rename the file")
             yield from self.nodes(self.trials_of())
         except HarnessError as error:
             # The id is the file's own: when the file is mended, --lf and --ff know all its trials by it.
-            yield BrokenItem.from_parent(self, name="spec", nodeid=self.nodeid, error=error)
+            yield BrokenItem.from_parent(self, name="spec", nodeid=nodeid, error=error)
 
     def nodes(self, trials: Iterable[Trial]) -> Iterator[pytest.Item | pytest.Collector]:
         """Yield ``<pair>[<epoch>]`` for each trial."""

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -455,6 +456,15 @@ def test_a_wrong_allow_list_is_told_before_anything_is_recorded(repo) -> None:
     result = run(repo, "--record=once")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "allowed-secrets.toml: cannot be read" in result.stderr.str()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are text there")
+def test_a_file_whose_name_is_no_text(recorded) -> None:
+    """It is one error, and the others run: pytest writes names of tests into its cache, as UTF-8."""
+    (recorded.path / "benchmarks" / os.fsdecode(b"\xff\xfe.yaml")).write_text("title: x\n")
+    result = run_here(recorded, "benchmarks")
+    assert result.parseoutcomes() == {"solved": 3, "errors": 1}
+    assert "its name is no UTF-8 text -> rename the file" in result.stdout.str()
 
 
 def test_no_pairs_file(repo) -> None:
