@@ -393,6 +393,14 @@ def test_a_miss_in_a_long_conversation_names_the_changed_word():
     assert len(str(miss)) < 500
 
 
+def test_a_miss_shows_no_secret():
+    """It compares what would have been recorded."""
+    with replaying((an_exchange({"n": 1}),)), pytest.raises(ReplayMiss) as miss:
+        post("httpx", {"n": 1, "secrets": {"A": "s3cret-value"}})
+    assert "$.secrets: recorded nothing, now " in str(miss.value)
+    assert "s3cret" not in str(miss.value)
+
+
 @pytest.mark.parametrize(
     ("recorded", "now", "same"),
     [

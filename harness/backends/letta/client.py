@@ -260,10 +260,12 @@ class Agent:
         **options: Any,
     ) -> Turn:
         create = self._client.agents.messages.with_raw_response.create
-        if tools is not None:  # as it is: the client would look up the type of every key of every schema
-            options["extra_body"] = {"client_tools": list(tools)}
-        request = functools.partial(create, self.id, messages=messages, **options)
-        response = self._send(lambda: _json(request()), safe_to_repeat=False, once=once)
+        # As it is: of its own arguments the client would look up the type of every key.
+        body = {} if tools is None else {"client_tools": list(tools)}
+        body |= {**options, "messages": messages}
+        response = self._send(
+            lambda: _json(create(self.id, extra_body=body)), safe_to_repeat=False, once=once
+        )
         try:
             return turn_of(response)
         except TypeError as error:
