@@ -82,6 +82,25 @@ def _place(row: Row) -> tuple[bool, bool, float, float]:
     return not row["trials"], row["mark"] == "mock", -(row["solved_pct"] or 0), cost
 
 
+def _settings(pairs: list[Row]) -> list[str]:
+    """Return who is asked with which settings, pairs that do the same together."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in pairs:
+        roles: dict[str, list[str]] = {}
+        for role in AUTHORS:
+            if settings := row[f"{role}_settings"]:
+                roles.setdefault(settings, []).append(role)
+        for settings, found in roles.items():
+            who = names.setdefault((" and ".join(found), settings), [])
+            who.append(marked(row["pair"], row["mark"]))
+    return [
+        f"{who[0]} asks its {roles} with {settings}"
+        if len(who) == 1
+        else f"{', '.join(who[:-1])} and {who[-1]} ask their {roles} with {settings}"
+        for (roles, settings), who in names.items()
+    ]
+
+
 def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     """Return a line on the figures: replayed or live, of how many epochs, and what stands in for what.
 
@@ -105,12 +124,7 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
             f"the epochs of {', '.join(repeated)} are the same conversations, so one of each counts in "
             "intervals and pass@k"
         )
-    parts += [
-        f"{marked(row['pair'], row['mark'])} asks its {role} with {row[f'{role}_settings']}"
-        for row in pairs
-        for role in AUTHORS
-        if row[f"{role}_settings"]
-    ]
+    parts += _settings(pairs)
     if any(row["backend"] == "local" for row in rows):
         parts.append("stand-in: a small local model in place of Claude")
     mocks = sum(row["backend"] == "mock" for row in rows)

@@ -242,6 +242,15 @@ def test_the_note_names_the_settings_of_a_pair():
     assert "plain asks" not in note
 
 
+def test_the_note_says_the_same_settings_once():
+    """Of several pairs, and of coder and tester."""
+    both = {"coder_settings": "max_tokens=9", "tester_settings": "max_tokens=9"}
+    alone = many("c", 5, tester_settings="max_tokens=9")
+    note = tables_of(trials(*many("a", 5, **both), *many("b", 5, **both), *alone)).note
+    assert "a and b ask their coder and tester with max_tokens=9" in note
+    assert "c asks its tester with max_tokens=9" in note
+
+
 def test_a_row_without_a_digest_of_its_conversation_repeats_no_other():
     """Records of earlier versions have none; the task's other rows speak for it."""
     rows = [a_row(epoch=1, trial="p/t/1"), a_row(epoch=2, trial="p/t/2", conversation="c")]
