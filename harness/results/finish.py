@@ -25,6 +25,7 @@ def finish(  # noqa: PLR0913  (what a run leaves)
     ``broken``: as in ``RunSummary``.
     """
     trials = aggregate.add_costs(records, prices)
+    views = report.views_of(folder, trials, prices) if write else None
     tables = tables_of(trials, incomplete(folder, len(trials)))
     changes: list[str] = []
     failures: list[str] = []
@@ -39,9 +40,9 @@ def finish(  # noqa: PLR0913  (what a run leaves)
         except UsageError as error:
             failures.append(str(error))
     problem = ""
-    if write:
+    if views:
         try:
-            report.write_report(folder, trials, tables, prices)
+            report.write_with(views, folder, trials, tables)
         except OSError as error:
             problem = not_written(error, folder)
         except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import Spent
+from harness.aside import begun
 from harness.files import write_whole
 from harness.results import aggregate, render
 from harness.results.dataframe import Table
@@ -18,6 +19,9 @@ from harness.results.pricing import Prices
 from harness.results.run_folder import load_conversation, load_texts
 from harness.results.tables import Tables
 from harness.tasks import loader
+
+if TYPE_CHECKING:
+    from harness.results.page.compose import Views
 
 PAGE = "report.html"
 
@@ -33,7 +37,13 @@ def write_report(
         OSError: It cannot be written.
         UsageError: A transcript is damaged.
     """
-    from harness.results.page.compose import Sources, page
+    write_with(views_of(folder, trials, prices, on), folder, trials, tables)
+
+
+def views_of(
+    folder: Path, trials: Table, prices: Prices | None = None, on: date | None = None
+) -> Callable[[], Views]:
+    """Begin to make the page's views of trials, half of all the work; return what waits for them."""
 
     def cost_of(row: Mapping[str, Any], spent: Spent) -> float | None:
         if on is None and not row["recorded_at"]:
@@ -41,13 +51,25 @@ def write_report(
         day = on or date.fromisoformat(str(row["recorded_at"])[:10])
         return prices.cost(spent.model, spent.usage, day, spent.steps) if prices else None
 
+    def views() -> Views:
+        from harness.results.page import compose
+
+        sources = compose.Sources(partial(load_conversation, folder), partial(load_texts, folder), cost_of)
+        return compose.views(aggregate.rows_of(trials), sources)
+
+    return begun(views)
+
+
+def write_with(views: Callable[[], Views], folder: Path, trials: Table, tables: Tables) -> None:
+    """Do as ``write_report`` does, with views that were begun before."""
+    from harness.results.page.compose import page
+
     write_whole(folder / "pairs.csv", aggregate.to_csv(tables.pairs))
     write_whole(folder / "testers.csv", aggregate.to_csv(tables.testers))
     write_whole(folder / "pairs.md", render.markdown(tables))
     write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
     rows = aggregate.rows_of(trials)
-    sources = Sources(partial(load_conversation, folder), partial(load_texts, folder), cost_of)
-    write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, sources))
+    write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, views()))
 
 
 def load_prices(benchmarks: Path, shown: str) -> Prices:

@@ -35,7 +35,7 @@ def test_a_job_summary_is_appended(tmp_path, monkeypatch):
 def test_what_ci_shows_names_verdict_gates_and_errors(tmp_path, monkeypatch):
     """The same text stands in the run's folder, with the mark by which a workflow finds its comment."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "job.md"))
-    monkeypatch.setattr("harness.results.report.write_report", lambda *_: None)
+    monkeypatch.setattr("harness.results.report.write_with", lambda *_: None)
     records = frame([*many("a", 19), *many("b", 2), an_infra_row("a"), an_infra_row("a", epoch=2)])
     finish(tmp_path, records, Prices(), Gates(fail_under=50), write=True)
     text = (tmp_path / "job.md").read_text()
@@ -63,7 +63,7 @@ def test_missed_gates_are_annotations_on_github_only(tmp_path):
 
 def test_a_page_that_cannot_be_made_costs_no_table(tmp_path, monkeypatch):
     """A bug in the page is told, and fails the run; the tables are printed all the same."""
-    monkeypatch.setattr("harness.results.report.write_report", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.results.report.write_with", lambda *_: 1 / 0)
     records = frame(many("a", 1))
     summary = finish(tmp_path, records, Prices(), Gates(), write=True)
     assert summary.tables.pairs[0]["trials"] == 20

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files as package_files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.agents.transcript import Spent
 from harness.results import render
@@ -40,6 +40,7 @@ IN_WORDS: dict[str, Callable[[Comparison], str]] = {  # in place of the terminal
     "verdict": lambda each: "established" if overview.is_established(each) else "could be chance",
 }
 DIFFERENCES = [(title, IN_WORDS.get(title, cell)) for title, cell in render.DIFFERENCES]
+Views: TypeAlias = list[tuple[list[str], str]]  # names of trials, and what shows them, packed
 SIZES = {"wide": (1100, 440), "narrow": (360, 360)}  # of the chart, in pixels
 
 
@@ -58,16 +59,14 @@ class Sources:
     cost: Callable[[Mapping[str, Any], Spent], float | None]
 
 
-def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) -> Iterator[str]:
-    """Return the parts of a run's page. Each trial's row has its ``cost``.
+def page(title: str, tables: Tables, trials: Sequence[Row], shown: Views) -> Iterator[str]:
+    """Return the parts of a run's page. Each trial's row has its ``cost``; ``shown``: their ``views``.
 
     Of a very large run the list and the conversations end somewhere, and the page says so; what was not
     solved comes first.
     """
-    listed = sorted(trials, key=lambda row: row["outcome"] == "solved")[:MOST_ROWS]
-    listed.sort(key=lambda row: (row["task"], row["pair"], row["epoch"]))
-    blobs = list(_conversations(listed, sources))
-    place = {name: number for number, (names, _) in enumerate(blobs) for name in names}
+    listed = _listed(trials)
+    place = {name: number for number, (names, _) in enumerate(shown) for name in names}
     pairs = tables.pairs
     names = overview.pair_names(trials)
     filters = {
@@ -111,24 +110,32 @@ def page(title: str, tables: Tables, trials: Sequence[Row], sources: Sources) ->
         trials=[_trial_row(row, names, place) for row in listed],
         left_out=len(trials) - len(listed),
         without_view=sum(row["trial"] not in place for row in listed),
-        blobs=[text for _, text in blobs],
+        blobs=[text for _, text in shown],
     )
 
 
-def _conversations(listed: Sequence[Row], sources: Sources) -> Iterator[tuple[list[str], str]]:
-    """Yield the views of the trials of each task, compressed together, as far as there is room for them."""
+def _listed(trials: Sequence[Row]) -> list[Row]:
+    """Return the rows that the page lists, in its order."""
+    listed = sorted(trials, key=lambda row: row["outcome"] == "solved")[:MOST_ROWS]
+    return sorted(listed, key=lambda row: (row["task"], row["pair"], row["epoch"]))
+
+
+def views(trials: Sequence[Row], sources: Sources) -> Views:
+    """Return the views of the trials of each task, compressed together, as far as there is room for them."""
     by_task: dict[str, list[Row]] = defaultdict(list)
-    for row in listed:
+    for row in _listed(trials):
         by_task[row["task"]].append(row)
+    found: Views = []
     room = MOST_BYTES
     for task, rows in by_task.items():
         if room <= 0:
-            return
+            break
         texts = sources.texts(task)
-        views = {row["trial"]: trial_view(sources.conversation(row), texts, sources) for row in rows}
-        packed = blob(views)
+        of_task = {row["trial"]: trial_view(sources.conversation(row), texts, sources) for row in rows}
+        packed = blob(of_task)
         room -= len(packed)
-        yield list(views), packed
+        found.append((list(of_task), packed))
+    return found
 
 
 def trial_view(conversation: Conversation, texts: TaskTexts | None, sources: Sources) -> str:
