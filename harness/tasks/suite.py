@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -242,12 +242,13 @@ class Suite:
         pairs = self.pairs if pairs is None else list(pairs)
         if self.file(path).is_course:
             course = self.course(path)
+            steps_of = cache(partial(self._steps, path, course))  # the same for all pairs
             return [
                 Trial(task=task, pair=pair, epoch=epoch, source=self.display(path), step=step)
                 for pair in pairs
                 if course.id in pair.courses
                 for epoch in range(1, min(pair.epochs, course.epochs or pair.epochs) + 1)
-                for task, step in self._steps(path, course, epoch)
+                for task, step in steps_of(epoch)
             ]
         return [
             Trial(task=task, pair=pair, epoch=epoch, source=self.named(path, task))
