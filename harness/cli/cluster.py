@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from harness.cli.settings import benchmarks_folder
 from harness.errors import UsageError
 
 
@@ -36,6 +37,6 @@ def cluster_run(scheduler: str | None, workers: int | None, arguments: tuple[str
         )
     address = scheduler or f"local:{workers or 2}"
     paths = [each for each in arguments if os.path.exists(each.split("::", 1)[0])]
-    pytest = [sys.executable, "-m", "pytest", *([] if paths else ["benchmarks"]), *arguments]
+    pytest = [sys.executable, "-m", "pytest", *([] if paths else [str(benchmarks_folder())]), *arguments]
     # In this process pytest would complain that the harness is imported before its assertions are rewritten.
     os.execv(sys.executable, [*pytest, "--cluster", address])  # noqa: S606

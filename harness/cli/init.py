@@ -15,9 +15,9 @@ import click
 
 from harness import __version__
 from harness.cli.console import say
+from harness.cli.settings import benchmarks_folder
 from harness.cli.task_files import task_text
 
-BENCHMARKS = Path("benchmarks")
 PACKAGE = "pair-harness"
 FIRST_TASK = "reverse_words"
 WORKFLOWS = Path(".github/workflows")
@@ -35,7 +35,9 @@ def init() -> None:
 
     root = Path()
     here = Path.cwd()
-    if here.name == BENCHMARKS.name and ((here / "pairs.yaml").is_file() or (here.parent / ".git").exists()):
+    if here.name == benchmarks_folder(here.parent).name and (
+        (here / "pairs.yaml").is_file() or (here.parent / ".git").exists()
+    ):
         raise UsageError("this is the benchmarks folder itself; nothing was written", remedy="cd .. first")
     wanted = files(root)
     for path, text in wanted.items():
@@ -47,15 +49,16 @@ def init() -> None:
         except OSError as error:
             raise UsageError(f"{path.as_posix()}: cannot be written: {error.strerror}") from None
         say(f"wrote  {path.as_posix()}")
-    example = root / BENCHMARKS / f"{FIRST_TASK}.yaml"
+    folder = benchmarks_folder(root)
+    example = folder / f"{FIRST_TASK}.yaml"
     if example not in wanted and not example.exists():
-        say("no example task was written: benchmarks has YAML files of its own (harness new task NAME)")
+        say(f"no example task was written: {folder} has YAML files of its own (harness new task NAME)")
     pair = quote(first_pair(root))
     say(
         "next:",
         "  harness validate",
-        f"  pytest benchmarks --record=once --pair {pair}",
-        "  pytest benchmarks -n 2",
+        f"  pytest {folder} --record=once --pair {pair}",
+        f"  pytest {folder} -n 2",
     )
 
 
@@ -65,14 +68,14 @@ def files(root: Path) -> dict[Path, str]:
     from harness.tasks.suite import Selection, Suite
 
     here = Path(__file__).parent
-    wanted = {root / BENCHMARKS / "pairs.yaml": (here / "my_pairs.yaml").read_text("utf-8")}
-    suite = Suite(root / BENCHMARKS, root, Selection(), {})
+    folder = benchmarks_folder(root)
+    wanted = {folder / "pairs.yaml": (here / "my_pairs.yaml").read_text("utf-8")}
+    suite = Suite(folder, root, Selection(), {})
     if not suite.files() and not suite.sources():
-        path = root / BENCHMARKS / f"{FIRST_TASK}.yaml"
-        wanted[path] = task_text(FIRST_TASK, "schemas/task.schema.json")
+        wanted[folder / f"{FIRST_TASK}.yaml"] = task_text(FIRST_TASK, "schemas/task.schema.json")
     for name, schema in schemas().items():
         text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        wanted[root / BENCHMARKS / "schemas" / name] = text
+        wanted[folder / "schemas" / name] = text
     wanted[root / "reports" / ".gitignore"] = "# Reports are made anew from recordings.\n*\n!.gitignore\n"
     if (root / ".github").is_dir() or not (root / ".gitlab-ci.yml").exists():
         wanted[root / WORKFLOWS / "benchmarks.yml"] = workflow(root)
@@ -84,7 +87,8 @@ def workflow(root: Path) -> str:
     template = Path(__file__).with_name("my_workflow.yml").read_text("utf-8")
     install = "\n".join(f"      - run: {command}" for command in install_commands(root))
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return template.replace("PYTHON", python).replace("INSTALL", install)
+    folder = str(benchmarks_folder(root))
+    return template.replace("FOLDER", folder).replace("PYTHON", python).replace("INSTALL", install)
 
 
 def install_commands(root: Path) -> Iterator[str]:
@@ -124,6 +128,6 @@ def first_pair(root: Path) -> str:
     """Return a pair to begin with: ``demo``, or of a pairs file that was there the first."""
     from harness.tasks.loader import PAIRS_FILE, load_pairs
 
-    path = root / BENCHMARKS / PAIRS_FILE
+    path = benchmarks_folder(root) / PAIRS_FILE
     pairs = load_pairs(path, path.as_posix())
     return "demo" if "demo" in pairs else next(iter(pairs))

@@ -175,6 +175,18 @@ def test_inside_the_benchmarks_folder_the_root_is_one_up(words, repository, monk
     assert written(repository) == before
 
 
+def test_the_folder_that_pytest_is_told_is_the_one(repository, monkeypatch) -> None:
+    """Files, next steps and the workflow speak of it, and it is not nested in itself."""
+    (repository / "pytest.ini").write_text("[pytest]\nbenchmarks = evals\n")
+    said = init().output
+    assert "  pytest evals -n 2\n" in said
+    assert (repository / "evals/pairs.yaml").is_file()
+    assert not (repository / "benchmarks").exists()
+    assert "run: pytest evals -n 2\n" in (repository / ".github/workflows/benchmarks.yml").read_text()
+    monkeypatch.chdir(repository / "evals")
+    assert "nothing was written -> cd .. first" in init().output
+
+
 def test_a_new_benchmarks_folder_of_a_repository_is_not_its_root(repository, monkeypatch) -> None:
     """What is empty yet is known by what lies round it; a repository may be called benchmarks, too."""
     (repository / ".git").mkdir()

@@ -31,6 +31,9 @@ def test_the_folder_of_task_files_is_that_of_pytest(name, text, tmp_path, monkey
     (tmp_path / "evals/add.yaml").write_text("id: [\n")
     result = CliRunner().invoke(main, ["validate"])
     assert "evals/add.yaml:" in result.output
+    (tmp_path / "evals/pairs.yaml").write_text("pairs: {one: {orchestrator: {model: m}, coder: c}}\n")
+    result = CliRunner().invoke(main, ["run", "x", "--file", "x.py", "--workspace", "w", "--pair", "two"])
+    assert "no pair 'two' in evals/pairs.yaml" in result.output
 
 
 @pytest.mark.parametrize("text", ["", "[pytest]\n", "[tool:pytest\n", "\0", "[pytest]\nbenchmarks =\n"])

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.settings import benchmarks_folder
+
 if TYPE_CHECKING:
     from harness.tasks.pair import LettaServer, Pair
 
-BENCHMARKS = Path("benchmarks")
 ANY = click.Path(path_type=Path)
 LOCAL_MODELS = ("local/scripted", "smollm2-135m-instruct")
 
@@ -66,7 +67,7 @@ def run(spec: str, workspace: Path, save_task: Path | None, **options: Any) -> N
         limits={"max_repairs": options["max_repairs"], "max_tokens": options["max_tokens"]},
     )
     wanted = AdHocRun(task, pair, workspace, options["force"], save_task)
-    sys.exit(0 if execute(wanted, os.environ, BENCHMARKS) else 1)
+    sys.exit(0 if execute(wanted, os.environ, benchmarks_folder()) else 1)
 
 
 def choose_pair(options: dict[str, Any]) -> Pair:
@@ -84,7 +85,7 @@ def choose_pair(options: dict[str, Any]) -> Pair:
     if options["pair"]:
         if models:
             raise UsageError(f"--pair and --{models[0]} exclude each other")
-        (pair,) = Suite(BENCHMARKS, Path(), Selection(pairs=(options["pair"],)), {}).pairs
+        (pair,) = Suite(benchmarks_folder(), Path(), Selection(pairs=(options["pair"],)), {}).pairs
     else:
         usual = LOCAL_MODELS if options["backend"] == "local" else (ORCH_MODEL, CLAUDE_MODEL)
         orchestrator, coder = default_models(os.environ) or usual
