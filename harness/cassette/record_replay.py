@@ -107,8 +107,7 @@ class Player(VcrCassette):  # type: ignore[misc]
 
     def _explain(self, request: Request) -> ReplayMiss:
         asked, count = f"{request.method} {request.uri}", len(self.data)
-        request = _canonical(request, {})  # what is shown of it holds no secret
-        left = [_canonical(self.data[i][0], {}) for i in self.unplayed_indexes]
+        left = [self.data[i][0] for i in self.unplayed_indexes]
         due = count - len(left) + 1
         alike = [i for i, (r, _) in enumerate(self.data, start=1) if _is_same(r, request)]
         if alike:
@@ -251,7 +250,10 @@ def _compare(request: Request, left: list[Request]) -> str:
 
 
 def _is_same(recorded: Request, asked: Request) -> bool:
-    """Return True if a request is the recorded one: in its bytes, as nearly all are, or in canonical form."""
+    """Return True if a request is the recorded one: in its bytes, as nearly all are, or in canonical form.
+
+    Where bytes differ both are scrubbed, so that a miss can show them.
+    """
     if (recorded.method, recorded.uri) != (asked.method, asked.uri):
         return False
     if recorded.body == asked.body:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -14,7 +14,7 @@ from harness.results.gates import Gates
 from harness.results.pricing import Prices
 from harness.results.run_state import Figures, incomplete
 from harness.results.run_summary import OUTCOME, RunSummary
-from harness.results.tables import tables_of
+from harness.results.tables import Tables, tables_of
 
 
 def finish(  # noqa: PLR0913  (what a run leaves)
@@ -25,8 +25,29 @@ def finish(  # noqa: PLR0913  (what a run leaves)
     ``broken``: as in ``RunSummary``.
     """
     trials = aggregate.add_costs(records, prices)
-    views = report.views_of(folder, trials, prices) if write else None
-    tables = tables_of(trials, incomplete(folder, len(trials)))
+    with report.views_of(folder, trials, prices) if write else nullcontext() as views:
+        tables = tables_of(trials, incomplete(folder, len(trials)))
+        changes, failures = _gates(trials, tables, prices, wanted)
+        problem = ""
+        if views is not None:
+            try:
+                report.write_with(views, folder, trials, tables)
+            except OSError as error:
+                problem = not_written(error, folder)
+            except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)
+                bug = "the report could not be made, which is a bug in the harness"
+                problem = f"{bug}: {type(error).__name__}: {error}"
+                failures.append(problem)
+    summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem, broken)
+    if write and not problem:
+        with suppress(OSError):  # the report is there, and holds the same
+            run_summary.write(folder, summary)
+    run_summary.append(os.environ, summary)
+    return summary
+
+
+def _gates(trials: Table, tables: Tables, prices: Prices, wanted: Gates) -> tuple[list[str], list[str]]:
+    """Return what changed against an earlier run, and the gates that are missed, a line each."""
     changes: list[str] = []
     failures: list[str] = []
     if wanted.fail_under is not None:
@@ -39,22 +60,7 @@ def finish(  # noqa: PLR0913  (what a run leaves)
             failures += gates.worse(found)
         except UsageError as error:
             failures.append(str(error))
-    problem = ""
-    if views:
-        try:
-            report.write_with(views, folder, trials, tables)
-        except OSError as error:
-            problem = not_written(error, folder)
-        except Exception as error:  # noqa: BLE001  (the tables are there, and must not be lost for it)
-            bug = "the report could not be made, which is a bug in the harness"
-            problem = f"{bug}: {type(error).__name__}: {error}"
-            failures.append(problem)
-    summary = RunSummary(tables, aggregate.rows_of(trials[OUTCOME]), changes, failures, problem, broken)
-    if write and not problem:
-        with suppress(OSError):  # the report is there, and holds the same
-            run_summary.write(folder, summary)
-    run_summary.append(os.environ, summary)
-    return summary
+    return changes, failures
 
 
 def figures_of(summary: RunSummary) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -37,13 +38,14 @@ def write_report(
         OSError: It cannot be written.
         UsageError: A transcript is damaged.
     """
-    write_with(views_of(folder, trials, prices, on), folder, trials, tables)
+    with views_of(folder, trials, prices, on) as views:
+        write_with(views, folder, trials, tables)
 
 
 def views_of(
     folder: Path, trials: Table, prices: Prices | None = None, on: date | None = None
-) -> Callable[[], Views]:
-    """Begin to make the page's views of trials, half of all the work; return what waits for them."""
+) -> AbstractContextManager[Callable[[], Views]]:
+    """Begin to make the page's views of trials, half of all the work; the block gets what waits for them."""
 
     def cost_of(row: Mapping[str, Any], spent: Spent) -> float | None:
         if on is None and not row["recorded_at"]:
