@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from harness.cli.settings import is_benchmarks_folder
 from harness.errors import HarnessError, UsageError
 from harness.redact import redact
 from harness.terminal import discard, one_line, printable
@@ -51,8 +52,8 @@ class OneLineErrors(click.Group):
             here = Path.cwd()
             if (
                 isinstance(error, UsageError)
-                and here.name == "benchmarks"
                 and (here / "pairs.yaml").is_file()
+                and is_benchmarks_folder(here)
             ):
                 say(
                     "note: this is the benchmarks folder itself; the root of the repository is one up",

@@ -15,10 +15,11 @@ import click
 
 from harness import __version__
 from harness.cli.console import say
-from harness.cli.settings import benchmarks_folder
+from harness.cli.settings import benchmarks_folder, is_benchmarks_folder
 from harness.cli.task_files import task_text
 
 PACKAGE = "pair-harness"
+FOLDER = "BENCHMARKS_FOLDER"  # in templates
 FIRST_TASK = "reverse_words"
 WORKFLOWS = Path(".github/workflows")
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "dev-requirements.txt", "requirements/dev.txt")
@@ -35,9 +36,7 @@ def init() -> None:
 
     root = Path()
     here = Path.cwd()
-    if here.name == benchmarks_folder(here.parent).name and (
-        (here / "pairs.yaml").is_file() or (here.parent / ".git").exists()
-    ):
+    if is_benchmarks_folder(here) and ((here / "pairs.yaml").is_file() or (here.parent / ".git").exists()):
         raise UsageError("this is the benchmarks folder itself; nothing was written", remedy="cd .. first")
     wanted = files(root)
     for path, text in wanted.items():
@@ -52,13 +51,13 @@ def init() -> None:
     folder = benchmarks_folder(root)
     example = folder / f"{FIRST_TASK}.yaml"
     if example not in wanted and not example.exists():
-        say(f"no example task was written: {folder} has YAML files of its own (harness new task NAME)")
+        say(f"no example task was written: {shown(root)} has YAML files of its own (harness new task NAME)")
     pair = quote(first_pair(root))
     say(
         "next:",
         "  harness validate",
-        f"  pytest {folder} --record=once --pair {pair}",
-        f"  pytest {folder} -n 2",
+        f"  pytest {shown(root)} --record=once --pair {pair}",
+        f"  pytest {shown(root)} -n 2",
     )
 
 
@@ -69,7 +68,8 @@ def files(root: Path) -> dict[Path, str]:
 
     here = Path(__file__).parent
     folder = benchmarks_folder(root)
-    wanted = {folder / "pairs.yaml": (here / "my_pairs.yaml").read_text("utf-8")}
+    pairs = (here / "my_pairs.yaml").read_text("utf-8").replace(FOLDER, shown(root))
+    wanted = {folder / "pairs.yaml": pairs}
     suite = Suite(folder, root, Selection(), {})
     if not suite.files() and not suite.sources():
         wanted[folder / f"{FIRST_TASK}.yaml"] = task_text(FIRST_TASK, "schemas/task.schema.json")
@@ -87,8 +87,16 @@ def workflow(root: Path) -> str:
     template = Path(__file__).with_name("my_workflow.yml").read_text("utf-8")
     install = "\n".join(f"      - run: {command}" for command in install_commands(root))
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = str(benchmarks_folder(root))
-    return template.replace("FOLDER", folder).replace("PYTHON", python).replace("INSTALL", install)
+    replay = f"pytest {shown(root)} -n 2"
+    text = template.replace("PYTHON", python).replace("INSTALL", install)
+    # JSON is YAML: a name in quotes may hold what means something there.
+    text = text.replace(f"pytest {FOLDER} -n 2", json.dumps(replay) if "'" in replay else replay)
+    return text.replace(FOLDER, shown(root))
+
+
+def shown(root: Path) -> str:
+    """Return the folder of task files as it is written in a command, seen from the root."""
+    return quote(Path(os.path.relpath(benchmarks_folder(root), root)).as_posix())
 
 
 def install_commands(root: Path) -> Iterator[str]:

@@ -20,10 +20,15 @@ FILES = (
     ("tox.ini", ("pytest",)),
     ("setup.cfg", ("tool:pytest",)),
 )
+ALWAYS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")  # are pytest's, whatever they hold
+DEFAULT = "benchmarks"
 
 
 def benchmarks_folder(root: Path = Path()) -> Path:
-    """Return the folder of task files: the setting ``benchmarks``, else the folder of that name."""
+    """Return the folder of task files: the setting ``benchmarks``, else the folder of that name.
+
+    As pytest does, the first file that is meant for it is read, and no other.
+    """
     for name, section in FILES:
         path = root / name
         try:
@@ -32,11 +37,19 @@ def benchmarks_folder(root: Path = Path()) -> Path:
         except (OSError, ValueError, configparser.Error):  # pytest says what is wrong with it
             continue
         for key in section:
-            found = found.get(key, {}) if isinstance(found, dict) else {}
-        options = found.get("ini_options", found) if isinstance(found, dict) else {}
-        if isinstance(options, dict) and isinstance(folder := options.get("benchmarks"), str) and folder:
-            return root / folder
-    return root / "benchmarks"
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, dict):
+            options = found.get("ini_options", found)
+            folder = options.get("benchmarks") if isinstance(options, dict) else None
+            return root / folder if isinstance(folder, str) and folder else root / DEFAULT
+        if name in ALWAYS:
+            break
+    return root / DEFAULT
+
+
+def is_benchmarks_folder(here: Path) -> bool:
+    """Return True for the folder of task files of a folder above it."""
+    return any(benchmarks_folder(root).resolve() == here.resolve() for root in here.parents)
 
 
 def there(ctx: click.Context, parameter: click.Parameter, folder: Path) -> Path:

@@ -175,16 +175,30 @@ def test_inside_the_benchmarks_folder_the_root_is_one_up(words, repository, monk
     assert written(repository) == before
 
 
-def test_the_folder_that_pytest_is_told_is_the_one(repository, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("folder", "shown"),
+    [("evals", "evals"), ("tests/my: #evals", "'tests/my: #evals'"), ("PYTHON", "PYTHON")],
+)
+def test_the_folder_that_pytest_is_told_is_the_one(folder, shown, repository, monkeypatch) -> None:
     """Files, next steps and the workflow speak of it, and it is not nested in itself."""
-    (repository / "pytest.ini").write_text("[pytest]\nbenchmarks = evals\n")
+    (repository / "pytest.ini").write_text(f"[pytest]\nbenchmarks = {folder}\n")
     said = init().output
-    assert "  pytest evals -n 2\n" in said
-    assert (repository / "evals/pairs.yaml").is_file()
+    assert f"  pytest {shown} -n 2\n" in said
+    assert f"pytest {shown} --record=once" in (repository / folder / "pairs.yaml").read_text()
     assert not (repository / "benchmarks").exists()
-    assert "run: pytest evals -n 2\n" in (repository / ".github/workflows/benchmarks.yml").read_text()
-    monkeypatch.chdir(repository / "evals")
+    workflow = yaml.safe_load((repository / ".github/workflows/benchmarks.yml").read_text())
+    commands = [step.get("run") for step in workflow["jobs"]["replay"]["steps"]]
+    assert f"pytest {shown} -n 2" in commands
+    before = written(repository)
+    monkeypatch.chdir(repository / folder)
     assert "nothing was written -> cd .. first" in init().output
+    assert written(repository) == before
+
+
+def test_an_absolute_folder_is_named_as_seen_from_the_root(repository) -> None:
+    """The workflow runs on another machine."""
+    (repository / "pytest.ini").write_text(f"[pytest]\nbenchmarks = {repository / 'evals'}\n")
+    assert "  pytest evals -n 2\n" in init().output
 
 
 def test_a_new_benchmarks_folder_of_a_repository_is_not_its_root(repository, monkeypatch) -> None:

@@ -1,11 +1,15 @@
 """What the command takes from pytest's configuration."""
 
+import importlib.util
 import os
+from pathlib import Path
 
 import pytest
+from _pytest.config.findpaths import locate_config
 from click.testing import CliRunner
 
 from harness.cli.main import main
+from harness.cli.run import session
 from harness.cli.settings import benchmarks_folder
 
 INI = "[{}]\nbenchmarks = evals\n"
@@ -34,6 +38,39 @@ def test_the_folder_of_task_files_is_that_of_pytest(name, text, tmp_path, monkey
     (tmp_path / "evals/pairs.yaml").write_text("pairs: {one: {orchestrator: {model: m}, coder: c}}\n")
     result = CliRunner().invoke(main, ["run", "x", "--file", "x.py", "--workspace", "w", "--pair", "two"])
     assert "no pair 'two' in evals/pairs.yaml" in result.output
+
+
+def test_a_run_and_a_cluster_take_that_folder_too(tmp_path, monkeypatch):
+    """For prices, and as what is run where no path is given."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nbenchmarks = evals\n")
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(session, "execute", lambda *given: seen.append(given[-1]))
+    wanted = ["run", "x", "--file", "x.py", "--workspace", "w", "--orchestrator", "m", "--coder", "c"]
+    CliRunner().invoke(main, wanted)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(os, "execv", lambda _, command: seen.append(command[3]))
+    CliRunner().invoke(main, ["cluster-run", "-q"])
+    assert seen == [Path("evals"), "evals"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "counts"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -q\n", True),
+        ("pytest.toml", "", True),
+        ("setup.cfg", "[metadata]\nname = x\n", False),
+        ("tox.ini", "[tox]\n", False),
+    ],
+)
+def test_the_first_file_that_pytest_takes_is_the_only_one(name, text, counts, tmp_path):
+    """A setting in another is none to pytest either."""
+    (tmp_path / name).write_text(text)
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nbenchmarks = "evals"\n')
+    _, taken, *_ = locate_config(tmp_path, [tmp_path])
+    assert taken is not None
+    assert (taken.name == name) is counts
+    assert benchmarks_folder(tmp_path).name == ("benchmarks" if counts else "evals")
 
 
 @pytest.mark.parametrize("text", ["", "[pytest]\n", "[tool:pytest\n", "\0", "[pytest]\nbenchmarks =\n"])
