@@ -118,16 +118,20 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     both = sorted(a.keys() & b.keys())
     if not both:
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
-    return adjust(
-        [compare(Side(f"{at} in {names[0]}", a[at]), Side(f"{at} in {names[1]}", b[at])) for at in both]
-    )
+    compared = []
+    for at in both:
+        sides = Side(f"{at} in {names[0]}", a[at]), Side(f"{at} in {names[1]}", b[at])
+        parts = [sides] if by == "pair" else zip(sides[0].apart, sides[1].apart, strict=True)
+        compared += [compare(one, other) for one, other in parts if len(one.trials) and len(other.trials)]
+    return adjust(compared)
 
 
 def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> list[Comparison]:
     """Compare all pairs (or orchestrators, or coders) of a run with each other, or ``only`` two of them.
 
     Orchestrators and coders are compared where all else is the same: with the same other model, flow, tools
-    and backend; mocks with mocks only, unless they are named.
+    and backend; with mocks and without in comparisons of their own. Of pairs, a mock is compared with a model
+    where both are named.
 
     Raises:
         UsageError: There is no such name, or nothing to compare.
@@ -158,11 +162,9 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
         if by != "pair":
             alike = _in_one_place(a.trials, b.trials, by)
             a, b = replace(a, trials=alike[0]), replace(b, trials=alike[1])
-        if only is None and "mock" in (a.mark, b.mark):
-            like_a = b.trials["backend"].isin(set(a.trials["backend"]))
-            b = b if like_a.all() else replace(b, trials=b.trials[like_a])
-        if len(a.trials) and len(b.trials):
-            compared.append(compare(a, b))
+        named = only is not None and by == "pair"
+        both = [(a, b)] if named else zip(a.apart, b.apart, strict=True)
+        compared += [compare(one, other) for one, other in both if len(one.trials) and len(other.trials)]
     return adjust(compared)
 
 
@@ -252,6 +254,16 @@ class Side:
     def mark(self) -> str:
         """What stands in for the models of all of them, if anything does."""
         return mark_of(self.trials["backend"])
+
+    @cached_property
+    def apart(self) -> tuple[Side, Side]:
+        """What is not from mocks, and what is: what a task file wrote must not raise a model's rate."""
+        mocks = self.trials["backend"] == "mock"
+        if not mocks.any():
+            return self, replace(self, trials=self.trials[:0])
+        if mocks.all():
+            return replace(self, trials=self.trials[:0]), self
+        return replace(self, trials=self.trials[~mocks]), replace(self, trials=self.trials[mocks])
 
     @cached_property
     def servers(self) -> str:

@@ -164,6 +164,25 @@ def test_orchestrators_are_compared_where_all_else_is_the_same():
         within_run(trials(*rows[:8], *rows[16:]), "orchestrator")
 
 
+def test_what_mocks_wrote_is_compared_apart():
+    """In one mean, a task file's code would raise the difference and hide that a stand-in wrote the rest."""
+    rows = [
+        *many("a", 2, 8, orchestrator="x", backend="local"),
+        *many("b", 6, 8, orchestrator="y", backend="local"),
+        *many("c", 0, 8, orchestrator="x", backend="mock"),
+        *many("d", 8, 8, orchestrator="y", backend="mock"),
+    ]
+    for found in (
+        within_run(trials(*rows), "orchestrator"),
+        within_run(trials(*rows), "orchestrator", ("x", "y")),
+        between_runs(
+            trials(*rows[:8], *rows[16:24]), trials(*rows[:8], *rows[16:24]), ("r", "s"), "orchestrator"
+        ),
+    ):
+        assert [each.marks for each in found] == [("stand-in", "stand-in"), ("mock", "mock")]
+    assert [each.difference_pct for each in within_run(trials(*rows), "orchestrator")] == [50, 100]
+
+
 def test_a_coder_that_tests_its_own_code_changes_with_its_tester():
     """Else no two coders could ever be compared; one tested by somebody else is another matter."""
     rows = [*many("a", 0, 8, coder="x", tester="x"), *many("b", 8, 8, coder="y", tester="y")]
