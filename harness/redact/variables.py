@@ -94,7 +94,12 @@ def _looked_for(items: tuple[tuple[str, str], ...]) -> Secrets:
     return Secrets(names, plain, squeezed)
 
 
-def _secrets_of(name: str, value: str) -> Iterator[str]:
+@lru_cache(maxsize=1_024)  # pytest changes one variable for each test
+def _secrets_of(name: str, value: str) -> tuple[str, ...]:
+    return tuple(_find_secrets(name, value))
+
+
+def _find_secrets(name: str, value: str) -> Iterator[str]:
     for password in PASSWORD_OF_URL.findall(value):
         yield from (password, unquote(password))
     for named, given in NAMED_VALUE.findall(value):
