@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import Spent
-from harness.aside import begun
 from harness.files import write_whole
 from harness.results import aggregate, render
+from harness.results.aside import begun
 from harness.results.dataframe import Table
 from harness.results.pricing import Prices
 from harness.results.run_folder import load_conversation, load_texts

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.aside import begun
+from harness.results.aside import begun
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
@@ -87,7 +87,7 @@ def test_a_result_that_nobody_wants_leaves_nothing(alone):
 
 PROGRAM = """
 import os, signal, sys, time
-from harness.aside import begun
+from harness.results.aside import begun
 {before}
 def work():
     time.sleep({seconds})
