@@ -1,13 +1,13 @@
 """How long trials took in earlier runs on this machine, so that the longest can begin first.
 
 A task that is not known is told by its file: each known bug is one more test run, and tests that start
-processes take ten times as long.
+processes take ten times as long. Runs of a course share most of their test runs, and so the time of its file.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -54,12 +54,16 @@ class Times:
         seconds: dict[str, float] = defaultdict(float)
         for name in trials:
             seconds[task_of(name)] += self._known.get(name, 0.0)
-        return {name: known or self._guess(name) for name, known in seconds.items()}
+        parts = Counter(map(_file_of, seconds))
+        return {
+            name: known or self._guess(_file_of(name)) / parts[_file_of(name)]
+            for name, known in seconds.items()
+        }
 
-    def _guess(self, task: str) -> float:
-        """Return a time that is longer than any known one where the task's file looks long."""
+    def _guess(self, file: str) -> float:
+        """Return a time for all of a file that is longer than any known one where the file looks long."""
         try:
-            text = (self._root / task.partition("::")[0]).read_text(encoding="utf-8", errors="replace")
+            text = (self._root / file).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return 0.0
         return (1 + text.count("- name:")) * (10 if "subprocess" in text else 1)
@@ -68,3 +72,7 @@ class Times:
 def task_of(node_id: str) -> str:
     """Return the node id of a trial's task, or of what a test of somebody else stands in."""
     return node_id.rpartition("::")[0]
+
+
+def _file_of(task: str) -> str:
+    return task.partition("::")[0]

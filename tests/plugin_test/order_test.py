@@ -120,6 +120,15 @@ def test_an_unknown_task_is_told_by_its_file(tmp_path):
     assert sorted(seconds, key=seconds.get) == ["missing.yaml", "plain.yaml", "buggy.yaml", "cli.yaml"]
 
 
+def test_the_runs_of_a_course_share_the_time_of_its_file(tmp_path):
+    """Each is over soon: it fills what is left when the tasks have been handed out."""
+    (tmp_path / "course.yaml").write_text("steps:" + "\n  - name: x" * 20)
+    (tmp_path / "task.yaml").write_text("bugs:" + "\n  - name: x" * 4)
+    runs = [f"course.yaml::p[{epoch}]::step-1" for epoch in range(1, 11)]
+    seconds = Times(tmp_path, None).of_tasks([*runs, "task.yaml::p[1]", "task.yaml::q[1]"])
+    assert max(seconds, key=seconds.get) == "task.yaml"
+
+
 @pytest.mark.parametrize("damaged", ["", "[]", '{"a": "b"}', "\x00"])
 def test_times_are_kept_and_a_damaged_file_is_no_matter(tmp_path, damaged):
     """What took long and was remembered this time still counts half; the last write is whole."""
