@@ -121,8 +121,7 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
     compared = []
     for at in both:
         sides = Side(f"{at} in {names[0]}", a[at]), Side(f"{at} in {names[1]}", b[at])
-        parts = [sides] if by == "pair" else zip(sides[0].apart, sides[1].apart, strict=True)
-        compared += [compare(one, other) for one, other in parts if len(one.trials) and len(other.trials)]
+        compared += _compare_parts(*sides, apart=by != "pair")
     return adjust(compared)
 
 
@@ -162,10 +161,14 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
         if by != "pair":
             alike = _in_one_place(a.trials, b.trials, by)
             a, b = replace(a, trials=alike[0]), replace(b, trials=alike[1])
-        named = only is not None and by == "pair"
-        both = [(a, b)] if named else zip(a.apart, b.apart, strict=True)
-        compared += [compare(one, other) for one, other in both if len(one.trials) and len(other.trials)]
+        compared += _compare_parts(a, b, apart=only is None or by != "pair")
     return adjust(compared)
+
+
+def _compare_parts(a: Side, b: Side, *, apart: bool) -> list[Comparison]:
+    """Compare what both have; with ``apart``, what mocks wrote in a comparison of its own."""
+    parts = zip(a.apart, b.apart, strict=True) if apart else [(a, b)]
+    return [compare(one, other) for one, other in parts if len(one.trials) and len(other.trials)]
 
 
 @dataclass(frozen=True)
