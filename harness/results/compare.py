@@ -28,6 +28,10 @@ from harness.results.stats import (
 )
 
 By = Literal["pair", "orchestrator", "coder", "memory"]
+COMPARED = (  # columns
+    *("pair", "trial", "task", "epoch", "course", "control", "memory", "outcome", "cost"),
+    *("task_digest", "conversation", "letta_version", *SETTINGS, *TOKENS),
+)
 
 
 @dataclass(frozen=True)
@@ -216,9 +220,14 @@ def _place(row: dict[str, Any]) -> tuple[float, float, float]:
     return -row["solved"] / row["trials"], cost, seconds
 
 
+def narrowed(trials: Table) -> Table:
+    """Return the columns that comparisons read: to choose rows costs as much as there are columns."""
+    return trials[[name for name in COMPARED if name in trials]]
+
+
 def _measured_by(trials: Table, by: By) -> dict[str, Table]:
     """Return the measured trials of each name, sorted by name."""
-    measured = trials[trials["kind"] == "model"]
+    measured = narrowed(trials)[trials["kind"] == "model"]
     return {
         str(name): group for name, group in sorted(measured.groupby(by, observed=True), key=itemgetter(0))
     }
@@ -315,11 +324,10 @@ def compare(a: Side, b: Side) -> Comparison:
     if not len(tasks):
         return comparison
     mine, yours = _distinct_runs(mine.loc[tasks], yours.loc[tasks])
-    differences = {
-        name: (yours[name] - mine[name]).astype(float).groupby(mine["sample"]).mean()
-        for name in ("solved", "cost", "tokens")
-    }
+    differences = {name: (yours[name] - mine[name]).astype(float) for name in ("solved", "cost", "tokens")}
     has_steps = bool((mine["sample"] != mine.index).any())
+    if has_steps:
+        differences = {name: each.groupby(mine["sample"]).mean() for name, each in differences.items()}
     means: dict[str, Any] = {}
     for name in ("cost", "tokens"):
         values = differences[name].tolist()

@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.results import aggregate
 from harness.results.columns import SETTINGS, TOKENS
-from harness.results.compare import Comparison, Side, adjust, compare
+from harness.results.compare import Comparison, Side, adjust, compare, narrowed
 from harness.results.dataframe import Table
 from harness.results.stats import rate_interval
 
@@ -104,8 +104,7 @@ def between_kinds(trials: Table, only: tuple[str, str] | None = None) -> list[Co
 
 
 def _between(trials: Table, kinds: Sequence[str], *, control: bool) -> list[Comparison]:
-    measured = steps(trials, control=control)
-    measured = measured[measured["kind"] == "model"]
+    measured = steps(narrowed(trials[trials["kind"] == "model"]), control=control)
     compared: list[Comparison] = []
     alike = [name for name in SETTINGS if name in measured]
     groups = list(measured.groupby(alike, observed=True, dropna=False)) if len(measured) else []

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, sqrt
 from statistics import NormalDist
+from typing import Any
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -196,6 +198,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+@lru_cache(maxsize=1)  # figures of the same tasks follow each other
+def _resamples(count: int) -> Any:
+    """Return which of so many values each sample of the bootstrap has."""
+    import numpy as np
+
+    return np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))
+
+
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """Return the 95 % interval of a mean of skewed figures, such as differences of cost, one for each task.
 
@@ -213,7 +223,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
 
     data = np.asarray(values, dtype=float)
     count, mean = len(data), data.mean()
-    means = data[np.random.default_rng(SEED).integers(0, count, (RESAMPLES, count))].mean(axis=1)
+    means = data[_resamples(count)].mean(axis=1)
     bias = ndtri(((means < mean).sum() + (means <= mean).sum()) / (2 * RESAMPLES))
     spread = (data - mean) / count  # what leaving a value out changes, times a constant
     acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
