@@ -46,6 +46,8 @@ def _costs(trials: pd.DataFrame, role: str, prices: Prices, on: date | None) -> 
     dollars = np.full(len(trials), np.nan)
     places: dict[Any, Any] = trials.groupby([trials[role], days], observed=True, dropna=not on).indices
     for (model, day), chosen in places.items():
+        if not tokens[chosen].any():
+            continue  # a mock: the library of prices need not be read for it
         price = prices.of(str(model), on or date.fromisoformat(day))
         if price is None:
             continue
