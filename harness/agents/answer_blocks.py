@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, takewhile
 
+from harness.agents.python_text import MAX_PARSED
+
 Parse = Callable[[str], "ast.Module | None"]
 
 # Each is matched at the start of a line; its repeats are bounded, for lines of a megabyte.
@@ -52,7 +54,6 @@ PROSE = re.compile(r"[A-Z*+>\d`<-]")
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 ANY_DEFINITION = (*DEFINITION, ast.Import, ast.ImportFrom, ast.Assign)
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
-MAX_PARSED = 40_000  # characters: 120 kB of `import a.a.a...` take the parser 3.7 GB
 MAX_DEPTH = 4  # quotes and blocks inside of each other
 MAX_ENDS = 12  # ends that are tried for one block
 MAX_ELEMENTS = 100  # of HTML that are tried in one text

@@ -1,4 +1,4 @@
-"""Write code into a prompt, and choose a file's code among the pieces of an answer (``answer_blocks.py``).
+"""Choose a file's code among the pieces of an answer (``answer_blocks.py``, ``answer_pieces.py``).
 
 Letta's tool sandbox runs this module's source, too (``backends/letta/tool_source.py``): import the standard
 library and modules of that text only.
@@ -6,66 +6,23 @@ library and modules of that text only.
 
 from __future__ import annotations
 
-import ast
 import re
-import textwrap
-import warnings
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any, Self
 
-from harness.agents.answer_blocks import (
-    DEFINITION,
-    FILE_NAME,
-    INVISIBLE,
-    MAX_PARSED,
-    STATEMENT,
-    Block,
-    defines,
-    find_blocks,
-)
+from harness.agents.answer_blocks import FILE_NAME, find_blocks
+from harness.agents.answer_pieces import Piece, matches
+from harness.agents.python_text import MAX_PARSED, Parser, module_of
 from harness.agents.thoughts import without_thoughts
-from harness.text import well_formed
 
 PYTHON = {"python", "py", "python3", "pycon"}
-LABEL_LINE = re.compile(  # `# File: src/add.py`, `**1. add.py**`, `# add.py - sums`
-    r"(?:[\s#*`=>\"'(\[:\d.-]|\b(?:file|name|filename|path|step|contents? of)\b)*"
-    r"(?P<name>[\w./\\-]*\w\.py)(?:[\s#*`=\"':)\]-]*|[*`]*\s*[:(\u2013\u2014-].*)",
-    re.IGNORECASE,
-)
-INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `The file add.py can be used so:`
-    r"\b(?:file|named|called|as|create|edit|update) [*`'\"]{0,4}([\w./\\-]*\w\.py)[*`'\"]{0,4}(?:[:,.]|$)",
-    re.IGNORECASE,
-)
 # What a chat's template puts behind an answer, where a server leaves it there.
 END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end|return)\|>|</s>)\s*\Z")
-PROMPTED = re.compile(r"(?:>>>|\.\.\.)(?: |$)(?P<rest>.*)")
-NUMBERED = re.compile(r"[ \t]{0,8}(?P<number>\d{1,5})(?P<sign>[ \t]{0,4}[|\u2502:.)])?(?P<rest>.*)")
-NO_CODE = re.compile(  # `python`, `**add.py**:`, `=== add.py ===`, `%%writefile add.py`
-    r"(?:python3?|py|(?:[*`=-]{0,10} ?|%%(?:write)?file +)(?P<name>[\w./\\-]{0,200}\w\.py)[ *`:=-]{0,10})",
-    re.IGNORECASE,
-)
 MAX_BLOCKS = 1000
 MAX_PARTS = 12  # of one file
-BUDGET = 1_000_000  # characters that are parsed for one answer at the most
-NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ``compile`` raises for a text
-
-
-def module_of(path: str) -> str:
-    """Return the name by which a file of the workspace is imported: ``pkg/core.py`` -> ``pkg.core``."""
-    return ".".join(PurePosixPath(path).with_suffix("").parts)
-
-
-def fenced(code: str) -> str:
-    """Put code into a fence that is longer than any in the code."""
-    code = well_formed(code)
-    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
-    return f"{'`' * ticks}python\n{code.rstrip()}\n{'`' * ticks}"
 
 
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
@@ -86,12 +43,12 @@ def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None
 
 
 def _extract(answer: str, path: str, cut_off: bool) -> str | None:
-    parser = _Parser()
+    parser = Parser()
     answer = answer.replace("\r\n", "\n").replace("\r", "\n").rstrip()
     answer = without_thoughts(answer, lambda code: parser.tree(code) is not None, cut_off=cut_off).rstrip()
     answer = answer[:-40] + END_OF_TURN.sub("", answer[-40:])
     blocks = (block for block in find_blocks(answer, parser.tree) if block.code.strip())
-    found = [_Piece.of(block, parser) for block in islice(blocks, MAX_BLOCKS)]
+    found = [Piece.of(block, parser) for block in islice(blocks, MAX_BLOCKS)]
     pieces = [each for each in found if each.code.strip() and (each.block.is_whole or not cut_off)]
     if not pieces:
         return None
@@ -109,157 +66,7 @@ def _extract(answer: str, path: str, cut_off: bool) -> str | None:
 _remembered = lru_cache(maxsize=256)(_extract)
 
 
-class _Parser:
-    """Parses texts, each once, and no more than ``BUDGET``."""
-
-    def __init__(self) -> None:
-        self._trees: dict[str, ast.Module | None] = {}
-        self._left = BUDGET
-
-    def tree(self, code: str) -> ast.Module | None:
-        """Return the syntax tree of a text, or None if it is no Python, too long, or one too many."""
-        if code not in self._trees:
-            self._trees[code] = None
-            if len(code) <= min(MAX_PARSED, self._left):
-                self._left -= len(code)
-                with suppress(*NOT_PYTHON):
-                    self._trees[code] = compile_code(code, flags=ast.PyCF_ONLY_AST)
-        return self._trees[code]
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A block as it would be written.
-
-    ``label``: the file that it is said to be, as far as that is plain. ``is_bare``: False if prompts, the
-    numbers of lines or sentences were taken away.
-    """
-
-    block: Block
-    code: str
-    tree: ast.Module | None
-    label: str
-    is_bare: bool = True
-
-    @classmethod
-    def of(cls, block: Block, parser: _Parser) -> Self:
-        code, label = block.code.lstrip("\n" + INVISIBLE), ""
-        first, _, rest = code.partition("\n")
-        if rest and (match := NO_CODE.fullmatch(first.strip())):  # no line of the file
-            code, label = rest, match["name"] or ""
-        tree = parser.tree(code)
-        if tree is None and "\u00a0" in code and (moved := parser.tree(code.replace("\u00a0", " "))):
-            code, tree = code.replace("\u00a0", " "), moved
-        if tree is None and code[:1] in (" ", "\t") and (moved := parser.tree(textwrap.dedent(code))):
-            code, tree = textwrap.dedent(code), moved
-        bare = None if tree else _without_signs(code, parser) or _without_prose(code, parser)
-        if bare:
-            code, tree = bare
-        label = (
-            label
-            or next(iter(FILE_NAME.findall(block.info[:200])), "")
-            or _label(code, block.before, block.title)
-        )
-        return cls(block, code, tree, label, is_bare=bare is None)
-
-    @cached_property
-    def imports(self) -> set[str]:
-        """The modules that are imported at its top, and what may be modules of a package."""
-        modules: set[str] = set()
-        for node in self.tree.body if self.tree else ():
-            if isinstance(node, ast.Import):
-                modules |= {each.name for each in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                modules |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
-        return modules
-
-    @cached_property
-    def binds(self) -> set[str]:
-        """The names that its top gives a value to; none if it does more, and so is no part of a file."""
-        names: set[str] = set()
-        for node in self.tree.body if self.tree else ():
-            if isinstance(node, DEFINITION):
-                names.add(node.name)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                names |= {each.asname or each.name.partition(".")[0] for each in node.names}
-            elif isinstance(node, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
-                names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
-            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                return set()
-        return names
-
-    @cached_property
-    def goes_on(self) -> bool:
-        """Whether it defines something to be used: a demonstration takes no arguments, or asserts."""
-        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
-        asserts = any(isinstance(node, ast.Assert) for each in top for node in ast.walk(each))
-        return not asserts and any(
-            isinstance(node, ast.ClassDef) or node.args.args or node.args.kwonlyargs or node.args.vararg
-            for node in top
-        )
-
-    @cached_property
-    def has_tests(self) -> bool:
-        """Whether its top defines what pytest collects as tests."""
-        return any(
-            _is_test(node.name) or (isinstance(node, ast.ClassDef) and any(map(_is_case, node.bases)))
-            for node in (self.tree.body if self.tree else ())
-            if isinstance(node, DEFINITION)
-        )
-
-    @cached_property
-    def uses(self) -> set[str]:
-        """The names that it reads without giving them a value."""
-        read: set[str] = set()
-        given: set[str] = set()
-        for node in ast.walk(self.tree) if self.tree else ():
-            if isinstance(node, ast.Name):
-                (read if isinstance(node.ctx, ast.Load) else given).add(node.id)
-            elif isinstance(node, DEFINITION):
-                given.add(node.name)
-            elif isinstance(node, ast.alias | ast.arg):
-                given.add(node.arg if isinstance(node, ast.arg) else node.asname or node.name)
-        return read - given
-
-    def defined(self, *, tests: bool) -> set[str]:
-        """Return the names that are defined at its top, for a file that is no test without those of tests."""
-        names: set[str] = set()
-        for node in self.tree.body if self.tree else ():
-            if isinstance(node, DEFINITION):
-                names.add(node.name)
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-                names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
-        return names if tests else {name for name in names if not _is_test(name)}
-
-    def public(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the public names at its top and in its classes, and those whose body does something."""
-        names: set[str] = set()
-        solid: set[str] = set()
-        for node in self.tree.body if self.tree else ():
-            inside = node.body if isinstance(node, ast.ClassDef) else ()
-            prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
-            for each, name in [(node, ""), *((member, prefix) for member in inside)]:
-                if isinstance(each, DEFINITION) and not each.name.startswith("_"):
-                    names.add(name + each.name)
-                    if not _is_empty(each):
-                        solid.add(name + each.name)
-        return frozenset(names), frozenset(solid)
-
-    def may_replace(self, other: Self, path: str) -> bool:
-        """Return True if nothing says that this is another file than the other piece, or less of one."""
-        named = [self.label] if self.label else FILE_NAME.findall(self.block.before[:300])
-        return (
-            self.block.is_whole >= other.block.is_whole
-            and self.block.is_fenced >= other.block.is_fenced
-            and self.block.may_be_python >= other.block.may_be_python
-            and self.is_bare >= other.is_bare
-            and module_of(path) not in self.imports
-            and all(_match(name, path) or name == other.label for name in named)
-            and self.has_tests <= other.has_tests
-        )
-
-
-def _latest(pieces: Sequence[_Piece], path: str) -> list[_Piece]:
+def _latest(pieces: Sequence[Piece], path: str) -> list[Piece]:
     """Leave out each piece of which another one is a better version."""
     found = [(piece, *piece.public()) for piece in pieces]
     left = []
@@ -273,7 +80,7 @@ def _latest(pieces: Sequence[_Piece], path: str) -> list[_Piece]:
     return left
 
 
-def _parts(best: _Piece, pieces: Sequence[_Piece], path: str, *, tests: bool) -> list[_Piece]:
+def _parts(best: Piece, pieces: Sequence[Piece], path: str, *, tests: bool) -> list[Piece]:
     """Return the pieces that are one file, in the order of the answer: the best, and what it lacks."""
     if not best.block.is_fenced or not best.is_bare:
         return [best]
@@ -308,7 +115,7 @@ def _parts(best: _Piece, pieces: Sequence[_Piece], path: str, *, tests: bool) ->
     return [each for each in pieces if id(each) in chosen]
 
 
-def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
+def _rank(piece: Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
     """Rank a piece (see ``extract_code``) where ``known`` is defined by any."""
     block, is_definition = piece.block, bool(piece.defined(tests=tests))
     # Tests are what a test file is for; of a file without any, its definitions.
@@ -316,93 +123,15 @@ def _rank(piece: _Piece, path: str, tests: bool, known: AbstractSet[str]) -> tup
     return (
         block.may_be_python or is_definition,
         module_of(path) not in piece.imports,
-        _match(piece.label, path) or -bool(piece.label),
+        matches(piece.label, path) or -bool(piece.label),
         piece.tree is not None,
         max(worth, is_definition),
         piece.is_bare,
         known.isdisjoint(piece.uses),
-        max((_match(name, path) or -1 for name in FILE_NAME.findall(block.before[:300])), default=0),
+        max((matches(name, path) or -1 for name in FILE_NAME.findall(block.before[:300])), default=0),
         block.is_tagged,
         block.is_fenced,
         len(piece.code),
-    )
-
-
-def _without_signs(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
-    """Return a definition as it is without a session's prompts or the numbers of its lines."""
-    lines = code.rstrip().split("\n")
-    texts = []
-    if lines[0].startswith(">>>"):
-        texts = ["\n".join(match["rest"] for line in lines if (match := PROMPTED.match(line)))]
-    elif lines[0].lstrip()[:1].isdigit():
-        found = [match for line in lines if (match := NUMBERED.match(line))]
-        numbers = [int(match["number"]) for match in found]
-        if len(found) == len(lines) and numbers == [*range(numbers[0], numbers[0] + len(lines))]:
-            # Behind a sign, the code begins; without one, it stands in a column of its own.
-            gaps = ("" if match["sign"] else " " * match.start("rest") for match in found)
-            texts = [
-                textwrap.dedent(
-                    "\n".join(gap + match["rest"] for gap, match in zip(gaps, found, strict=True))
-                )
-            ]
-    read = ((text, parser.tree(text)) for text in texts)
-    return next(((text, tree) for text, tree in read if tree and defines(tree, DEFINITION)), None)
-
-
-def _without_prose(code: str, parser: _Parser) -> tuple[str, ast.Module] | None:
-    """Return a definition as it is without the sentences that somebody put into its block."""
-    lines = code.rstrip().split("\n")
-    of_code = [n for n, line in enumerate(lines) if line[:1] in (" ", "\t") or STATEMENT.match(line)]
-    if not of_code or STATEMENT.match(lines[of_code[0]]) is None:
-        return None
-    last = of_code[-1] + 1
-    end = next((n for n in range(last, len(lines)) if not lines[n].strip()), len(lines))
-    for text in ("\n".join(lines[of_code[0] : cut]) for cut in (end, last)):
-        tree = parser.tree(text)
-        if tree and defines(tree, DEFINITION):
-            return text, tree
-    return None
-
-
-def _label(code: str, before: str, title: str) -> str:
-    """Return the file that code's first comments, the line before it or its title name, and nothing else."""
-    first = code[:1000].split("\n")[:4]
-    heads = [line for line in first if line.startswith(("#", '"""', "'''"))]
-    if first[0] in ('"""', "'''"):
-        heads = first[1:2]
-    names = _named(*heads, before) + INTRODUCED.findall(before[:300]) + _named(title)
-    return next(iter(names), "")
-
-
-def _named(*lines: str) -> list[str]:
-    return [match["name"] for line in lines if (match := LABEL_LINE.fullmatch(line[:200].strip()))]
-
-
-def _match(name: str, path: str) -> int:
-    """Compare a file name of an answer with a path: 2 the same, 1 the same but for folders, 0 another."""
-    name = name.replace("\\", "/").removeprefix("./")
-    if name == path:
-        return 2
-    return int(bool(name) and (name.endswith(f"/{path}") or path.endswith(f"/{name}")))
-
-
-def _is_test(name: str) -> bool:
-    return name.lower().startswith("test")
-
-
-def _is_case(base: ast.expr) -> bool:
-    """Return True for a base class of tests in unittest's style."""
-    name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
-    return name.endswith("TestCase")
-
-
-def _is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    """Return True for a definition that is left to be written, as its docstring or an error may say."""
-    return all(
-        isinstance(each, ast.Pass)
-        or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-        or (isinstance(each, ast.Raise) and "NotImplementedError" in ast.dump(each))
-        for each in node.body
     )
 
 
@@ -413,14 +142,3 @@ def _is_test_file(path: str) -> bool:
 
 def _tidy(code: str) -> str:
     return code.strip("\n").rstrip() + "\n"
-
-
-def compile_code(code: str, path: str = "<answer>", *, flags: int = 0) -> Any:
-    """Compile code without running it, and without warnings (such as for an invalid escape).
-
-    Raises:
-        SyntaxError, ValueError, RecursionError, MemoryError: It does not compile (``NOT_PYTHON``).
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return compile(code, path, "exec", flags, dont_inherit=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.agents.code_blocks import PYTHON, extract_code, fenced, module_of
+from harness.agents.code_blocks import PYTHON, extract_code
+from harness.agents.python_text import fenced, module_of
 from harness.agents.workspace import Workspace, inside
 from harness.text import shorten, well_formed
 

@@ -21,8 +21,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.agents.code_blocks import fenced
 from harness.agents.messages import Answer, Refused
+from harness.agents.python_text import fenced
 from harness.agents.transcript import Role, Usage
 from harness.errors import ApiError, SpecError
 from harness.tasks.task import Step, Task

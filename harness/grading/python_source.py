@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from harness.agents.code_blocks import NOT_PYTHON, compile_code, module_of
+from harness.agents.python_text import NOT_PYTHON, compile_code, module_of
 from harness.tasks.task import Task
 
 

@@ -6,8 +6,9 @@ import warnings
 import pytest
 
 from harness.agents import prompts
-from harness.agents.code_blocks import extract_code, fenced, module_of
+from harness.agents.code_blocks import extract_code
 from harness.agents.messages import Answer, Refused, ToolCall
+from harness.agents.python_text import fenced, module_of
 from harness.agents.tool_call import MAX_SPEC_CHARS
 from harness.agents.tools import Tools
 from harness.agents.transcript import Called, Fault, Returned, Said, Spent, Usage, Wrote

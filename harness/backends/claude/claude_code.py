@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.agents.code_blocks import fenced
 from harness.agents.messages import Answer, Refused
+from harness.agents.python_text import fenced
 from harness.agents.transcript import Role, Usage, count
 from harness.backends.claude.messages_api import CUT_OFF, is_for_content
 from harness.backends.retries import unusable

@@ -11,12 +11,30 @@ import functools
 import inspect
 
 from harness import text
-from harness.agents import answer_blocks, code_blocks, thoughts, tool_call, workspace
+from harness.agents import (
+    answer_blocks,
+    answer_pieces,
+    code_blocks,
+    python_text,
+    thoughts,
+    tool_call,
+    workspace,
+)
 from harness.backends.letta import sandbox_tool
 from harness.tasks.task import digest
 
 # In the order of their imports.
-MODULES = (text, workspace, answer_blocks, thoughts, code_blocks, tool_call, sandbox_tool)
+MODULES = (
+    text,
+    workspace,
+    python_text,
+    answer_blocks,
+    answer_pieces,
+    thoughts,
+    code_blocks,
+    tool_call,
+    sandbox_tool,
+)
 # Letta describes a tool to the model by a schema that the harness gives; these are for people who look there.
 KEEP_DOCSTRING = ("run_claude_coder", "run_claude_tester")
 
