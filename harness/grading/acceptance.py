@@ -87,6 +87,13 @@ class Proof:
             test: why for test, why in (otherwise | dict(self.disguise.without)).items() if test not in proved
         }
 
+    @property
+    def weak(self) -> dict[str, str]:
+        """Why code can tell each test from its twins by reading it; empty if there is one that it cannot."""
+        proved = dict.fromkeys(_test(self.cases[name].name) for name in sorted(self.twins))
+        weak = self.disguise.weak
+        return {test: weak[test] for test in proved} if proved.keys() <= weak.keys() else {}
+
     def judge(self, run: TestRun) -> TestRun:
         """Return what a run in disguise shows of the tests themselves, under their own names."""
         known = [(self.cases[test.name], test) for test in run.tests if test.name in self.cases]

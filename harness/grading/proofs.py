@@ -42,7 +42,7 @@ class Proof:
         solved: The reference passes acceptance.
         empty_solved: So does the reference with empty functions; None if it has no function.
         problems: What is wrong with the task, one line each.
-        warnings: Hidden tests without a twin, one line each.
+        warnings: Hidden tests without a twin, or with weak ones alone, one line each.
         remembered: It was proved by an earlier call.
     """
 
@@ -181,8 +181,13 @@ def proof(task: Task, sandboxes: Sequence[Sandbox], guess: str = "") -> Proof:
         found.append(
             f"tags: {UNREVIEWED}: models wrote reference and acceptance: review them, add bugs, drop the tag"
         )
-    warnings = tuple(f"acceptance: no twin of {name}: {why}" for name, why in grader.without_twin().items())
-    return Proof(solved, empty_solved, found, warnings if solved else ())
+    warnings = [f"acceptance: no twin of {name}: {why}" for name, why in grader.without_twin().items()]
+    if weak := grader.weak_tests():
+        name, why = next(iter(weak.items()))
+        warnings.append(
+            f"acceptance: code that reads its tests can pass them: {name}: {why}; write one out as a value"
+        )
+    return Proof(solved, empty_solved, found, tuple(warnings) if solved else ())
 
 
 def _convention(name: str, task: Task, grader: Grader, guess: str) -> list[str]:

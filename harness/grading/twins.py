@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeGuard
 
 from harness.grading.falsify import Falsifier
 from harness.grading.rows import Function, Rows, called, literal_rows
-from harness.grading.sites import Finder, Form, Site, apart, is_fixture, tests_of
+from harness.grading.sites import VALUE, Finder, Form, Site, apart, is_fixture, tests_of
 
 ENOUGH = 4  # pairs of a file; where it has fewer tests, each gets several twins
 PLACES = (1, 2, 4, 7, 3, 5, 6)  # see `patterns`
@@ -59,12 +59,14 @@ class Disguise:
         cases: What stands behind each random word that names a case.
         tests: What stands behind each random name of a test function.
         without: Tests that have no twin, and why.
+        weak: Tests that code can tell from all of their twins if it reads them, and why.
     """
 
     source: str
     cases: Mapping[str, Case]
     tests: Mapping[str, str]
     without: Mapping[str, str]
+    weak: Mapping[str, str]
 
     @property
     def times(self) -> int:
@@ -88,6 +90,7 @@ class _Disguiser:
     cases: dict[str, Case] = field(default_factory=dict)
     tests: dict[str, str] = field(default_factory=dict)
     without: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, list[Site]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pytest = self.word()
@@ -106,10 +109,11 @@ class _Disguiser:
             self.test(function, name, 1 if rows >= ENOUGH else len(PLACES))
         self.forget_defaults()
         self.forget_literals()
+        weak = {name: reason for name, sites in self.chosen.items() if (reason := self.weakness(sites))}
         after = _prologue(self.tree)
         self.tree.body.insert(after, ast.Import([ast.alias("pytest", self.pytest)]))
         source = ast.unparse(ast.fix_missing_locations(self.tree))
-        return Disguise(source, self.cases, self.tests, self.without)
+        return Disguise(source, self.cases, self.tests, self.without, weak)
 
     def test(self, function: Function, name: str, most: int) -> None:
         """Give a test its twins and a random name."""
@@ -131,7 +135,8 @@ class _Disguiser:
             strong = sum(site.strength == chosen[0].strength for site in chosen)
             # Which one code cannot know: none can be cheated on safely.
             chosen = [*self.rng.sample(chosen[:strong], strong), *chosen[strong:]]
-            self.falsify_nodes(function, name, rows, chosen[:most])
+            self.chosen[name] = chosen[:most]
+            self.falsify_nodes(function, name, rows, self.chosen[name])
         function.name = f"test_{self.word()}"
         self.tests[function.name] = name
 
@@ -208,6 +213,23 @@ class _Disguiser:
         self.tree.body = [
             node for node in self.tree.body if not (isinstance(node, ast.Assign) and id(node.value) in gone)
         ]
+
+    def weakness(self, sites: list[Site]) -> str:
+        """Return why code that reads a test can tell which of its cases is right; empty if it cannot."""
+        strong = [site for site in sites if site.strength <= VALUE]
+        if strong:
+            seen = all(self.is_seen(site) for site in strong)
+            return "the values that it expects stand elsewhere in its file" if seen else ""
+        raises = all(site.raises for site in sites)
+        return "it expects an exception alone" if raises else "what it expects is computed, or a truth"
+
+    def is_seen(self, site: Site) -> bool:
+        """Return True if a right value is left where a parameter did not take its place."""
+        if site.helper:
+            arguments = self.finder.functions[site.helper].args
+            defaults = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+            return any(argument.arg == site.word and default is not None for argument, default in defaults)
+        return any(node.value is site.right for node in self.tree.body if isinstance(node, ast.Assign))
 
     def decorate(self, function: Function, names: list[str], made: list[_Made], place: int | None) -> None:
         """Give a test its cases, in random order, instead of the rows at ``place``."""

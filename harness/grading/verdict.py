@@ -155,6 +155,10 @@ class Grader:
         """Return the hidden tests of which no twin is proved to fail, and why."""
         return self._acceptance.proof.without_twin
 
+    def weak_tests(self) -> dict[str, str]:
+        """See ``Proof.weak``."""
+        return self._acceptance.proof.weak
+
     def verdict(self, attempts: Sequence[Attempt], stop: Stop, *, coder_called: bool) -> Verdict:
         """Grade a trial by what each attempt left.
 

@@ -116,6 +116,33 @@ def test_a_test_without_a_twin_is_named_as_a_warning(task, sandboxes):
     assert proof(task, sandboxes).warnings == ()
 
 
+COMPUTED = "def test_it():\n    for n in (1, 2):\n        assert add(n, n) == sum([n, n])\n"
+SHOWN = "ROW = [12, 34]\n\n\ndef test_it():\n    assert [add(5, 7), add(4, 30)] == ROW\n    add(*ROW)\n"
+DEFAULT = (
+    "def check():\n    assert add(12, 5) == 17\n\n\ndef test_it():\n    check()\n\n\n"
+    "def test_all():\n    for each in (check,):\n        each()\n"
+)
+RAISED = "import pytest\n\n\ndef test_it():\n    with pytest.raises(TypeError):\n        add(1, None)\n"
+
+
+@pytest.mark.parametrize(
+    ("tests", "why"),
+    [
+        (COMPUTED, "what it expects is computed, or a truth"),
+        (SHOWN, "the values that it expects stand elsewhere in its file"),
+        (DEFAULT, "the values that it expects stand elsewhere in its file"),
+        (RAISED, "it expects an exception alone"),
+    ],
+)
+def test_tests_that_tell_what_they_expect_are_named(task, sandboxes, tests, why):
+    """Where no test is better, code that reads them could pass: a warning. One better one will do."""
+    weak = task.model_copy(update={"acceptance": f"from add import add\n{tests}"})
+    line = f"acceptance: code that reads its tests can pass them: test_it: {why}; write one out as a value"
+    assert line in proof(weak, sandboxes).warnings
+    better = weak.model_copy(update={"acceptance": f"{weak.acceptance}\n\n{task.acceptance}"})
+    assert line not in proof(better, sandboxes).warnings
+
+
 def test_a_twin_that_passes_on_the_reference_is_named(task, sandboxes):
     """What holds whatever is falsified shows nothing."""
     acceptance = (
