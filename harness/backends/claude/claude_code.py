@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from harness.agents.messages import Answer, Refused
 from harness.agents.python_text import fenced
 from harness.agents.transcript import Role, Usage, count
-from harness.backends.claude.messages_api import CUT_OFF, is_for_content
+from harness.backends.claude.messages_api import WHOLE, is_for_content
 from harness.backends.retries import unusable
 from harness.errors import ApiError
 from harness.text import is_safe_path, well_formed
@@ -84,7 +84,7 @@ def _answer(report: Mapping[str, Any], model: str) -> Answer:
         # The CLI reports none when it failed before its first answer.
         usage=Usage.from_messages(result["usage"]) if result["usage"] else Usage(),
         # Out of turns, money or tokens: what was written counts all the same, as its fence has an end.
-        cut_off=result["subtype"] in LIMITS or result["stop_reason"] in CUT_OFF,
+        cut_off=result["subtype"] in LIMITS or result["stop_reason"] not in WHOLE,
         steps=max(1, count(result.get("num_turns"))),
     )
 

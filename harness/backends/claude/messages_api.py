@@ -31,9 +31,15 @@ PROBE_TIMEOUT_S = 60.0
 # Fields that other endpoints of the Messages API take.
 LOCAL_FIELDS = {"seed", "temperature"}
 # Requests that are refused for what a model put into them; other 4xx are infrastructure errors.
-CONTENT = re.compile(r"(?i)too long|too large|context (window|length|limit|size)|content filter|blocked by")
-# ... unless it is the room for the answer, which a pair's settings ask for.
-ANSWER_ROOM = re.compile(r"(?i)max_(completion_)?tokens|in the completion")
+CONTENT = re.compile(
+    r"(?i)\b(prompt|input|messages?|request)\b.{0,60}?\b(too (long|large)|exceeds?)\b"
+    r"|context (window|length|limit|size)|content filter|blocked by .{0,20}content"
+)
+# ... unless a pair's settings ask for too much, or an account's limits or a proxy are at fault.
+NOT_CONTENT = re.compile(
+    r"(?i)max_(completion_)?tokens|in the completion|output_config|thinking|budget_tokens"
+    r"|rate.?limit|per.minute|subscription|\bbeta\b|proxy|firewall"
+)
 PROMPT_OF = re.compile(r"(?i)maximum context length is (\d+).{0,200}?\((\d+) in the messages", re.DOTALL)
 # Of an error's type, where its HTTP status is that of an answer.
 STATUSES = {
@@ -45,8 +51,9 @@ STATUSES = {
     "api_error": 500,
     "overloaded_error": 529,
 }
-# Reasons for which an answer ended before its end.
-CUT_OFF = {"max_tokens", "model_context_window_exceeded", "pause_turn", "refusal"}
+# Reasons for which a whole answer ends; after any other one, half a file must not be taken for a file. Some
+# local servers give none.
+WHOLE = {"end_turn", "stop_sequence", "stop", "tool_use", None}
 
 
 class MessagesApi:
@@ -110,7 +117,7 @@ def is_for_content(status: int | None, text: str) -> bool:
         return False
     if room := PROMPT_OF.search(text):
         return int(room[2]) >= int(room[1])
-    return ANSWER_ROOM.search(text) is None
+    return NOT_CONTENT.search(text) is None
 
 
 def _no_api(url: str, why: Exception, what: str = "is no Messages API") -> ApiError:
@@ -195,7 +202,7 @@ def _answer(message: Message, model: str) -> Answer:
         text=well_formed("".join(block.text for block in message.content if block.type == "text")),
         model=model,
         usage=Usage.from_messages(vars(message.usage)),
-        cut_off=message.stop_reason in CUT_OFF,
+        cut_off=message.stop_reason not in WHOLE,
     )
 
 

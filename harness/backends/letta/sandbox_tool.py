@@ -27,7 +27,7 @@ from harness.agents.workspace import Workspace, WorkspaceError, files_in
 from harness.text import well_formed
 
 TIMEOUT_S = 590
-CUT_OFF = ("max_tokens", "model_context_window_exceeded", "pause_turn", "refusal")  # as in messages_api.py
+WHOLE = ("end_turn", "stop_sequence", "stop", "tool_use", None)  # as in messages_api.py
 REFUSED = (400, 413, 422)  # statuses of a request that is refused for what a model put into it
 
 
@@ -97,4 +97,4 @@ def _ask(role: Author, context: ToolContext, prompt: str, environment: Mapping[s
             f"the harness's gateway cannot be reached from here: {type(error).__name__}"
         ) from None
     text = "".join(block["text"] for block in message["content"] if block["type"] == "text")
-    return well_formed(text), message["stop_reason"] in CUT_OFF
+    return well_formed(text), message.get("stop_reason") not in WHOLE

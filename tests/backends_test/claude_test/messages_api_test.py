@@ -181,6 +181,19 @@ TOO_MUCH = "max_tokens is too large: 64000. This model supports at most 16384 co
             Refused,
         ),
         (claude_error(400, "invalid_request_error", "exceeds the available context size (8192)"), Refused),
+        (claude_error(413, "request_too_large", "Request exceeds the maximum size"), Refused),
+        (claude_error(400, "invalid_request_error", "Output blocked by content filtering policy"), Refused),
+        (
+            claude_error(400, "invalid_request_error", "Request blocked by your firewall's rule 102"),
+            ApiError,
+        ),
+        (
+            claude_error(400, "invalid_request_error", "context window tokens: rate limit"),
+            ApiError,
+        ),
+        (claude_error(400, "invalid_request_error", "The long context window is in beta"), ApiError),
+        (claude_error(400, "invalid_request_error", "output_config.effort: input too long"), ApiError),
+        ((413, {"message": "Request body too large (proxy limit 1 kB)"}), ApiError),
         ((413, "<html>413 Request Entity Too Large</html>"), ApiError),
         ((400, "<html>blocked by our firewall</html>"), ApiError),
     ],
@@ -192,7 +205,7 @@ def test_what_a_pair_or_a_proxy_gets_wrong_is_no_models_doing(answer, error, cla
         ask(claude)
 
 
-@pytest.mark.parametrize("reason", ["model_context_window_exceeded", "pause_turn", "refusal"])
+@pytest.mark.parametrize("reason", ["model_context_window_exceeded", "refusal", "server_error"])
 def test_an_answer_that_ends_too_early_is_cut_off(reason, claude) -> None:
     """Whatever the reason: half a file must not be written as a whole one."""
     claude.stop_reason = reason
