@@ -18,7 +18,7 @@ scripts and faults, how both and the harness cope with failures.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness.agents.messages import Answer, Refused
@@ -86,9 +86,7 @@ class Mock:
         if kind != "script":
             return Step()
         if what not in self._task.scripts:
-            known = ", ".join(map(repr, self._task.scripts)) or "none"
-            problem = f"the task {self._task.id} has no script {what!r} for the {role}; it has {known}"
-            raise SpecError([problem])
+            raise self._lacking(role, model, kind, self._task.scripts)
         script = self._task.scripts[what]
         steps = script.coder if role == "coder" else script.tester
         return steps[number - 1] if number <= len(steps) else Step()
@@ -109,5 +107,10 @@ class Mock:
         for bug in self._task.bugs:
             if (step.bug or what) in ("", bug.name):
                 return bug.code
-        known = ", ".join(repr(bug.name) for bug in self._task.bugs) or "none"
-        raise SpecError([f"the task {self._task.id} has no such bug for the coder {model!r}; it has {known}"])
+        raise self._lacking(role, model, "bug", [bug.name for bug in self._task.bugs])
+
+    def _lacking(self, role: Role, model: str, kind: str, names: Iterable[str]) -> SpecError:
+        """Return the error of a pair that asks for a bug or a script that the task does not have."""
+        known = ", ".join(map(repr, names)) or "none"
+        text = f"the task {self._task.id} has no such {kind}; it has {known}"
+        return SpecError([f"the pair's {role} is {model!r}: {text}"])

@@ -27,9 +27,10 @@ USUAL_KEY = 100  # characters
 TIMES = 3  # what stood on both sides of a secret may be one, too
 SECRET_MAPS = frozenset({"secrets", "tool_exec_environment_variables", "env", "environment_variables"})
 SECRET_KEY = re.compile(
-    r"(?i)^(x-)?(.*_)?(api_?key|api-key|access_token|auth_token|refresh_token|token|secret|password|passwd|"
-    r"passphrase|private_key|authorization|cookie|set-cookie|value_enc|api_key_enc|access_key_enc)$"
+    r"(?i)^(.*_)?(api_?key|token|secret|password|passwd|passphrase|(private|secret|access)_key|authorization|"
+    r"cookie|value_enc|api_key_enc|access_key_enc)$"
 )
+WORD_OF_KEY = re.compile(r"(?<=[a-z\d])(?=[A-Z])|-")  # `accessToken`, `access-token`
 
 
 def headers(given: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, str]:
@@ -64,12 +65,12 @@ def body(value: Any, *, inside: bool = False) -> Any:
 
 def says_secret(key: str) -> bool:
     """Return True for a key under which a secret is to be expected."""
-    return _says_secret(key) if len(key) <= USUAL_KEY else SECRET_KEY.match(key) is not None
+    return _says_secret(key[-USUAL_KEY:])
 
 
 @lru_cache(maxsize=4_096)  # there are few keys, each in every message
 def _says_secret(key: str) -> bool:
-    return SECRET_KEY.match(key) is not None
+    return SECRET_KEY.match(WORD_OF_KEY.sub("_", key)) is not None
 
 
 def _hidden(value: Any) -> Any:

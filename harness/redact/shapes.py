@@ -42,6 +42,7 @@ KEYS = (
         r"(?:(?=[\w-]{0,60}\d)[\w-]{20,}|[A-Za-z0-9]{32,})",
     ),
     ("an API key", r"(?:(?:lsv2_(?:pt|sk)|tgp_v1|e2b|fw|rpa|voy)_|pa-)", r"(?=[\w-]{0,60}\d)[\w-]{20,}"),
+    ("an API key", r"wandb_v1_", r"(?=\w{0,60}\d)\w{30,}"),
     ("an API key", r"r8_", r"(?=\w{0,60}\d)[A-Za-z0-9]{32,}"),
     ("an API key", r"(?:key|fc|ico)-", r"[0-9a-f]{32}(?![\w-])|(?<=ico-)[A-Za-z0-9]{32}(?![\w-])"),
     ("an API key", r"sk_", r"[0-9a-f]{48}(?!\w)"),
@@ -50,7 +51,9 @@ KEYS = (
     ("a GitHub token", r"gh[pousr]_", r"[A-Za-z0-9]{20,}"),
     ("a GitHub token", r"github_pat_", r"\w{20,}"),
     ("a GitLab token", r"gl(?:pat|ptt|rt|dt|ft|soat|cbt|agent|oas|imt|ffct)-", r"[\w-]{20,}"),
+    ("an AWS key", r"IQoJb3JpZ2luX2Vj", r"[A-Za-z0-9+/]{60,}"),
     ("a Google key", r"AIza", r"[\w-]{35}"),
+    ("a Google key", r"AQ\.Ab8", r"(?=[\w-]{0,60}\d)[\w-]{30,}"),
     ("a Google key", r"GOCSPX-", r"[\w-]{24,}"),
     ("a Google key", r"ya29\.", r"[\w-]{30,}"),
     ("a Hugging Face token", r"(?:hf|api_org)_", r"[A-Za-z0-9]{30,}"),
@@ -138,7 +141,8 @@ END_OF_STRING = re.compile(r"""^\\*["'`]|["'`]\\*\s*[,:;)\]}+&.]|[,(\[{+=]\\*["'
 WEB = frozenset({"http", "https", "ftp", "ws", "wss"})
 MAX_PASSWORD = 200
 
-BEARER = re.compile(r"\b[Bb]earer\s{1,8}([\w.~+/-]{16,}+=*)")
+BEARER = re.compile(r"\b(?:[Bb]earer|BEARER)\s{1,8}([\w.~+/-]{16,}+=*)")
+SCHEME_OF_KEYS = re.compile(r"(?i)authorization\W{1,9}(?:token|api-?key)\s{1,8}([\w.~+/-]{16,}+=*)")
 BASIC = re.compile(r"(?i)authorization\W{1,9}basic\s{1,8}([a-z\d+/_-]{8,}+={0,2})")
 # Kind, pattern, and what stands in each match and is quick to look for.
 NAMED = (
@@ -251,7 +255,9 @@ def _is_no_password(scheme: str, user: str, password: str, host: str) -> bool:
 
 def headers(text: str) -> Iterator[Match]:
     """Yield what an authorization header carries."""
-    for match in BEARER.finditer(text) if "earer" in text else ():
+    found = [*BEARER.finditer(text)] if "earer" in text or "EARER" in text else []
+    found += SCHEME_OF_KEYS.finditer(text) if "uthorization" in text or "UTHORIZATION" in text else []
+    for match in found:
         token = match[1]
         if token.startswith("eyJ") and token.count(".") >= 1 and is_example_jwt(token):
             continue

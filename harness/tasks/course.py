@@ -192,8 +192,7 @@ class Course:
 
     def _texts(self) -> Iterator[str]:
         for lesson, task in self.lessons:
-            yield lesson.review
-            yield from (task.spec, task.reference, task.acceptance)
+            yield from (lesson.review, task.model_dump_json())
         for each in self.conventions:
             yield from (each.phrase, each.text)
 

@@ -98,6 +98,9 @@ class Price(Rates):
     @field_validator("tiers")
     @classmethod
     def _ascending(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        starts = [tier.above for tier in tiers]
+        if twice := sorted({start for start in starts if starts.count(start) > 1}):
+            raise ValueError(f"expected one tier for each number of tokens, not two above {twice[0]}")
         return tuple(sorted(tiers, key=lambda tier: tier.above))
 
 

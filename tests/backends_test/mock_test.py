@@ -48,7 +48,8 @@ def test_each_stand_in_writes_what_it_is_named_for(role, model, wanted, task):
 
 def test_a_bug_that_the_task_does_not_have_is_the_pairs_mistake(task, pair, recording, trial):
     """Neither a model nor a service is to blame: the trial says which bugs there are."""
-    with pytest.raises(SpecError, match="no such bug for the coder 'bug:three'; it has 'one', 'two'"):
+    said = "the pair's coder is 'bug:three': the task add has no such bug; it has 'one', 'two'"
+    with pytest.raises(SpecError, match=said):
         Mock(task).ask("coder", "bug:three", "", "", {})
     result = run_trial(trial.model_copy(update={"pair": mocked(pair, coder="bug:three")}), recording)
     assert result.record.outcome == "spec_error"
@@ -166,7 +167,9 @@ def test_faults_come_on_their_calls_for_any_task(task):
 
 def test_a_script_that_the_task_does_not_have(scripted):
     """Is the pair's mistake; the message says which there are."""
-    with pytest.raises(SpecError, match="no script 'none' for the coder; it has 'all'"):
+    with pytest.raises(
+        SpecError, match="the pair's coder is 'script:none': the task add has no such script; it has 'all'"
+    ):
         Mock(scripted).ask("coder", "script:none", "", "", {})
 
 

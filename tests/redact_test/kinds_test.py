@@ -214,6 +214,7 @@ SAMPLES = {
     "gsk_": RANDOM[:52],
     "lsv2_pt_": HEX[:32] + "_" + HEX[:10],
     "r8_": RANDOM[:37],
+    "wandb_v1_": RANDOM[:70],
     "fc-": HEX[:32],
     "sk_": HEX[:48],
     "AKIA": "IOSFODNN7QX2M4LA",
@@ -221,7 +222,9 @@ SAMPLES = {
     "ghp_": RANDOM[:36],
     "github_pat_": RANDOM[:82],
     "glpat-": RANDOM[:20],
+    "IQoJb3JpZ2luX2Vj": RANDOM[:100],
     "AIza": RANDOM[:35],
+    "AQ.Ab8": RANDOM[:47],
     "GOCSPX-": RANDOM[:28],
     "ya29.": RANDOM[:60],
     "hf_": RANDOM[:34],
@@ -293,6 +296,9 @@ NAMED = [
     f'cloudflare.api_key: "{HEX[:37]}"',
     f"X-Auth-Key: {HEX[:37]}",
     "123456789" + f":AA{RANDOM[:33]}",
+    f"AUTHORIZATION: BEARER {RANDOM[:40]}",
+    f"Authorization: token {RANDOM[:40]}",
+    f"authorization: 'ApiKey {RANDOM[:40]}'",
 ]
 
 

@@ -155,6 +155,10 @@ def test_a_pair_that_makes_no_sense_is_one_line(tmp_path, pair, message) -> None
     ("change", "message"),
     [
         ({"values": {}}, "<<unit>> stands for nothing"),
+        (
+            {"steps": [{"define": PRICE | {"files": {"a.txt": "5 <<unti>>"}}, "review": "r"}]},
+            "<<unti>> stands for nothing; values: unit",
+        ),
         ({"steps": [{"define": PRICE, "review": "r", "checks": ["money"]}]}, "nothing before it states it"),
         (
             {

@@ -412,6 +412,14 @@ def test_prices_of_long_prompts_are_read_in_any_order(load):
     assert price.request == 0.5
 
 
+def test_two_prices_for_one_length_of_a_prompt_are_refused(load):
+    """Which of them is paid would hang on their order."""
+    tier = {"input": 3, "output": 4, "above": 100}
+    (line,) = problems(load, {"prices": {"m": {"input": 1, "output": 2, "tiers": [tier, tier]}}}, "prices")
+    assert "prices.m.tiers" in line
+    assert "not two above 100" in line
+
+
 @pytest.mark.parametrize(
     ("price", "shown"),
     [
