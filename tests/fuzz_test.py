@@ -125,10 +125,11 @@ def use(cassette, trial):
 @SOON
 @given(data=st.data())
 @pytest.mark.slow
-def test_no_cassette_ends_a_command_with_a_traceback(data, trial, tmp_path):
+def test_no_cassette_ends_a_command_with_a_traceback(data, trial, tmp_path, monkeypatch):
     """Any JSON in the place of any value of a cassette."""
+    monkeypatch.setattr("harness.cassette.file.digest_of", lambda _: "")  # as if it were right
     whole = json.loads(dumps(tape(trial, *TALK, *TALK)))
-    del whole["digest"]
+    whole["digest"] = ""
     value = data.draw(spoiled(whole))
     path = tmp_path / "1.json"
     path.write_bytes(raw(value))

@@ -71,7 +71,6 @@ class Cassette:
         task, prompts: Digests of what the models saw of the task, and of the harness's prompts.
         recorded: Facts that a replay cannot measure: date, wall time, versions, the pair's digest.
         exchanges: In the order in which they ended.
-        has_digest: False for a file from before there were digests: an edit of it cannot be noticed.
         rows: The exchanges as they stand in the file that this was read from.
     """
 
@@ -80,7 +79,6 @@ class Cassette:
     prompts: str
     recorded: dict[str, Any] = field(default_factory=dict)
     exchanges: tuple[Exchange, ...] = ()
-    has_digest: bool = field(default=True, compare=False)
     rows: tuple[dict[str, Any], ...] = field(default=(), compare=False, repr=False)
 
 
@@ -156,8 +154,9 @@ def load(path: Path, display: str, *, record_with: str = "", again_with: str = "
         raise CassetteError(f"{display}: cannot be read: {error.strerror}", remedy=restore) from None
     except (ValueError, RecursionError) as error:
         raise CassetteError(f"{display}: not a whole cassette ({explain(error)})", remedy=restore) from None
-    if cassette.has_digest and digest != digest_of(cassette):
-        raise EditedCassette(f"{display}: edited after it was recorded (its digest differs)", remedy=restore)
+    if digest != digest_of(cassette):
+        what = "its digest differs" if digest else "its digest is gone"
+        raise EditedCassette(f"{display}: edited after it was recorded ({what})", remedy=restore)
     return cassette
 
 
@@ -193,7 +192,6 @@ def _parse(raw: bytes, display: str, again: str) -> tuple[Cassette, str]:
         content.prompts,
         content.recorded,
         exchanges=tuple(bounded(decode(content.exchanges))),
-        has_digest="digest" in content.model_fields_set,
         rows=tuple(data["exchanges"]),
     )
     return cassette, content.digest

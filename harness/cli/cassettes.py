@@ -98,7 +98,7 @@ def cassettes_check(names: tuple[str, ...], folder: Path, benchmarks: Path) -> N
     from harness.cassette.audit.expected import catalogue
 
     report = check(folder, catalogue(benchmarks, Path.cwd(), os.environ), names)
-    say(*map(str, report.problems), *report.notes)
+    say(*map(str, report.problems))
     click.echo(f"{counted(report.checked, 'cassette')} checked, {counted(len(report.problems), 'problem')}")
     sys.exit(1 if report.problems else 0)
 

@@ -42,7 +42,6 @@ class Entry:
     Attributes:
         recorded: The facts in it; empty if it is damaged.
         exchanges: How many; None if it is damaged.
-        has_digest: Whether an edit of it would be noticed.
         has_trial: Whether the suite has its trial; None if that cannot be told.
     """
 
@@ -50,7 +49,6 @@ class Entry:
     problems: tuple[Problem, ...] = ()
     recorded: Mapping[str, Any] = field(default_factory=dict)
     exchanges: int | None = None
-    has_digest: bool = False
     has_trial: bool | None = None
 
     @property
@@ -71,7 +69,6 @@ class Entry:
             "exchanges": self.exchanges,
             "versions": dict(self.recorded.get("versions", {})),
             "format": None if self.exchanges is None else FORMAT,
-            "digest": self.has_digest,
         }
 
 
@@ -98,7 +95,7 @@ def inspect(file: FolderFile, suite: Catalogue | None) -> Entry:
         text = f"{display}: it holds the trial {one_line(cassette.trial)[:160]!r}"
         problems.append(Problem("misnamed", text, "move it back, or record its trial again"))
     facts, count = cassette.recorded, len(cassette.exchanges)
-    return Entry(file, tuple(problems), facts, count, cassette.has_digest, has_trial)
+    return Entry(file, tuple(problems), facts, count, has_trial)
 
 
 def _unreadable(file: FolderFile, error: CassetteError, suite: Catalogue | None) -> Entry:
@@ -132,11 +129,10 @@ def _secrets(found: list[str], display: str, record_again: str) -> list[Problem]
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a check: how many cassettes, what is wrong, and what is worth knowing besides."""
+    """The result of a check: how many cassettes, and what is wrong."""
 
     checked: int
     problems: tuple[Problem, ...]
-    notes: tuple[str, ...] = ()
 
 
 def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
@@ -148,7 +144,7 @@ def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
     missing = sorted(suite.trials.keys() - {file.slug for file in files})
     absent = [FolderFile(folder / f"{slug}.json", slug) for slug in missing]
     problems = [] if names else [Problem("unread", line) for line in suite.broken]
-    checked = without_digest = 0
+    checked = 0
     for file in select([*files, *absent], names, folder):
         display = display_path(file.path)
         if file in absent:
@@ -160,10 +156,7 @@ def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
             entry = inspect(file, suite)
             problems += entry.problems
             checked += 1
-            without_digest += entry.exchanges is not None and not entry.has_digest
-    which = "1 cassette carries" if without_digest == 1 else f"{without_digest} cassettes carry"
-    note = f"note: {which} no digest (recorded before it existed): an edit there would not be noticed"
-    return Report(checked, tuple(problems), (note,) if without_digest else ())
+    return Report(checked, tuple(problems))
 
 
 def prunable(folder: Path, suite: Catalogue) -> list[tuple[FolderFile, str]]:
