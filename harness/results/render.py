@@ -182,6 +182,10 @@ def _signed_dollars(value: float) -> str:
     return dollars(value) if value <= 0 else f"+{dollars(value)}"
 
 
+def _detectable(each: Comparison) -> str:
+    return "-" if each.smallest_pct is None or each.is_too_small else f"{each.smallest_pct:.1f}"
+
+
 DIFFERENCES: Columns = [
     ("first", lambda each: each.names[0]),
     ("second", lambda each: each.names[1]),
@@ -190,7 +194,7 @@ DIFFERENCES: Columns = [
     ("95 %\ninterval", lambda each: _range(each.interval_pct, "{:+.1f}".format)),
     ("p", lambda each: f"{each.p_holm:.2g}" if each.tasks else "-"),
     ("verdict", lambda each: each.verdict),
-    ("detectable\npoints", lambda each: "-" if each.smallest_pct is None else f"{each.smallest_pct:.1f}"),
+    ("detectable\npoints", _detectable),
     ("tasks that\ndiffer", lambda each: str(len(each.flips))),
 ]
 SAVINGS: Columns = [

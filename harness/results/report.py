@@ -18,6 +18,7 @@ from harness.results.aside import begun
 from harness.results.dataframe import Table
 from harness.results.pricing import Prices
 from harness.results.run_folder import load_conversation, load_texts
+from harness.results.run_state import incomplete
 from harness.results.tables import Tables
 from harness.tasks import loader
 
@@ -71,7 +72,8 @@ def write_with(views: Callable[[], Views], folder: Path, trials: Table, tables: 
     write_whole(folder / "pairs.md", render.markdown(tables))
     write_whole(folder / "tables.json", json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n")
     rows = aggregate.rows_of(trials)
-    write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, views()))
+    missing = incomplete(folder, len(rows)).strip()
+    write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, views(), missing))
 
 
 def load_prices(benchmarks: Path, shown: str) -> Prices:

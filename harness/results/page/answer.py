@@ -15,9 +15,11 @@ from harness.results.compare import Comparison, Ranking
 from harness.results.page.overview import MOCK, in_dollars, is_established, tokens_per_trial
 from harness.results.pricing import dollars
 from harness.results.render import short_count
+from harness.results.stats import ALPHA
 from harness.results.tables import Row, Tables
 
 NAMED = 3  # names in a sentence; more are counted
+FEWEST = math.floor(1 - math.log2(ALPHA)) + 1  # tasks that can show something, if all of them agree
 WORTH_SHOWING = 10  # points: what is asked for where the best are tied exactly
 
 
@@ -179,18 +181,24 @@ def _basis(pairs: list[Row], rows: Sequence[Row]) -> str:
 
 def _surer(tables: Tables, models: list[Row]) -> str:
     """Return what so many tasks can establish."""
-    among = _among_models(tables)
-    if len(models) < 2 or not among:
+    compared = _among_models(tables)
+    if len(models) < 2 or not compared:
         return ""
+    among = [each for each in compared if not each.is_too_small]
+    nothing = "can establish nothing, however large the difference"
+    if not among:
+        tasks = counted(max(each.tasks for each in compared), "task")
+        return f"With {tasks} a comparison {nothing}: it takes {FEWEST} at the least."
     least = [each.smallest_pct or 0.0 for each in among]
     low, high = round(min(least)), round(max(least))
     fewest, most = min(each.tasks for each in among), max(each.tasks for each in among)
     tasks = counted(most, "task") if fewest == most else f"{fewest} to {most} tasks"
     points = f"{low}" if low == high else f"{low} to {high}"
-    return (
+    text = (
         f"With {tasks} a true difference of {points} points is established four times in five if it is the "
         "only comparison; among many it has to be larger."
     )
+    return text if among == compared else f"{text} A comparison of fewer than {FEWEST} tasks {nothing}."
 
 
 def _among_models(tables: Tables) -> list[Comparison]:
@@ -220,7 +228,7 @@ def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> Ne
     steps = [(record.format(wanted_epochs), longer)]
     gap = abs(behind.difference_pct or 0)
     wanted = gap if gap >= 1 else WORTH_SHOWING
-    needed = math.ceil(behind.tasks * (behind.smallest_pct / wanted) ** 2)
+    needed = max(FEWEST, math.ceil(behind.tasks * (behind.smallest_pct / wanted) ** 2))
     if (more := needed - behind.tasks) > 0:
         wider = (
             f"once for each of {more:,} more tasks, {needed:,} in all: about so many, if they are like "

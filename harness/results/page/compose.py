@@ -59,8 +59,10 @@ class Sources:
     cost: Callable[[Mapping[str, Any], Spent], float | None]
 
 
-def page(title: str, tables: Tables, trials: Sequence[Row], shown: Views) -> Iterator[str]:
+def page(title: str, tables: Tables, trials: Sequence[Row], shown: Views, missing: str = "") -> Iterator[str]:
     """Return the parts of a run's page. Each trial's row has its ``cost``; ``shown``: their ``views``.
+
+    ``missing`` is a sentence on trials without a result: it stands first, and there is no next step then.
 
     Of a very large run the list and the conversations end somewhere, and the page says so; what was not
     solved comes first.
@@ -83,6 +85,7 @@ def page(title: str, tables: Tables, trials: Sequence[Row], shown: Views) -> Ite
         "script.js",
         title=title,
         tables=tables,
+        missing=missing,
         answer=memory.answer(tables, steps) if only_courses else answer.in_sentences(tables, single),
         memory=memory.section(tables, steps),
         only_courses=only_courses,

@@ -89,6 +89,21 @@ def test_what_would_be_surer_follows_from_the_gap():
     assert f"About {2 * (needed - 20)} trials" in of_tasks
 
 
+def test_so_few_tasks_that_they_can_show_nothing_are_said_to():
+    """Five that all agree are p = 0.06; beside others they are not counted in, and six are asked for."""
+    few = answer_of(*many("a", 5, 5), *many("b", 0, 5))
+    assert dict(few.facts)["What it can tell"] == (
+        "With 5 tasks a comparison can establish nothing, however large the difference: "
+        "it takes 6 at the least."
+    )
+    assert few.next_steps.commands[1][1].startswith("once for each of 1 more tasks, 6 in all")
+    mixed = dict(answer_of(*many("a", 5), *many("b", 3), *many("c", 0, 5)).facts)["What it can tell"]
+    assert mixed.startswith("With 20 tasks a true difference of")
+    assert mixed.endswith(
+        "A comparison of fewer than 6 tasks can establish nothing, however large the difference."
+    )
+
+
 def test_nothing_is_left_to_do_where_the_best_is_established():
     """Nor is there where there is no second pair."""
     assert answer_of(*many("a", 19), *many("b", 2)).next_steps is None

@@ -14,6 +14,7 @@ from harness.results.page import compose
 from harness.results.page.blobs import unpacked
 from harness.results.pricing import Prices
 from harness.results.report import write_report
+from harness.results.run_state import State, write
 from harness.results.tables import tables_of
 from harness.tasks.loader import Price
 
@@ -261,6 +262,29 @@ def test_the_picture_shows_what_priced_pairs_cost(tmp_path):
     assert "US dollars a trial" in svg
     assert "No price is known for nobody-knows" in page
     assert report_of(tmp_path / "r", Prices({**known, **free})) == page
+
+
+def test_a_run_that_is_not_complete_says_so_first(run):
+    """Right below the verdict, which can still change; what to run next is no question yet."""
+    state = State(began="2026-01-01T00:00:00+00:00", arguments=[], options={}, pairs=["a"], planned=9)
+    write(run, state)
+    assert "Not complete" not in report_of(run)
+    assert 'id="surer"' in report_of(run)
+    write(run, state.model_copy(update={"planned": 616}))
+    page = report_of(run)
+    assert (
+        '</h1><p class="caveat">Not complete: 9 of 616 trials. All of this page is of these alone.</p>'
+        in page
+    )
+    assert 'id="surer"' not in page
+
+
+def test_what_so_few_tasks_can_show_is_nothing_in_all_places(run):
+    """Four tasks: no difference that they would establish stands behind a cell, nor in the table."""
+    page = report_of(run)
+    assert "So few can establish nothing" in differences_of(page)["0"]
+    assert "four times in five" not in differences_of(page)["0"]
+    assert "detectable points" not in page
 
 
 def test_a_conversation_that_never_began(run):
