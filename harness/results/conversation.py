@@ -73,17 +73,27 @@ def _parts(events: Iterable[Event], attempt: int) -> Iterator[Part]:
     for event in events:
         if event.attempt != attempt:
             attempt = event.attempt
-            yield Part("attempt", f"attempt {attempt}" if attempt else "after the attempts")
-        if isinstance(event, Block):
-            yield from _block(event, before)
-            continue
-        yield part_of(event)
-        if isinstance(event, Called) and (lines := quoted(before.get(NOTES, ""), event)):
-            yield Part("note", "of this specification, from memory", "\n".join(lines))
+            yield Part("attempt", attempt_title(attempt, is_first=False))
+        yield from event_parts(event, before)
+
+
+def attempt_title(number: int, *, is_first: bool) -> str:
+    """Return the heading of an attempt, or of what happened before the first or after the last."""
+    return f"attempt {number}" if number else f"{'before' if is_first else 'after'} the attempts"
+
+
+def event_parts(event: Event, before: dict[str, str]) -> Iterator[Part]:
+    """Yield the parts of an event; ``before`` gathers the memory that the trial began with, by label."""
+    if isinstance(event, Block):
+        yield from _block(event, before)
+        return
+    yield part_of(event)
+    if isinstance(event, Called) and (lines := quoted(before.get(NOTES, ""), event)):
+        yield Part("note", "of this specification, from memory", "\n".join(lines))
 
 
 def _block(block: Block, before: dict[str, str]) -> Iterator[Part]:
-    """Yield what is displayed of a memory block; ``before`` gathers those at the beginning of a trial."""
+    """Yield what is displayed of a memory block; ``before`` as in ``event_parts``."""
     if block.moment == "before":
         before[block.label] = block.text
         if block.label == NOTES:  # the others are the harness's own

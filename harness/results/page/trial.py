@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from harness.agents.transcript import Event, Said, Spent, Tested, Usage, Wrote
-from harness.results.conversation import Part, folded, part_of, tokens
+from harness.agents.memory import OUTSIDE
+from harness.agents.transcript import Event, Remembered, Said, Spent, Tested, Usage, Wrote
+from harness.results.conversation import Part, attempt_title, event_parts, folded, tokens
 from harness.results.evidence import CaseResult, TaskTexts
 from harness.results.run_folder import Conversation
 
@@ -24,6 +25,7 @@ class Step:
         style: Who is at work.
         title: Its name.
         attempt: Number of the attempt.
+        heading: What begins with this step: an attempt, or what is before or after all of them; else empty.
         model: Which model answered, if one did.
         used: Its tokens in words.
         count: Its tokens.
@@ -35,6 +37,7 @@ class Step:
     style: str
     title: str
     attempt: int
+    heading: str = ""
     model: str = ""
     used: str = ""
     count: int = 0
@@ -46,17 +49,23 @@ class Step:
 def steps_of(conversation: Conversation, cost_of: CostOf) -> list[Step]:
     """Return the steps of a trial in order; usage comes with an answer, before what it says."""
     steps: list[Step] = []
+    before: dict[str, str] = {}
     events = conversation.transcript.events
     for event in map(_without_its_code, events, (*events[1:], None)):
         if isinstance(event, Spent):
             cost = cost_of(conversation.row, event)
             steps.append(
                 Step(
-                    *(event.role, event.role, event.attempt, event.model, tokens(event.usage)),
+                    *(event.role, event.role, event.attempt),
+                    model=event.model,
+                    used=tokens(event.usage),
                     count=_count(event.usage),
                     cost=cost,
                 )
             )
+            continue
+        shown = list(event_parts(event, before))
+        if not shown:
             continue
         alone = isinstance(event, Tested) or (isinstance(event, Said) and event.speaker == "user")
         speaker = getattr(event, "role", None) or getattr(event, "speaker", None)
@@ -64,15 +73,29 @@ def steps_of(conversation: Conversation, cost_of: CostOf) -> list[Step]:
         other = last and (last.style in ("user", "test") or last.attempt != event.attempt)
         if last is None or alone or other or (speaker and last.style != speaker):
             style = "user" if alone and isinstance(event, Said) else "test" if alone else speaker or "harness"
-            title = {"user": "task" if not steps else "repair message", "test": "tests run"}.get(style, style)
-            last = Step(style, title, event.attempt)
+            last = Step(style, _title(style, event, steps), event.attempt)
             steps.append(last)
-        last.parts.append(part_of(event))
+        last.parts += shown
     most = max((step.count for step in steps), default=0)
-    return [
-        replace(step, share=100 * step.count / most if most else 0.0, parts=list(folded(step.parts)))
-        for step in steps
-    ]
+    begun: int | None = None
+    for step in steps:
+        if step.attempt != begun:
+            step.heading = attempt_title(step.attempt, is_first=begun is None)
+            begun = step.attempt
+        step.share = 100 * step.count / most if most else 0.0
+        step.parts = list(folded(step.parts))
+    return steps
+
+
+def _title(style: str, event: Event, earlier: Sequence[Step]) -> str:
+    """Return what a step of somebody's or of the harness is called."""
+    if style == "test":
+        return "tests run"
+    if style != "user":
+        return style
+    if event.attempt == OUTSIDE:
+        return "review"
+    return "repair message" if any(step.style == "user" for step in earlier) else "task"
 
 
 def _count(usage: Usage) -> int:
@@ -116,23 +139,25 @@ def side_by_side(left: str, right: str) -> list[Line]:
     return lines
 
 
-def why(row: Mapping[str, Any], hidden: Sequence[CaseResult] = ()) -> str:
-    """Return how the trial ended: first a hidden test that failed, if the record has the results."""
-    failed = next((each for each in hidden if each["outcome"] != "passed"), None)
+def why(row: Mapping[str, Any], acceptance: Sequence[CaseResult] = ()) -> str:
+    """Return how the trial ended: first an acceptance test that failed, if the record has the results."""
+    failed = next((each for each in acceptance if each["outcome"] != "passed"), None)
     if row["kind"] == "model" and row["outcome"] == "wrong" and failed:
         reason = failed["text"].strip().splitlines()[:1]
         said = f": {reason[0]}" if reason else ""
-        passed = sum(each["outcome"] == "passed" for each in hidden)
-        return f"Hidden test {failed['name']} fails{said}. {passed} of {len(hidden)} hidden tests pass."
+        passed = sum(each["outcome"] == "passed" for each in acceptance)
+        return (
+            f"Acceptance test {failed['name']} fails{said}. "
+            f"{passed} of {len(acceptance)} acceptance tests pass."
+        )
     if row["kind"] != "model":
         return row["detail"] or "The trial could not be measured."
-    if row["outcome"] != "solved":
-        text = str(row["detail"]) or row["outcome"].replace("_", " ")
-        return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    if row["outcome"] != "solved":  # may begin with the name of a file: not a letter of it is changed
+        return str(row["detail"]) or row["outcome"].replace("_", " ")
     if row["solved_at"] is None:
-        return "All hidden tests pass."
+        return "All acceptance tests pass."
     after = "at the first attempt" if row["solved_at"] == 1 else f"at attempt {row['solved_at']}"
-    return f"All {row['acceptance_tests'] or ''} hidden tests pass, {after}.".replace("  ", " ")
+    return f"All {row['acceptance_tests'] or ''} acceptance tests pass, {after}.".replace("  ", " ")
 
 
 @dataclass(frozen=True)
@@ -176,6 +201,24 @@ def tester_says(conversation: Conversation) -> Iterator[str]:
     yield f"Its tests {verdict} on the delivered code."
 
 
+def not_run(row: Mapping[str, Any], delivered: str | None) -> str:
+    """Return why no acceptance test was run."""
+    if row["outcome"] == "syntax_error":
+        return "They were not run: the code is no valid Python."
+    if row["kind"] == "model" and delivered is None:
+        return "They were not run: there was no code to run them on."
+    return "They were not run."
+
+
+def memory_calls(conversation: Conversation) -> str:
+    """Return how often a memory tool was called, and how often that failed; empty where there was none."""
+    calls = [each for each in conversation.transcript.events if isinstance(each, Remembered)]
+    failed = sum(not each.ok for each in calls)
+    if conversation.row.get("memory_calls") is None:
+        return ""
+    return f"{len(calls)}, {failed} failed" if failed else str(len(calls))
+
+
 def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: CostOf) -> dict[str, Any]:
     """Return what the template of a trial needs."""
     files, found = conversation.files, conversation.grades
@@ -198,7 +241,8 @@ def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: Co
         "is_reference": bool(
             texts and delivered is not None and delivered.strip() == texts["reference"].strip()
         ),
-        "hidden": tests_of(found["acceptance"]) if found else None,
+        "acceptance": tests_of(found["acceptance"]) if found else None,
+        "not_run": not_run(conversation.row, delivered),
         "generated": tests_of(found["generated"]) if found else None,
         "on_reference": tests_of(found["on_reference"]) if found else None,
         "on_bugs": found["on_bugs"] if found else [],
@@ -206,5 +250,6 @@ def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: Co
         "tester_says": list(tester_says(conversation)),
         "others": others,
         "steps": steps_of(conversation, cost_of),
+        "memory_calls": memory_calls(conversation),
         "stop": conversation.transcript.stop,
     }

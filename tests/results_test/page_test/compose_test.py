@@ -171,8 +171,8 @@ def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
             row["detail"] = "1 of 2 acceptance tests passed; assert 1 == 0"
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     view = " ".join(views_of(report_of(run))["a/t03/1"].split())
-    assert "Hidden test test_zero fails: assert 1 == 0. 1 of 2 hidden tests pass." in view
-    assert "Hidden tests: 1 of 2 pass" in view
+    assert "Acceptance test test_zero fails: assert 1 == 0. 1 of 2 acceptance tests pass." in view
+    assert "Acceptance tests: 1 of 2 pass" in view
     assert "<code>test_zero</code> <small>assert 1 == 0</small>" in view
     assert view.index("test_zero") < view.index("test_add</code>"), "what failed comes first"
     assert "subtracts <small>accepted</small>" in view
@@ -190,10 +190,58 @@ def test_bugs_that_were_not_tried_are_not_missed(run):
     assert "of 4 known bugs" not in view
 
 
+def test_memory_is_told_as_in_the_terminal(tmp_path):
+    """What it held, what a specification quotes of it, its change as a diff, the review, failed calls."""
+    note = "- Amounts are text such as 12 ct."
+    call = {"call_id": "m", "tool": "memory_insert", "arguments": "{}", "text": "no such label"}
+    events = [
+        {"kind": "block", "attempt": 0, "moment": "before", "label": "notes", "text": note},
+        {"kind": "block", "attempt": 0, "moment": "before", "label": "role", "text": "You orchestrate."},
+        *a_talk()["events"],
+        {"kind": "remembered", "attempt": 1, "ok": False, **call},
+        {"kind": "said", "attempt": 0, "speaker": "user", "text": "Review: well done.", "thinking": False},
+        {"kind": "remembered", "attempt": 0, "ok": True, **call},
+        {"kind": "block", "attempt": 0, "moment": "after", "label": "notes", "text": f"{note}\n- More."},
+        {"kind": "block", "attempt": 0, "moment": "after", "label": "role", "text": "You orchestrate."},
+    ]
+    events[3]["arguments"] = json.dumps({"spec": "Amounts are text such as 12 ct."})
+    rows = with_two_memories(1, memory_calls=2)
+    folder = a_run(tmp_path / "r", rows)
+    (folder / "transcripts/carried/shop.2.t/1.json").write_text(json.dumps({**a_talk(), "events": events}))
+    views = views_of(report_of(folder))
+    view = views["carried/shop.2.t/1"]
+    assert re.findall(r'<li class="attempt">([^<]+)<', view) == [
+        *("before the attempts", "attempt 1", "after the attempts"),
+    ]
+    assert re.findall(r'r-user"><div class="head"><b>([^<]+)<', view) == ["task", "review"]
+    assert "memory before</h3><pre>- Amounts" in re.sub(r"\s*\n", "", view)
+    assert re.search(r"of this specification, from memory</h3>\s*<pre>Amounts are text such as 12 ct.<", view)
+    assert re.search(r"memory after: notes, changed</h3>\s*<pre>  - Amounts are .*\n\+ - More.<", view)
+    assert "You orchestrate." not in view
+    assert "<dt>memory calls</dt><dd>2, 1 failed</dd>" in view
+
+
+def test_why_no_test_was_run_is_true(tmp_path):
+    """Code that is no Python was there; a reason may begin with the name of a file, and is left as it is."""
+    unread = {"acceptance_passed": None, "acceptance_tests": None}
+    rows = [
+        a_row(task="add", outcome="syntax_error", detail="add.py:6: invalid syntax", **unread),
+        a_row(task="sub", outcome="no_code", detail="sub.py was not written", **unread),
+    ]
+    folder = a_run(tmp_path / "r", rows)
+    (folder / "transcripts/p/sub/1.json").write_text(json.dumps({**a_talk(), "files": {}}))
+    (folder / "tasks").mkdir()
+    (folder / "tasks/add.json").write_text(json.dumps(TASK))
+    views = views_of(report_of(folder))
+    assert '<p class="why">add.py:6: invalid syntax</p>' in views["p/add/1"]
+    assert "They were not run: the code is no valid Python." in views["p/add/1"]
+    assert "there was no code to run them on" in views["p/sub/1"]
+
+
 def test_a_trial_of_an_earlier_version_has_a_view(run):
     """Without the results of single tests or the reference: what there is, and a word on what is not."""
     view = views_of(report_of(run))["a/t01/1"]
-    assert "Hidden tests: 2 of 4 pass" in view
+    assert "Acceptance tests: 2 of 4 pass" in view
     assert "kept no result of each test" in view
     assert "beside the reference" not in view
 
