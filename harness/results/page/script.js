@@ -127,10 +127,12 @@ async function open(name) {
   const at = among.indexOf(row);
   for (const [id, step] of [["#previous", -1], ["#next", 1]]) {
     const other = at < 0 ? undefined : among[at + step];
+    $(id).hidden = at < 0;
     if (other) $(id).href = address(other.dataset.t); else $(id).removeAttribute("href");
   }
   $("#place").textContent = at < 0 ? "" : `${at + 1} of ${among.length}${among.length < rows.length ? " chosen" : ""}`;
   document.title = `${name} · ${title}`;
+  if (!row) { article.textContent = `There is no trial ${name} on this page.`; return; }
   if (!blob) { article.textContent = `There is no conversation of ${name} in this file; harness show ${name} prints it.`; return; }
   try {
     article.innerHTML = (await unpack(blob))[name];

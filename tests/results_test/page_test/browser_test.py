@@ -190,6 +190,18 @@ def test_a_trial_is_a_view_with_an_address(browser, page):
     assert counted(browser) == "200 of 2000 trials", "the filter is as it was"
 
 
+def test_an_address_of_no_trial_says_so(browser, page):
+    """A word on it, and the way back; no way to a trial before or after it."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"{page}#trial=nope/x/1")
+    view = browser.find_element(By.ID, "trial")
+    WebDriverWait(browser, 20).until(lambda _: "There is no trial nope/x/1 on this page." in view.text)
+    assert view.text.splitlines()[0] == "← all trials"
+    assert "next" not in view.text
+
+
 def test_the_grid_is_walked_by_arrow_keys(browser, page):
     """One stop of the tab key; Enter opens the trial of the cell."""
     from selenium.webdriver.common.by import By
