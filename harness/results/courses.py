@@ -100,23 +100,25 @@ def between_kinds(trials: Table, only: tuple[str, str] | None = None) -> list[Co
     What memory does to one system is a question of its own: p values are adjusted for the comparisons of
     that system, so that no further pair in a run changes what is said of the others.
     """
-    return [each for control in (False, True) for each in _between(trials, only or KINDS, control=control)]
-
-
-def _between(trials: Table, kinds: Sequence[str], *, control: bool) -> list[Comparison]:
-    measured = steps(narrowed(trials[trials["kind"] == "model"]), control=control)
-    compared: list[Comparison] = []
+    measured = narrowed(trials[(trials["kind"] == "model") & trials["course"].notna()])
     alike = [name for name in SETTINGS if name in measured]
-    groups = list(measured.groupby(alike, observed=True, dropna=False)) if len(measured) else []
-    for _, group in groups:
-        models = f" {group['orchestrator'].iloc[0]}+{group['coder'].iloc[0]}" if len(groups) > 1 else ""
-        sides = [
-            Side(f"{kind}{models}{' (control)' if control else ''}", of_kind)
-            for kind in kinds
-            if len(of_kind := group[group["memory"] == kind])
-        ]
-        compared += adjust([compare(a, b) for a, b in combinations(sides, 2)])
-    return compared
+    are_several = len(measured[alike].drop_duplicates()) > 1  # and have to be named, of controls too
+    return [
+        each
+        for control in (False, True)
+        for _, group in steps(measured, control=control).groupby(alike, observed=True, dropna=False)
+        for each in _of_system(group, only or KINDS, control=control, is_named=are_several)
+    ]
+
+
+def _of_system(group: Table, kinds: Sequence[str], *, control: bool, is_named: bool) -> list[Comparison]:
+    models = f" {group['orchestrator'].iloc[0]}+{group['coder'].iloc[0]}" if is_named else ""
+    sides = [
+        Side(f"{kind}{models}{' (control)' if control else ''}", of_kind)
+        for kind in kinds
+        if len(of_kind := group[group["memory"] == kind])
+    ]
+    return adjust([compare(a, b) for a, b in combinations(sides, 2)])
 
 
 def _run_of(table: Table) -> Any:

@@ -74,8 +74,7 @@ def test_few_course_runs_show_nothing() -> None:
     assert (found.p, found.verdict) == (0.5, "not shown")
     assert "so few can show none, however large" in render.conclusion(found)
     assert "2 tasks can show none, however large" in gates.in_one_line(found)
-    (sentence,) = memory.sentences(tables(with_two_memories(2)))
-    assert sentence.endswith("; so few can show none, however large")
+    assert memory.sentence(found).endswith("; so few can show none, however large")
     assert [tables(with_two_memories(n)).memory[0].is_too_small for n in (1, 5, 6)] == [True, True, False]
 
 
@@ -122,6 +121,15 @@ def test_controls_stand_apart() -> None:
     ]
     assert [each.second for each in made.memory] == ["carried", "carried (control)"]
     assert made.memory[1].difference_pct == 0
+
+
+def test_where_systems_are_several_controls_name_theirs_too() -> None:
+    """Though one of them alone has a control."""
+    control = with_two_memories(2, course="shop-control", control=True)
+    made = tables([*with_two_memories(2), *with_two_memories(2, coder="other", course="night"), *control])
+    assert [each.second for each in made.memory] == [
+        *("carried orch+code", "carried orch+other", "carried orch+code (control)"),
+    ]
 
 
 def test_what_cannot_be_compared_is_said() -> None:

@@ -11,7 +11,7 @@ from harness.results.compare import Comparison
 from harness.results.page import overview
 from harness.results.page.answer import Answer
 from harness.results.page.overview import MOCK
-from harness.results.render import short_count
+from harness.results.render import MANY, short_count
 from harness.results.tables import Row, Tables
 
 MOCKS = (
@@ -22,10 +22,10 @@ MOCKS = (
 
 def answer(tables: Tables, rows: Sequence[Row]) -> Answer:
     """Return the first screen of a run that has nothing but courses."""
-    told = sentences(tables)
-    verdict = (
-        f"Memory on courses: {told[0]}." if told else "One kind of memory ran, so there is none to compare."
-    )
+    compared = in_order(tables)
+    verdict = "One kind of memory ran, so there is none to compare."
+    if compared:
+        verdict = f"Memory on courses: {sentence(compared[0])}."
     measured = [row for row in rows if row["kind"] == "model"]
     runs = {(row["pair"], row["course"], row["epoch"]): row["control"] for row in measured}
     basis = f"{counted(len(measured), 'step')} of {counted(len(runs), 'course run')}, all kinds of memory"
@@ -48,8 +48,14 @@ def section(tables: Tables, rows: Sequence[Row]) -> dict[str, Any] | None:
     pairs: dict[str, Row] = {}
     for row in tables.courses:  # controls stand last
         pairs.setdefault(row["pair"], row)
+    compared = in_order(tables)
+    shown = [each for each in compared if overview.is_established(each)]
+    others = [each for each in compared if not overview.is_established(each)]
+    are_many = len(others) > MANY
     return {
-        "verdicts": sentences(tables),
+        "verdicts": list(map(sentence, shown if are_many else [*shown, *others])),
+        "others": list(map(sentence, others)) if are_many else [],
+        "of_others": _of_others(others, is_rest=bool(shown)),
         "places": max(len(row["curve"]) for row in tables.courses),
         "groups": [
             [_curve(row) for row in tables.courses if row["control"] == control] for control in (False, True)
@@ -69,21 +75,31 @@ def section(tables: Tables, rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
-def sentences(tables: Tables) -> list[str]:
-    """Return what each comparison of two kinds of memory shows: models first, then memory that is kept."""
+def in_order(tables: Tables) -> list[Comparison]:
+    """Return the comparisons of two kinds of memory: of models, what is established, memory that is kept."""
     known = [each for each in tables.memory if each.interval_pct is not None]
     known.sort(
         key=lambda each: (
             _is_control(each),
             MOCK in each.marks,
+            not overview.is_established(each),
             not each.second.startswith("carried"),
             each.first.startswith("none"),
         )
     )
-    return [_sentence(each) for each in known]
+    return known
 
 
-def _sentence(each: Comparison) -> str:
+def _of_others(others: Sequence[Comparison], *, is_rest: bool) -> str:
+    """Return a line in the place of many comparisons that show nothing."""
+    which = f"{len(others)} other comparisons" if is_rest else f"any of {len(others)} comparisons"
+    of_models = sum(MOCK not in each.marks for each in others)
+    apart = f", {of_models} of them without mocks" if 0 < of_models < len(others) else ""
+    return f"No difference shown in {which}{apart}"
+
+
+def sentence(each: Comparison) -> str:
+    """Return what a comparison of two kinds of memory shows."""
     assert each.interval_pct is not None
     low, high = each.interval_pct.low, each.interval_pct.high
     figures = f"{each.difference_pct:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"

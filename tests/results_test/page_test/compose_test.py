@@ -365,6 +365,17 @@ def test_courses_have_a_section_of_their_own(tmp_path):
     assert "No model wrote the code" not in memory
 
 
+def test_many_comparisons_of_memory_that_show_nothing_are_one_line(tmp_path):
+    """What is established stands alone, also that of mocks; the others behind a line that counts them."""
+    small = [row for n in range(5) for row in with_two_memories(1, coder=f"c{n}", course=f"c{n}")]
+    page = report_of(a_run(tmp_path / "r", [*small, *with_two_memories(7, coder="m", backend="mock")]))
+    memory = page[page.index('<section id="memory"') :]
+    (first,) = re.findall(r"<li>(.*?)</li>", memory[: memory.index("<details>")])
+    assert re.sub("<[^>]*>", "", first).startswith("carried orch+m (mock) is better than fresh orch+m (mock)")
+    assert "<summary>No difference shown in 5 other comparisons</summary>" in memory
+    assert memory.count("so few can show none") == 5
+
+
 def test_a_run_of_nothing_but_courses(tmp_path):
     """The answer is what memory changes; there is no ranking, and nothing that would be empty."""
     page = report_of(a_run(tmp_path / "r", with_two_memories(7, backend="mock")))
