@@ -31,6 +31,7 @@ from harness.results.tables import Row, rows_by
 
 INDEX, PAGE, TABLES = "index.html", "report.html", "tables.json"
 COMPARED = 8  # newest runs that are compared with each other
+COURSES_ALONE = "Courses alone: its page says what memory changes."
 ACROSS = 8  # newest runs of the table of pairs
 
 
@@ -42,7 +43,8 @@ class Run:
         state: ``complete``, ``running``, ``interrupted``, or empty for runs of earlier versions.
         planned: How many trials it has, if that is known.
         trials: How many were measured, steps of courses among them.
-        pairs: Rows of ``aggregate.summary``.
+        pairs: Rows of ``aggregate.summary``; of steps of courses there are none.
+        pair_count: How many pairs ran, those on courses among them.
         has_page: Whether its page stands in its folder.
     """
 
@@ -53,6 +55,7 @@ class Run:
     trials: int
     infra_errors: int
     pairs: list[Row]
+    pair_count: int
     verdict: str
     has_page: bool
 
@@ -94,7 +97,8 @@ def _run(path: Path, load: Callable[[Path], Table]) -> Run:
         trials=sum(row["trials"] for row in pairs + of_courses),
         infra_errors=sum(row["infra_errors"] for row in pairs + of_courses),
         pairs=pairs,
-        verdict=answer.verdict(ranking, models, pairs),
+        pair_count=len({row["pair"] for row in pairs + of_courses}),
+        verdict=COURSES_ALONE if of_courses and not pairs else answer.verdict(ranking, models, pairs),
         has_page=(folder / PAGE).is_file(),
     )
 

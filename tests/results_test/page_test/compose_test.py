@@ -289,6 +289,7 @@ def test_a_run_without_measurements_has_a_page(tmp_path):
     assert "Nothing was measured." in page
     assert "<svg" not in page
     assert "No test file was written." in page
+    assert "<p>No trial was measured.</p>" in page[page.index('id="cost"') :]
     assert "not measured: 1 infra errors" in page
 
 

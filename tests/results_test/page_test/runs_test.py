@@ -63,8 +63,17 @@ def test_steps_of_courses_are_trials_too(tmp_path):
             write_report(ended, trials, tables_of(trials))
         none, whole = find_runs(tmp_path, load)
         assert (whole.trials, [row["pair"] for row in whole.pairs]) == (16, ["p"])
+        assert whole.pair_count == 3
         assert (none.trials, none.planned, none.verdict) == (0, 5, "Nothing was measured.")
     assert "0 of 5" in runs_page([none, whole], tmp_path, load)
+
+
+def test_a_run_of_courses_alone_is_measured(tmp_path):
+    """It has no best pair, and its line leads to what it has."""
+    a_run(tmp_path / "20260101-a", with_two_memories(2))
+    (run,) = find_runs(tmp_path, load)
+    assert (run.trials, run.pair_count) == (12, 2)
+    assert run.verdict == "Courses alone: its page says what memory changes."
 
 
 def test_two_runs_are_compared_as_on_the_command_line(reports):
