@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 from harness.results.columns import counted, marked
 from harness.results.compare import Comparison, Ranking
-from harness.results.page.overview import MOCK, in_dollars, is_established, tokens_per_trial
+from harness.results.page.overview import (
+    MOCK,
+    in_dollars,
+    is_established,
+    plain_p,
+    signed,
+    tokens_per_trial,
+)
 from harness.results.pricing import dollars
 from harness.results.render import short_count
 from harness.results.stats import ALPHA
@@ -128,13 +135,30 @@ def _sureness(tables: Tables, models: list[Row]) -> str:
     )
     if best["tasks"] < best["trials"]:
         text += f", clustered by its {counted(best['tasks'], 'task')}"
-    text += "."
+    text += f".{_lead(tables, models)}"
     among = [each for each in tables.comparisons if MOCK not in each.marks and each.tasks]
     if among:
         sure = sum(map(is_established, among))
         text += f" {counted(len(among), 'difference')} between pairs of models: {sure} established (5 %, "
         text += f"adjusted for all comparisons), {len(among) - sure} could be chance."
     return text
+
+
+def _lead(tables: Tables, models: list[Row]) -> str:
+    """Return the difference of the best to the next, and how sure that is; empty where several are best."""
+    if len(models) < 2 or len(tables.ranking.best) > 1:
+        return ""
+    best, following = (marked(row["pair"], row["mark"]) for row in models[:2])
+    each = next((each for each in tables.comparisons if {*each.names} == {best, following}), None)
+    if each is None or each.interval_pct is None or each.difference_pct is None:
+        return ""
+    sign = 1 if each.names[1] == best else -1
+    low, high = sorted(sign * bound for bound in (each.interval_pct.low, each.interval_pct.high))
+    shared = f" on {counted(each.tasks, 'shared task')}" if each.left_out or each.changed else ""
+    return (
+        f" Against {following}: {signed(sign * each.difference_pct)} points{shared}, 95 % interval "
+        f"{signed(low)} to {signed(high)}, {plain_p(each.p_holm)}."
+    )
 
 
 def _price(models: list[Row]) -> str:
@@ -223,7 +247,7 @@ def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> Ne
     longer = (
         f"{counted(wanted_epochs - epochs, 'more epoch')} of the same tasks, {wanted_epochs} in all, to even "
         f"out luck within a task; which difference that would establish, these figures do not tell. {effort} "
-        f"To replay them all later, set `epochs: {wanted_epochs}` of both in pairs.yaml."
+        f"To replay them all later, set “epochs: {wanted_epochs}” of both in pairs.yaml."
     )
     steps = [(record.format(wanted_epochs), longer)]
     gap = abs(behind.difference_pct or 0)

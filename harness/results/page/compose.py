@@ -222,5 +222,7 @@ def _environment() -> Environment:
         "is_long": is_long,
         "dollars": dollars,
         "plain_p": overview.plain_p,
+        "signed": overview.signed,
+        "with_minus": overview.with_minus,
     }
     return environment

@@ -101,9 +101,8 @@ def _of_others(others: Sequence[Comparison], *, is_rest: bool) -> str:
 def sentence(each: Comparison) -> str:
     """Return what a comparison of two kinds of memory shows."""
     assert each.interval_pct is not None
-    low, high = each.interval_pct.low, each.interval_pct.high
-    figures = f"{each.difference_pct:+.0f} points, 95 % interval {low:+.0f} to {high:+.0f}"
-    figures = figures.replace("-", "\N{MINUS SIGN}")
+    low, high = map(overview.signed, (each.interval_pct.low, each.interval_pct.high))
+    figures = f"{overview.signed(each.difference_pct or 0)} points, 95 % interval {low} to {high}"
     sure = f"{overview.plain_p(each.p_holm)} after Holm, {counted(each.tasks, 'paired course run')}"
     first, second = map(marked, (each.first, each.second), each.marks)
     if overview.is_established(each):

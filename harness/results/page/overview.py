@@ -5,6 +5,7 @@ Values in, values out; the figures themselves come from ``aggregate.py`` and ``c
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
@@ -19,6 +20,7 @@ from harness.results.render import short_count
 from harness.results.tables import Row, Tables
 
 MOCK = "mock"
+HYPHEN = re.compile(r"(?<!\w)-(?=[$\d])")
 FEW_EPOCHS = 3  # so many letters fit into a cell
 
 
@@ -30,6 +32,16 @@ def is_established(each: Comparison) -> bool:
 def plain_p(p: float) -> str:
     """Return a p value in three decimals at the most."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """Return a number with its sign."""
+    return with_minus(f"{round(value, digits) + 0.0:+.{digits}f}")
+
+
+def with_minus(figures: str) -> str:
+    """Return figures with a minus sign where a hyphen is one: not alone, nor between the ends of a range."""
+    return HYPHEN.sub("\N{MINUS SIGN}", figures)
 
 
 def in_dollars(pairs: Iterable[Row]) -> bool:
@@ -90,7 +102,7 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
         )
     if each is None or each.difference_pct is None:
         return "no task in common"
-    gap = f"{-abs(each.difference_pct):+.0f}".replace("-", "\N{MINUS SIGN}")
+    gap = signed(-abs(each.difference_pct))
     where = f" on {counted(each.tasks, 'shared task')}" if each.left_out or each.changed else ""
     return f"{gap}{where}, {'established' if name in ranking.worse else 'could be chance'}"
 
@@ -108,9 +120,9 @@ def matrix(tables: Tables) -> dict[str, Any]:
             cells[key] = {
                 "id": number,
                 "mocks": MOCK in each.marks,
-                "text": f"{points:+.0f}".replace("-", "\N{MINUS SIGN}") if round(points) else "0",
+                "text": signed(points) if round(points) else "0",
                 "kind": ("better" if points > 0 else "worse") if is_established(each) else "open",
-                "says": f"{key[0]} against {key[1]}: {points:+.1f} points, {plain_p(each.p_holm)}, "
+                "says": f"{key[0]} against {key[1]}: {signed(points, 1)} points, {plain_p(each.p_holm)}, "
                 + ("established" if is_established(each) else "could be chance"),
             }
     return {

@@ -16,7 +16,7 @@ async function unpack(element) { // gzip in base64 -> {name: html}, escaped by t
 
 // --- tables that sort -----------------------------------------------------------------------------------------
 function figure(text) {
-  const plain = text.replace(/[$,%]/g, "").trim();
+  const plain = text.replace(/[$,%]/g, "").replaceAll("\u2212", "-").trim();
   return plain !== "" && Number.isFinite(Number.parseFloat(plain)) && /^[-+.\d]/.test(plain) ? Number.parseFloat(plain) : null;
 }
 function compare(a, b) {

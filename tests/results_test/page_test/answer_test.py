@@ -81,6 +81,7 @@ def test_what_would_be_surer_follows_from_the_gap():
     assert epochs == "pytest benchmarks --pair a --pair b --epochs 5 --record=once"
     assert of_epochs.startswith("4 more epochs of the same tasks, 5 in all")
     assert "About 160 trials" in of_epochs
+    assert of_epochs.endswith("set “epochs: 5” of both in pairs.yaml.")
     tokens = short_count(160 * overview.tokens_per_trial({**rows[0], "trials": 1}))
     assert f"{tokens} tokens, $0." in of_epochs
     assert new == "harness new task NAME"
@@ -127,6 +128,18 @@ def test_an_unknown_price_is_unknown_and_not_nothing():
     told = dict(answer_of(*rows, prices=prices).facts)["At what price"]
     assert "Cheapest: b, $0.004." in told
     assert "No price is known for x" in told
+
+
+def test_the_lead_has_its_interval_and_its_p_value():
+    """Of the best over the next, whichever comes first by name; where several are tied nobody leads."""
+    figures = "Against {}: +30 points, 95 % interval +5 to +49, p = 0.031. 1 difference"
+    for best, other in ("ab", "ba"):
+        (_, sure), *_ = answer_of(*many(best, 16), *many(other, 10)).facts
+        assert figures.format(other) in sure
+    (_, apart), *_ = answer_of(*many("a", 19), *many("b", 2, 15)).facts
+    assert "Against b: +87 points on 15 shared tasks, 95 % interval" in apart
+    (_, tied), *_ = answer_of(*many("a", 10), *many("b", 10)).facts
+    assert "Against" not in tied
 
 
 def test_the_interval_says_that_it_rests_on_tasks():

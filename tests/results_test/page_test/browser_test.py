@@ -226,7 +226,7 @@ def test_a_difference_leads_to_the_tasks_behind_it(browser, page):
     button.click()
     panel = browser.find_element(By.ID, "difference")
     WebDriverWait(browser, 20).until(
-        lambda _: "-40.0 points on the 100 tasks that both measured" in panel.text
+        lambda _: "−40.0 points on the 100 tasks that both measured" in panel.text
     )
     assert len(panel.find_elements(By.TAG_NAME, "a")) == 2 * 40
     panel.find_element(By.TAG_NAME, "a").click()

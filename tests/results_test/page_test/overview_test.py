@@ -33,7 +33,18 @@ def test_the_matrix_reads_by_row():
     assert (worse["kind"], worse["text"]) == ("worse", "−85")
     assert better["id"] == worse["id"]
     assert [line[:2] for line in made["listed"]] == [("a", "b"), ("m (mock)", "n (mock)")]
-    assert worse["says"] == "b against a: -85.0 points, p < 0.001, established"
+    assert worse["says"] == "b against a: −85.0 points, p < 0.001, established"
+
+
+def test_a_minus_is_a_minus():
+    """In figures; a hyphen that stands for nothing known, or between the ends of a range, is none."""
+    assert [overview.signed(*each) for each in ((-0.3,), (-1.26, 1), (12.6,))] == ["+0", "−1.3", "+13"]
+    assert overview.with_minus("-3.2 to +1.0") == "−3.2 to +1.0"
+    assert [overview.with_minus(each) for each in ("-", "17.2-48.1", "-$0.02")] == [
+        "-",
+        "17.2-48.1",
+        "−$0.02",
+    ]
 
 
 def test_small_numbers_are_plain():
