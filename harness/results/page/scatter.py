@@ -91,6 +91,7 @@ def picture(
     best = front(points)
     within = (LEFT + 4, TOP - 8, width - 4, TOP + up)
     taken = [(right(p.x) - 7, down(p.y) - 7, right(p.x) + 7, down(p.y) + 7) for p in points]
+    taken += [(right(p.x) - 1, down(p.high), right(p.x) + 1, down(p.low)) for p in points]  # whiskers
     drawn = []
     for point in sorted(points, key=lambda p: p not in best):
         x, y = right(point.x), down(point.y)

@@ -159,6 +159,22 @@ def test_a_cell_leads_to_what_was_not_solved(tmp_path):
     assert re.findall(r">(\w)<", cell) == ["S", "W"]
 
 
+def test_the_smallest_part_of_a_bar_has_its_letter_and_its_number(tmp_path):
+    """One trial of fifty, too: the numbers of a bar add up."""
+    page = report_of(a_run(tmp_path / "r", [*many("a", 49, 50), *many("m", 50, 50, backend="mock")]))
+    bar = page[page.index('<span class="stack">') :]
+    assert re.findall(r'aria-label="[^"]+">([^<]+)<', bar)[:3] == ["S 49", "W 1", "S 50"]
+
+
+def test_figures_have_a_minus_and_no_hyphen(run):
+    """In the table of comparisons and behind a cell as in the matrix."""
+    page = report_of(run)
+    table = page[page.index('id="difference-table"') : page.index("p: exact McNemar")]
+    assert "−50.0" in table
+    for text in (re.sub("<[^>]*>", " ", table), re.sub("<[^>]*>", " ", differences_of(page)["0"])):
+        assert not re.search(r"(?<!\w)-\d", text)
+
+
 def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
     """With the texts of the task and the results that the run kept."""
     path = run / "transcripts/a/t03/1.json"
@@ -360,6 +376,7 @@ def test_courses_have_a_section_of_their_own(tmp_path):
     ]
     assert memory.index("Controls: ") > memory.index("carried</th>")
     assert re.findall(r'data-t="([^"]+)"', memory)[:2] == ["fresh/shop.1.t/1", "carried/shop.1.t/1"]
+    assert 'class="n">solved<br>by models</th>' in memory, "whose they are, where mocks stand beside"
     rest = page[: page.index('<section id="memory"')]
     assert "shop.1.t" not in rest
     assert "4 trials: 4 tasks" in rest

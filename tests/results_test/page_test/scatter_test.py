@@ -36,6 +36,19 @@ def test_names_cover_neither_dots_nor_each_other():
                     assert across <= 0 or down <= 4, (one, other)
 
 
+def test_names_cross_no_whisker_where_there_is_room():
+    """Two pairs at nearly the same place: both names stand beside both whiskers."""
+    near = [
+        Point(f"{name} of a stand-in, with a long name", x, 7, 2, 21)
+        for name, x in (("a", 11.4), ("b", 11.5))
+    ]
+    made = picture([*points((3, 3)), *near], str, "tokens", 1100, 440).points
+    for name in made:
+        for each in made:
+            is_beside = name.name_x > each.x or name.name_x + 6.6 * len(name.name) < each.x
+            assert is_beside or not each.high < name.name_y - 5 < each.low
+
+
 @pytest.mark.parametrize(
     ("prices", "is_log"), [((1, 2, 19), False), ((0.001, 1), True), ((0, 1), False), ((0, 0), False)]
 )
