@@ -364,7 +364,7 @@ def test_courses_have_a_section_of_their_own(tmp_path):
     page = report_of(a_run(tmp_path / "r", [*many("p", 3, 4), *courses]))
     memory = page[page.index('<section id="memory"') : page.index('<section id="groups"')]
     assert "carried is better than fresh: +67 points, 95 % interval" in memory
-    assert "after Holm, 7 paired course runs)" in memory
+    assert "(p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.016 after Holm, 7 paired course runs)" in memory
     assert "no difference shown between carried (control) and fresh (control): +0 points" in memory
     assert re.findall(r'style="--h:([\d.]+)%', memory)[:6] == [
         "100.0",
