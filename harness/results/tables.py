@@ -57,7 +57,7 @@ def tables_of(trials: Table, further: str = "") -> Tables:
         testers=[row for row in by["tester"] if row["test_files"]],
         comparisons=comparisons,
         ranking=compare.rank(comparisons, by["pair"], "pair"),
-        note=note(aggregate.rows_of(trials), by["pair"]) + further,
+        note=note(aggregate.rows_of(trials), by["pair"], len(whole) - len(trials)) + further,
         courses=courses.rows(whole),
         memory=courses.between_kinds(whole),
     )
@@ -101,10 +101,10 @@ def _settings(pairs: list[Row]) -> list[str]:
     ]
 
 
-def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
+def note(rows: list[Row], pairs: list[Row], steps: int = 0) -> str:
     """Return a line on the figures: replayed or live, of how many epochs, and what stands in for what.
 
-    Rows are of the trials, pairs of the pair table.
+    Rows are of the trials, pairs of the pair table; the run has so many steps of courses besides.
     """
     measured = [row for row in rows if row["kind"] == "model"]
     days = sorted({row["recorded_at"] for row in measured if row["recorded_at"]})
@@ -113,6 +113,8 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
     parts = [f"{counted(len(measured), 'trial')} measured, {how}" if measured else "no trial was measured"]
     if len(rows) > len(measured):
         parts.append(f"{counted(len(rows) - len(measured), 'infra error')}, in no percentage")
+    if steps:
+        parts.append(f"{counted(steps, 'step')} of courses besides, in the table of courses alone")
     if days:
         parts.append(f"recorded {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     epochs = sorted({row["k"] for row in pairs if row["k"] > 1})
@@ -129,7 +131,7 @@ def note(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> str:
         parts.append("stand-in: a small local model in place of Claude")
     mocks = sum(row["backend"] == "mock" for row in rows)
     if 0 < mocks < len(rows):
-        parts.append(f"{counted(mocks, 'mock trial')}: in no row that pools pairs")
+        parts.append(f"{counted(mocks, 'mock trial')}: in no row with those of models")
     if mocks:
         parts.append("mock: no model wrote code or tests, but the task file did")
     app = [row for row in rows if row["orchestrator"].endswith(ON_APP_SERVER)]

@@ -93,7 +93,11 @@ def test_rows_that_pool_pairs_leave_out_mocks():
     table = trials(*many("a", 5), *many("m", 20, backend="mock", coder="oracle"))
     (row,) = rows_by(table, "orchestrator")
     assert (row["trials"], row["solved"]) == (20, 5)
-    assert [row["trials"] for row in rows_by(table, "coder")] == [20, 20]
+    assert [(row["coder"], row["mark"]) for row in rows_by(table, "coder")] == [
+        ("code", ""),
+        ("oracle", "mock"),
+    ]
+    assert "20 mock trials: in no row with those of models" in tables_of(table).note
     (alone,) = rows_by(trials(*many("m", 20, backend="mock")), "orchestrator")
     assert alone["trials"] == 20
 
