@@ -21,7 +21,8 @@ def runs(*, everything: bool, reports: Path, output_format: str) -> None:
     """List the runs in reports/, newest first: complete, interrupted or running.
 
     For one that was interrupted the command that goes on with it stands below its line. A complete one with
-    infra errors can be resumed as well: these trials are run again.
+    infra errors can be resumed as well: these trials are run again. The percentage is that of models on
+    tasks: what mocks solve, and steps of courses, would make a mean of nothing.
     """
     from harness.cli.console import say
     from harness.results.run_folder import TRIALS
@@ -63,7 +64,8 @@ def row_of(folder: Path) -> dict[str, Any]:
     status = run_state.status_of(folder, state)
     figures = state.figures if status == "complete" and state.figures else None
     row |= {"state": status, "planned": state.planned, "pairs": state.pairs, "began": state.began}
-    row |= figures.model_dump(exclude={"schema_version"}) if figures else counts(folder)
+    known = figures.model_dump(exclude={"schema_version"}, exclude_none=True) if figures else {}
+    row |= known if "models" in known else counts(folder) | known
     if status == "interrupted" or (status == "complete" and row["measured"] < state.planned):
         row["go_on"] = state.command(folder.name)
     return row
@@ -73,16 +75,20 @@ def counts(folder: Path) -> dict[str, int]:
     """Count the results of a run, without the checks and libraries of its tables."""
     from harness.results.run_folder import TRIALS
 
-    last: dict[str, tuple[str, str]] = {}
+    last: dict[str, tuple[bool, bool, bool]] = {}  # measured, solved, of a model on a task
     with suppress(OSError), (folder / TRIALS).open("rb") as file:
         for line in file:
             with suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
-                last[row["trial"]] = (row["kind"], row["outcome"])
+                measured = row["kind"] == "model"
+                of_model = measured and row["backend"] != "mock" and not row.get("course")
+                last[row["trial"]] = (measured, row["outcome"] == "solved", of_model)
     return {
         "finished": len(last),
-        "measured": sum(kind == "model" for kind, _ in last.values()),
-        "solved": sum(outcome == "solved" for _, outcome in last.values()),
+        "measured": sum(measured for measured, _, _ in last.values()),
+        "solved": sum(solved for _, solved, _ in last.values()),
+        "models": sum(of_model for _, _, of_model in last.values()),
+        "solved_by_models": sum(solved and of_model for _, solved, of_model in last.values()),
     }
 
 
@@ -93,10 +99,15 @@ def in_words(row: dict[str, Any], longest: int) -> str:
     head = f"{row['run']:{longest}}  {row['state']:11}"
     if "problem" in row:
         return f"{head}  {row['problem']}"
-    of = "" if row["planned"] in (None, row["finished"]) else f" of {row['planned']}"
-    parts = [f"{row['finished']}{of} trials"]
-    if row["measured"]:
-        parts.append(f"{100 * row['solved'] / row['measured']:.1f} % solved")
+    is_whole = row["planned"] in (None, row["finished"])
+    of = "" if is_whole else f"{row['finished']} of "
+    parts = [of + counted(row["finished"] if is_whole else row["planned"], "trial")]
+    if row["models"]:
+        percent = f"{100 * row['solved_by_models'] / row['models']:.1f} %"
+        is_all = row["models"] == row["measured"]
+        parts.append(f"{percent} solved" if is_all else f"models solved {percent} of {row['models']}")
+    elif row["measured"]:
+        parts.append(f"{row['solved']} solved, no task by a model")
     if infra := row["finished"] - row["measured"]:
         parts.append(counted(infra, "infra error"))
     if row["cost"]:

@@ -66,10 +66,13 @@ def _gates(trials: Table, tables: Tables, prices: Prices, wanted: Gates) -> tupl
 def figures_of(summary: RunSummary) -> Figures:
     """Return the figures of a run that has ended, tasks and steps of courses alike."""
     costs = [row["cost"] for row in [*summary.tables.pairs, *summary.tables.courses]]
+    of_models = [row for row in summary.tables.pairs if row["mark"] != "mock"]
     return Figures(
         finished=len(summary.outcomes),
         measured=sum(row["kind"] == "model" for row in summary.outcomes),
         solved=sum(row["outcome"] == "solved" for row in summary.outcomes),
+        models=sum(row["trials"] for row in of_models),
+        solved_by_models=sum(row["solved"] for row in of_models),
         cost=None if None in costs else sum(costs),
     )
 

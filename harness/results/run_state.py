@@ -38,11 +38,17 @@ class Kept(BaseModel):
 
 
 class Figures(Kept):
-    """The figures of a run when it ended; ``finished`` trials are measured or ended in an infra error."""
+    """The figures of a run when it ended; ``finished`` trials are measured or ended in an infra error.
+
+    ``models``: how many of the measured ones are tasks that models worked at, neither mocks' nor steps of
+    courses; None of a run from before these were told apart.
+    """
 
     finished: int
     measured: int
     solved: int
+    models: int | None = None
+    solved_by_models: int | None = None
     cost: float | None = Field(description="US dollars; None where a price is unknown.")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from rows import a_row, a_run, an_infra_row
+from rows import a_row, a_run, an_infra_row, with_two_memories
 
 from harness.cli.main import main
 from harness.results.run_state import Figures, State, write
@@ -48,6 +48,22 @@ def test_each_run_has_a_line(reports):
     assert killed == "20261121-killed  interrupted  2 of 3 trials; 50.0 % solved; a, b and 1 more"
     assert go_on_too == "    pytest 'benchmarks/my tasks' --resume=20261121-killed"
     assert old == "20261120-old     unknown      3 trials; 50.0 % solved; 1 infra error"
+
+
+def test_the_percentage_is_that_of_models_on_tasks(tmp_path):
+    """Mocks and steps of courses are in no mean with them, nor in that of an older run."""
+    steps = with_two_memories(1)
+    rows = [a_row("a", task="t"), a_row("a", "wrong", task="u"), a_row("m", backend="mock")]
+    for name, kept in {"3": [*rows, *steps], "2": steps, "1": rows[:1]}.items():
+        a_run(tmp_path / name, kept)
+    figures = Figures(finished=9, measured=9, solved=6, cost=0)
+    write(tmp_path / "3", BEGUN.model_copy(update={"ended": "x", "planned": 9, "figures": figures}))
+    lines = CliRunner().invoke(main, ["runs", "--reports", str(tmp_path)]).output.splitlines()
+    assert [line.split("  ")[-1].split("; a, b")[0].strip() for line in lines] == [
+        "9 trials; models solved 50.0 % of 2",
+        "6 trials; 4 solved, no task by a model",
+        "1 trial; 100.0 % solved",
+    ]
 
 
 def test_for_programs(reports):

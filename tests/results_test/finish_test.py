@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from rows import a_row, a_run, an_infra_row, many
+from rows import a_row, a_run, an_infra_row, many, with_two_memories
 
 from harness.results.dataframe import frame
-from harness.results.finish import finish
+from harness.results.finish import figures_of, finish
 from harness.results.gates import Gates
 from harness.results.pricing import Prices
 from harness.results.run_summary import workflow_commands
@@ -17,6 +17,14 @@ def test_a_baseline_without_a_common_pair_is_a_missed_gate(tmp_path):
     records = frame([a_row("a")])
     summary = finish(tmp_path, records, Prices(), Gates.of(None, "old", tmp_path), write=False)
     assert summary.failures == ["no pair has measured trials in both old and this run"]
+
+
+def test_the_figures_of_a_run_tell_models_on_tasks_from_all_else(tmp_path):
+    """All trials are counted; the share that models solve has neither mocks nor steps of courses in it."""
+    rows = [*many("a", 1, 4), *many("m", 4, 4, backend="mock"), *with_two_memories(1), an_infra_row("a")]
+    figures = figures_of(finish(tmp_path, frame(rows), Prices(), Gates(), write=False))
+    assert (figures.finished, figures.measured, figures.solved) == (15, 14, 9)
+    assert (figures.models, figures.solved_by_models) == (4, 1)
 
 
 def test_a_job_summary_is_appended(tmp_path, monkeypatch):
