@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,11 +181,54 @@ def compare(  # noqa: PLR0913  (one for each option)
     from harness.results import courses
     from harness.results.compare import between_runs, rank, within_run
     from harness.results.gates import left_out
-    from harness.results.render import headline, verdict
-    from harness.results.run_folder import find_run
+    from harness.results.render import headline, took_part, verdict
     from harness.results.tables import rows_by
     from harness.results.terminal_tables import print_comparisons, print_left_out, stdout_console
     from harness.terminal import printable_line
+
+    paths, only = _sides_of(names, run, reports, by)
+    verdicts: list[str] = []
+    measured: list[str] = []
+    if len(paths) == 2:
+        first, second = (priced(path, benchmarks) for path in paths)
+        comparisons = between_runs(first, second, (names[0], names[1]), by)
+    else:
+        trials = priced(paths[0], benchmarks)
+        if by == "memory":
+            comparisons = courses.by_memory(trials, only)
+        else:
+            ordinary = courses.plain(trials)
+            trials = trials if only or ordinary.empty else ordinary
+            comparisons = within_run(trials, by, only)
+            of_sides = trials[by].isin(only) if only else trials[by].notna()
+            measured = list(trials.loc[of_sides & (trials["kind"] == "model"), "pair"].unique())
+            verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
+    if output_format != "terminal":
+        click.echo(_comparisons_as_text(comparisons, output_format), nl=False)
+        return
+    console = stdout_console(wide=wide)
+    print_left_out(console, print_comparisons(console, comparisons, wide=wide), "compare")
+    if len(comparisons) > 1:
+        say("p is adjusted for the comparisons made at once (Holm), the intervals are not")
+    if details:
+        _print_flips(comparisons, paths)
+    elif flips := {flip.task for each in comparisons for flip in each.flips}:
+        what = counted(len(flips), "step" if any(each.steps for each in comparisons) else "task")
+        where = " in at least one of these comparisons" if len(comparisons) > 1 else ""
+        say(f"{what} solved more or less often{where}: --details lists them")
+    if by in ("orchestrator", "coder"):
+        say(*took_part(comparisons, measured, by))
+    for each in comparisons:
+        say(*left_out(each), *filter(None, [each.server_note]))
+    for line in verdicts or map(verdict, comparisons):
+        console.print(printable_line(line, os.environ), markup=False)
+
+
+def _sides_of(
+    names: tuple[str, ...], run: str, reports: Path, by: str
+) -> tuple[list[Path], tuple[str, str] | None]:
+    """Return the two runs that are named; or else one run, and the two of it that are named."""
+    from harness.results.run_folder import find_run
 
     if len(names) > 2:
         raise UsageError(f"expected two names at the most, got {len(names)}")
@@ -195,42 +239,25 @@ def compare(  # noqa: PLR0913  (one for each option)
             paths.append(find_run(name, reports))
         except UsageError as error:
             missing.append(error)
-    if len(names) == 2 and len(missing) == 1:
-        raise missing[0]
-    paths = [] if missing else paths  # names of pairs, then
+    if len(missing) == 1:
+        raise missing[0] if len(names) == 2 else _no_second(names[0], run, reports, by, missing[0])
     if len(names) == 2 and (names[0] == names[1] or len({path.resolve() for path in paths}) == 1):
         raise UsageError(
             f"{' and '.join(dict.fromkeys(names))}: the same is named twice",
             remedy="name two runs, or two pairs of one run",
         )
-    verdicts: list[str] = []
-    if len(paths) == 2:
-        first, second = (priced(path, benchmarks) for path in paths)
-        comparisons = between_runs(first, second, (names[0], names[1]), by)
-    else:
-        only = (names[0], names[1]) if len(names) == 2 else None
-        paths = [find_run(names[0] if len(names) == 1 else run, reports)] * 2
-        trials = priced(paths[0], benchmarks)
-        if by == "memory":
-            comparisons = courses.by_memory(trials, only)
-        else:
-            ordinary = courses.plain(trials)
-            trials = trials if only or ordinary.empty else ordinary
-            comparisons = within_run(trials, by, only)
-            verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
-    if output_format != "terminal":
-        click.echo(_comparisons_as_text(comparisons, output_format), nl=False)
-        return
-    console = stdout_console(wide=wide)
-    print_left_out(console, print_comparisons(console, comparisons, wide=wide), "compare")
-    if details:
-        _print_flips(comparisons, paths)
-    elif flips := sum(len(each.flips) for each in comparisons):
-        say(f"{counted(flips, 'task')} solved more or less often: --details lists them")
-    for each in comparisons:
-        say(*left_out(each), *filter(None, [each.server_note]))
-    for line in verdicts or map(verdict, comparisons):
-        console.print(printable_line(line, os.environ), markup=False)
+    return (paths or [find_run(run, reports)]), (names[0], names[1]) if missing else None
+
+
+def _no_second(name: str, run: str, reports: Path, by: str, error: UsageError) -> UsageError:
+    """Return what is wrong with a single name that is no run: it may be a pair, which takes a second one."""
+    from harness.results.dataframe import load
+
+    with suppress(UsageError):  # that run is not there, either
+        if name in set(load(run, reports)[by]):
+            text = f"{name} is no run, but the {by} of one: a second {by} is missing"
+            return UsageError(text, remedy=f"harness compare {name} OTHER")
+    return error
 
 
 def _print_flips(comparisons: list[Comparison], paths: list[Path]) -> None:
@@ -239,7 +266,7 @@ def _print_flips(comparisons: list[Comparison], paths: list[Path]) -> None:
         say(f"{each.names[1]} against {each.names[0]}:")
         for flip in each.flips:
             say(f"  {flip.task}: {100 * flip.first:.0f} % -> {100 * flip.second:.0f} %")
-            for path, trial in zip(paths, (flip.first_trial, flip.second_trial), strict=True):
+            for path, trial in ((paths[0], flip.first_trial), (paths[-1], flip.second_trial)):
                 say(f"    harness show {trial} --run {path.parent}")
 
 
@@ -263,6 +290,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     for key, value in row.items():
         if key.endswith(("interval", "interval_pct")):
             flat |= {f"{key}_{end}": value and value[end] for end in ("low", "high")}
+        elif key == "pairs":
+            flat |= {"first_pairs": " ".join(value[0]), "second_pairs": " ".join(value[1])}
         elif key == "flips":
             flat[key] = " ".join(flip["task"] for flip in value)
         else:

@@ -63,6 +63,7 @@ class Comparison:
         tokens: Tokens a trial, all roles and kinds together, second minus first.
         marks: What stands in for the models of each side, if anything does.
         servers: The Letta servers that the orchestrators of each side lived in.
+        pairs: The pairs whose trials each side has.
     """
 
     first: str
@@ -85,6 +86,7 @@ class Comparison:
     steps: int = 0
     marks: tuple[str, str] = ("", "")
     servers: tuple[str, str] = ("", "")
+    pairs: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def names(self) -> tuple[str, str]:
@@ -142,9 +144,10 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
     known = _measured_by(trials, by)
     for name in only or ():
         if name not in known:
-            raise UsageError(
-                f"no {by} {name!r} has measured trials", remedy=f"use two of: {', '.join(known)}"
-            )
+            remedy = f"use two of: {', '.join(known)}"
+            if len(known) < 2:
+                remedy = f"of this run {next(iter(known), 'none')} alone has: record a second {by}"
+            raise UsageError(f"no {by} {name!r} has measured trials", remedy=remedy)
     compared = _compare_all(known, by, only)
     if not compared:
         what = "that differ in nothing else" if by != "pair" else "that can be compared"
@@ -166,7 +169,8 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
             alike = _in_one_place(a.trials, b.trials, by)
             a, b = replace(a, trials=alike[0]), replace(b, trials=alike[1])
         compared += _compare_parts(a, b, apart=only is None or by != "pair")
-    return adjust(compared)
+    # Those of one side stand together, and mocks after models.
+    return adjust(sorted(compared, key=lambda each: ("mock" in each.marks, each.names[0])))
 
 
 def _compare_parts(a: Side, b: Side, *, apart: bool) -> list[Comparison]:
@@ -185,6 +189,7 @@ class Ranking:
         close: Those that are not shown to be worse.
         worse: Those that are.
         mocks: Those in which no model wrote anything; never the best, unless there is nothing else.
+        better: Those of ``close`` that are shown to be better all the same, where the two could be compared.
     """
 
     best: tuple[str, ...] = ()
@@ -192,6 +197,7 @@ class Ranking:
     close: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
     mocks: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
 
 
 def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> Ranking:
@@ -202,8 +208,10 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
         return Ranking()
     names = {marked(row[by], row["mark"]): row for row in models}
     best = [name for name, row in names.items() if _place(row)[0] == _place(models[0])[0]]
-    shown = {each.names for each in comparisons if best[0] in each.names and each.verdict != "not shown"}
-    worse = {name for pair in shown for name in pair} - {best[0]}
+    shown = [each for each in comparisons if each.verdict != "not shown"]
+    beaten = {each.names if each.verdict == "better" else each.names[::-1] for each in shown}
+    worse = {loser for loser, winner in beaten if winner == best[0]}
+    better = {winner for loser, winner in beaten if loser == best[0]}
     compared = {name for each in comparisons for name in each.names}
     return Ranking(
         best=tuple(best),
@@ -211,6 +219,7 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
         close=tuple(name for name in names if name in compared - worse and name not in best),
         worse=tuple(name for name in names if name in worse),
         mocks=tuple(marked(row[by], row["mark"]) for row in measured if row not in models),
+        better=tuple(name for name in names if name in better),
     )
 
 
@@ -283,6 +292,11 @@ class Side:
         return " and ".join(sorted(self.trials["letta_version"].dropna().unique()))
 
     @cached_property
+    def pairs(self) -> tuple[str, ...]:
+        """The pairs that they are trials of."""
+        return tuple(sorted(map(str, self.trials["pair"].unique())))
+
+    @cached_property
     def by_task(self) -> Table:
         """Means of each task's trials, the sample it belongs to, and the name of its first one.
 
@@ -320,6 +334,7 @@ def compare(a: Side, b: Side) -> Comparison:
         tuple(map(str, changed)),
         marks=(a.mark, b.mark),
         servers=(a.servers, b.servers),
+        pairs=(a.pairs, b.pairs),
     )
     if not len(tasks):
         return comparison

@@ -18,7 +18,7 @@ from harness.results.tables import Row, Tables
 
 BARS = "▁▂▃▄▅▆▇█"
 MANY = 4  # sentences on what is not shown: the three of one system, and its control's
-TEXTS = ("memory", *BY, "role", "model", "first", "second", "verdict")
+TEXTS = ("memory", *BY, "role", "model", "first", "second", "compared", "verdict")
 
 
 def _percent(key: str) -> Callable[[Row], str]:
@@ -238,6 +238,18 @@ def conclusion(each: Comparison) -> str:
     return f"no difference shown between {second} and {first}: {figures}{least}"
 
 
+def took_part(comparisons: Sequence[Comparison], pairs: Sequence[str], by: str) -> list[str]:
+    """Return which pairs each side of comparisons by another name has, and which of these pairs none has."""
+    sides: dict[str, set[str]] = {}
+    for each in comparisons:
+        for name, of_side in zip(each.names, each.pairs, strict=True):
+            sides.setdefault(name, set()).update(of_side)
+    lines = [f"  {name}: {', '.join(sorted(found))}" for name, found in sides.items()]
+    if others := sorted(set(pairs).difference(*sides.values())):
+        lines.append(f"  in no comparison, as more than the {by} differs: {', '.join(others)}")
+    return ["pairs compared:", *lines]
+
+
 def headline(ranking: Ranking) -> list[str]:
     """Tell which is best or which are tied, and what is shown of the others; nothing of a single one."""
     if len((*ranking.best, *ranking.close, *ranking.worse, *ranking.mocks)) < 2:
@@ -247,10 +259,12 @@ def headline(ranking: Ranking) -> list[str]:
         best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
     parts = [best]
     method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
-    if ranking.close:
-        parts.append(f"not shown to be worse: {', '.join(ranking.close)}{method}")
-    elif ranking.worse:
-        parts.append(f"all others are shown to be worse{method}")
+    if ranking.better:
+        parts.append(f"but shown to be better where compared: {', '.join(ranking.better)}{method}")
+    if close := [name for name in ranking.close if name not in ranking.better]:
+        parts.append(f"not shown to be worse: {', '.join(close)}{method}")
+    if ranking.worse and not ranking.close:
+        parts.append(f"shown to be worse: {', '.join(ranking.worse)}{method}")
     if ranking.mocks:
         parts.append(f"apart, as no model wrote their code: {', '.join(ranking.mocks)}")
     return parts

@@ -149,7 +149,7 @@ def print_comparisons(console: Console, comparisons: Sequence[Comparison], *, wi
         if wide:
             print_table(console, columns, comparisons, title, wide=True)
             continue
-        indented: Columns = [("second", lambda each: f"  {each.names[1]}"), *columns[2:]]
+        indented: Columns = [("compared", lambda each: f"  {each.names[1]}"), *columns[2:]]
         left_out |= print_table(
             console, indented, comparisons, title, heading=lambda each: f"against {each.names[0]}"
         )

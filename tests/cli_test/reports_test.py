@@ -62,7 +62,9 @@ def test_comparing_two_runs(runs):
     *_, first, second = " ".join(result.output.split()).split("verdict: ")
     assert first.startswith("a in new is worse than a in old: -80.0 points")
     assert second.startswith("no difference shown between b in new and b in old: +5.0 points")
-    assert "17 tasks solved more or less often: --details" in result.output
+    said = "16 tasks solved more or less often in at least one of these comparisons: --details"
+    assert said in result.output  # not 17: a task that differs in both is one task
+    assert "p is adjusted for the comparisons made at once (Holm), the intervals are not" in result.output
     assert "harness show" not in result.output
 
 
@@ -79,11 +81,42 @@ def test_comparing_two_pairs_names_the_tasks_that_differ(runs):
 def test_comparing_all_of_a_run(runs):
     """The best, and what is not shown to be worse."""
     for words, lines in (
-        (["old"], ["best: a", "all others are shown to be worse"]),
+        (["old"], ["best: a", "shown to be worse: b"]),
         (["--run", "new"], ["best: b", "not shown to be worse: a"]),
     ):
         said = harness("compare", *words).output.splitlines()[-len(lines) - 1 :]
         assert [line for line in lines if any(each.startswith(line) for each in said)] == lines
+
+
+def test_comparing_orchestrators_names_the_pairs_behind_them(runs):
+    """Those that take part, and those that do not, in which more differs."""
+    rows = [
+        *many("a", 2, orchestrator="x"),
+        *many("b", 9, orchestrator="y"),
+        *many("c", 9, orchestrator="y", flow="guided"),
+    ]
+    a_run(runs / "reports/orch", rows)
+    output = harness("compare", "orch", "--by", "orchestrator").output
+    assert "pairs compared:\n  x: a\n  y: b\n" in output
+    assert "  in no comparison, as more than the orchestrator differs: c\n" in output
+    table = harness("compare", "orch", "--by", "orchestrator", "--format", "csv").output.splitlines()
+    row = dict(zip(*(line.split(",") for line in table), strict=True))
+    assert (row["first_pairs"], row["second_pairs"]) == ("a", "b")
+
+
+def test_one_pair_alone_is_no_comparison(runs):
+    """A pair without a second one is called what it is; nor is it offered as two."""
+    assert (
+        "a is no run, but the pair of one: a second pair is missing"
+        in harness("compare", "a", "--run", "old").output
+    )
+    a_run(runs / "reports/single", many("a", 1))
+    for run, remedy in (("single", "of this run a alone has"), ("empty", "of this run none alone has")):
+        if run == "empty":
+            a_run(runs / "reports/empty", [an_infra_row("a")])
+        output = harness("compare", "a", "z", "--run", run).output
+        assert "has measured trials -> of this run" in output
+        assert remedy in output
 
 
 @pytest.mark.parametrize("output_format", ["json", "csv", "md"])

@@ -10,6 +10,7 @@ from harness.results import aggregate
 from harness.results.compare import Ranking, Side, between_pairs, between_runs, rank, within_run
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
+from harness.results.render import headline, took_part
 from harness.results.tables import rows_by, tables_of
 from harness.tasks.loader import Price
 
@@ -88,6 +89,19 @@ def test_a_mock_is_never_the_best():
     assert named.names == ("a (stand-in)", "m (mock)")
 
 
+def test_what_beats_the_highest_rate_where_both_were_measured_is_named():
+    """A rate over other, easier tasks may be the highest; the paired test then says the opposite."""
+    rows = [*many("a", 0, 10), *many("b", 10, 10)]
+    rows += [a_row("a", task=f"easy{n}") for n in range(40)]
+    rows += [a_row("b", "wrong", task=f"hard{n}") for n in range(20)]
+    table = trials(*rows)
+    ranking = rank(within_run(table, "pair"), rows_by(table, "pair"), "pair")
+    assert (ranking.best, ranking.better, ranking.worse) == (("a",), ("b",), ())
+    best, better = headline(ranking)
+    assert best == "best: a"
+    assert better.startswith("but shown to be better where compared: b (paired by task")
+
+
 def test_rows_that_pool_pairs_leave_out_mocks():
     """What a task file wrote does not raise the rate of an orchestrator, a task or a tag."""
     table = trials(*many("a", 5), *many("m", 20, backend="mock", coder="oracle"))
@@ -164,6 +178,13 @@ def test_orchestrators_are_compared_where_all_else_is_the_same():
     ]
     (found,) = within_run(trials(*rows), "orchestrator")
     assert (found.first, found.second, found.difference_pct) == ("x", "y", 100)
+    assert found.pairs == (("a",), ("b",))
+    assert took_part([found], "abc", "orchestrator") == [
+        "pairs compared:",
+        "  x: a",
+        "  y: b",
+        "  in no comparison, as more than the orchestrator differs: c",
+    ]
     with pytest.raises(UsageError, match="no two orchestrators that differ in nothing else"):
         within_run(trials(*rows[:8], *rows[16:]), "orchestrator")
 
