@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.agents.transcript import ROLES, Usage
-from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS, mark_of
+from harness.results.columns import COSTS, GRADES, KINDS, SETTINGS, TOKENS, backend_of, mark_of
 from harness.results.pricing import Prices, charge_role
 from harness.results.record import requests_of
 from harness.results.stats import pass_at_k, pass_hat_k, rate_interval
@@ -214,8 +214,9 @@ def _settings(trials: pd.DataFrame, by: str) -> dict[str, Any]:
 def _marks(trials: pd.DataFrame, by: str) -> list[str]:
     """Return for each row what stands in for its models."""
     backends: dict[object, set[object]] = {}
-    for name, backend in trials[[by, "backend"]].drop_duplicates().itertuples(index=False, name=None):
-        backends.setdefault(name, set()).add(backend)
+    asked = dict.fromkeys([by, "backend", "coder"])
+    for row in trials[list(asked)].drop_duplicates().to_dict("records"):
+        backends.setdefault(row[by], set()).add(backend_of(row["backend"], row["coder"]))
     return [mark_of(backends[name]) for name in trials[by].cat.categories]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.agents.transcript import ROLES
+from harness.local.stack.catalogue import CATALOGUE
 
 SETTINGS = (
     *("orchestrator", "coder", "tester", "flow", "tools", "backend"),
@@ -21,10 +22,19 @@ MARKS = {
     "mock": "mock",
     "local": "stand-in",
 }  # backend -> what it is, where it is no model that people compare
+STAND_INS = frozenset(model.name for model in CATALOGUE)
+
+
+def backend_of(backend: object, coder: object) -> str:
+    """Return the backend, or ``local`` where it leads to a local model, as the Claude CLI may."""
+    return "local" if backend != "mock" and coder in STAND_INS else str(backend)
 
 
 def mark_of(backends: Iterable[object]) -> str:
-    """Return what stands in for the models of these trials; empty unless it is the same in all of them."""
+    """Return what stands in for the models of these trials; empty unless it is the same in all of them.
+
+    The backends are those of ``backend_of``.
+    """
     kinds = {str(each) for each in backends}
     return MARKS.get(kinds.pop(), "") if len(kinds) == 1 else ""
 

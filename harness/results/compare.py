@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from harness.errors import UsageError
-from harness.results.columns import SETTINGS, TOKENS, mark_of, marked
+from harness.results.columns import SETTINGS, TOKENS, backend_of, mark_of, marked
 from harness.results.dataframe import Table
 from harness.results.stats import (
     ALPHA,
@@ -274,7 +274,8 @@ class Side:
     @cached_property
     def mark(self) -> str:
         """What stands in for the models of all of them, if anything does."""
-        return mark_of(self.trials["backend"])
+        asked = self.trials[["backend", "coder"]].drop_duplicates()
+        return mark_of(map(backend_of, asked["backend"], asked["coder"]))
 
     @cached_property
     def apart(self) -> tuple[Side, Side]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.results import aggregate
-from harness.results.columns import counted, mark_of, marked
+from harness.results.columns import backend_of, counted, mark_of, marked
 from harness.results.dataframe import Table
 from harness.results.layout import Columns
 from harness.results.render import markdown_table
@@ -64,7 +64,7 @@ def print_trials(console: Console, rows: Sequence[Row], run: str, *, wide: bool 
             counts = Counter(each["outcome"].replace("_", " ") for each in of_pair)
             parts = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
             console.print(
-                f"{one_line(marked(previous, mark_of({row['backend']})))}: {parts}",
+                f"{one_line(marked(previous, mark_of({backend_of(row['backend'], row['coder'])})))}: {parts}",
                 markup=False,
                 soft_wrap=True,
             )

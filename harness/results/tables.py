@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.results import aggregate, compare, courses
-from harness.results.columns import BY, counted, marked
+from harness.results.columns import BY, backend_of, counted, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.dataframe import Table
 from harness.tasks.pair import AUTHORS, ON_APP_SERVER
@@ -127,7 +127,7 @@ def note(rows: list[Row], pairs: list[Row], steps: int = 0) -> str:
             "intervals and pass@k"
         )
     parts += _settings(pairs)
-    if any(row["backend"] == "local" for row in rows):
+    if any(backend_of(row["backend"], row["coder"]) == "local" for row in rows):
         parts.append("stand-in: a small local model in place of Claude")
     mocks = sum(row["backend"] == "mock" for row in rows)
     if 0 < mocks < len(rows):

@@ -278,6 +278,19 @@ def test_coders_are_compared_where_they_are_asked_alike():
     assert [(each.first, each.second) for each in found] == [("a", "b"), ("c", "d")]
 
 
+def test_a_local_model_is_a_stand_in_whoever_asks_it():
+    """Also where the Claude CLI does: by its name it is no Claude. A mock is one whatever it is called."""
+    by_cli = {"backend": "claude-code", "coder": "smollm2-135m-instruct"}
+    table = trials(*many("a", 5, **by_cli), *many("b", 4, coder="claude-haiku-5-5"))
+    assert [row["mark"] for row in rows_by(table, "pair")] == ["stand-in", ""]
+    assert [row["mark"] for row in rows_by(table, "coder")] == ["stand-in", ""]
+    (found,) = within_run(table, "pair")
+    assert found.names == ("a (stand-in)", "b")
+    assert "stand-in: a small local model in place of Claude" in tables_of(table).note
+    (mock,) = rows_by(trials(*many("m", 5, backend="mock", coder="smollm2-135m-instruct")), "coder")
+    assert mock["mark"] == "mock"
+
+
 def test_the_note_names_the_settings_of_a_pair():
     """Two pairs of one model are told apart by how it is asked."""
     found = trials(*many("high", 5, coder_settings="effort=high"), *many("plain", 5))
