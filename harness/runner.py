@@ -432,6 +432,11 @@ def record_live(state: TrialState) -> tuple[Record, Transcript]:
 
 def require_place(path: Path) -> None:
     """Raise DiskError where a recording could not be written: nothing is paid for that cannot be kept."""
+    if path.is_dir():
+        raise DiskError(
+            f"{path}: a folder is in the place of the recording: no model was asked",
+            remedy="remove it, or move it elsewhere; the same command, or --resume, goes on",
+        )
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise DiskError(

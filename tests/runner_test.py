@@ -815,6 +815,17 @@ def test_no_model_is_asked_where_no_recording_can_be_written(
     assert not claude.requests + letta.requests
 
 
+def test_no_model_is_asked_where_a_folder_is_in_the_place_of_the_recording(
+    trial, recording, claude, letta
+) -> None:
+    """It would be noticed only when all was paid for."""
+    cassette_of(recording, trial).mkdir(parents=True)
+    result = run_trial(trial, recording)
+    assert result.record.outcome == "disk_error"
+    assert "1.json: a folder is in the place of the recording: no model was asked" in str(result.error)
+    assert not claude.requests + letta.requests
+
+
 def test_no_model_is_asked_where_a_recording_finds_no_room(
     trial, recording, claude, letta, monkeypatch
 ) -> None:

@@ -147,7 +147,10 @@ def check(folder: Path, suite: Catalogue, names: Iterable[str] = ()) -> Report:
     checked = 0
     for file in select([*files, *absent], names, folder):
         display = display_path(file.path)
-        if file in absent:
+        if file in absent and file.path.is_dir():
+            text = f"{display}: a folder is in the place of the recording"
+            problems.append(Problem("damaged", text, "remove it, or move it elsewhere"))
+        elif file in absent:
             remedy = f"record it: {staleness.command(suite.trials[file.slug])}"
             problems.append(Problem("missing", f"{display}: nothing recorded", remedy))
         elif not file.slug:

@@ -263,6 +263,16 @@ def test_a_trial_without_a_cassette(shelf):
     assert problems(shelf) == [said]
 
 
+def test_a_folder_in_the_place_of_a_cassette(shelf):
+    """It is in the way of a recording: no command would record there."""
+    shelf.path().unlink()
+    shelf.path().mkdir()
+    assert problems(shelf)[0] == (
+        "cassettes/gpt+haiku/add/1.json: a folder is in the place of the recording "
+        "-> remove it, or move it elsewhere"
+    )
+
+
 def test_a_link_in_the_place_of_a_cassette(shelf, tmp_path):
     """A link is not followed, so what it points at is not read and its content not shown."""
     (tmp_path / "outside").write_text("private")
