@@ -217,7 +217,8 @@ class Reporter:
             line = printable_line(
                 f"{row['outcome'].replace('_', ' ')}  {row['trial']}  {row['detail']}", os.environ
             )
-            terminal.write_line(shorten(line, max(40, terminal._tw.fullwidth - 1)))  # noqa: SLF001
+            width = max(40, terminal._tw.fullwidth - 1)  # noqa: SLF001
+            terminal.write_line(shorten(line, width) if terminal.isatty else line)
         if len(rows) > most:
             terminal.write_line(f"and {len(rows) - most} more: -ra lists them, or harness report --failed")
 

@@ -144,9 +144,11 @@ def within_run(trials: Table, by: By, only: tuple[str, str] | None = None) -> li
     known = _measured_by(trials, by)
     for name in only or ():
         if name not in known:
-            remedy = f"use two of: {', '.join(known)}"
-            if len(known) < 2:
-                remedy = f"of this run {next(iter(known), 'none')} alone has: record a second {by}"
+            few = [
+                "nothing was measured in this run",
+                f"this run has {''.join(known)} alone: record another {by}",
+            ]
+            remedy = few[len(known)] if len(known) < 2 else f"use two of: {', '.join(known)}"
             raise UsageError(f"no {by} {name!r} has measured trials", remedy=remedy)
     compared = _compare_all(known, by, only)
     if not compared:

@@ -52,11 +52,11 @@ def chosen(trials: Table, pairs: Sequence[str], outcomes: Sequence[str], *, fail
 
 
 def print_trials(console: Console, rows: Sequence[Row], run: str, *, wide: bool = False) -> None:
-    """Print one line for each trial under its pair's name; reasons are shortened, unless ``wide``."""
+    """Print one line for each trial under its pair's name; a screen shortens reasons, unless ``wide``."""
     longest_task = max((len(_name(row)) for row in rows), default=0)
     longest_outcome = max((len(row["outcome"]) for row in rows), default=0)
     room = max(SHORTEST_DETAIL, console.width - longest_task - longest_outcome - 6)
-    previous = None
+    is_cut, previous = False, None
     for row in rows:
         if row["pair"] != previous:
             previous = row["pair"]
@@ -71,8 +71,11 @@ def print_trials(console: Console, rows: Sequence[Row], run: str, *, wide: bool 
         detail = one_line(row["detail"])
         outcome = row["outcome"].replace("_", " ")
         line = f"  {_name(row):{longest_task}}  {outcome:{longest_outcome}}  "
-        line += detail if wide else shorten(detail, room)
+        shown = shorten(detail, room) if console.is_terminal and not wide else detail
+        is_cut, line = is_cut or shown != detail, line + shown
         console.print(line.rstrip(), markup=False, soft_wrap=True)
+    if is_cut:
+        console.print("reasons are shortened: --wide shows them whole", markup=False)
     if rows:
         console.print(f"{counted(len(rows), 'trial')}; one of them whole: ", end="", markup=False)
         console.print(f"harness show {rows[0]['trial']} --run {run}", markup=False, soft_wrap=True)

@@ -26,7 +26,7 @@ from harness.results.tables import Tables
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROWEST = 80
+NARROWEST = 40
 WIDEST = 1000
 SHORTEST_NAME = 24
 
@@ -133,10 +133,15 @@ def print_table(  # noqa: PLR0913  (what a table is, and three ways to vary it)
         table.add_row(*map(Text, cells))
         previous = (above, name)
     console.print(table, crop=False)
+    left_out = [column for column in useful if column not in kept]
     if not wide and (same := in_every_row(columns, rows)):
         console.print(same, markup=False)
+    if len(rows) == 1 and left_out:  # a single row has room below itself
+        besides = (f"{' '.join(title.split())} {cell(rows[0])}" for title, cell in left_out)
+        console.print(f"besides: {', '.join(besides)}", markup=False)
+        left_out = []
     console.print()
-    return {name for name, _ in useful} - {name for name, _ in kept}
+    return {title for title, _ in left_out}
 
 
 def print_comparisons(console: Console, comparisons: Sequence[Comparison], *, wide: bool = False) -> set[str]:

@@ -110,13 +110,13 @@ def test_one_pair_alone_is_no_comparison(runs):
         "a is no run, but the pair of one: a second pair is missing"
         in harness("compare", "a", "--run", "old").output
     )
-    a_run(runs / "reports/single", many("a", 1))
-    for run, remedy in (("single", "of this run a alone has"), ("empty", "of this run none alone has")):
-        if run == "empty":
-            a_run(runs / "reports/empty", [an_infra_row("a")])
-        output = harness("compare", "a", "z", "--run", run).output
-        assert "has measured trials -> of this run" in output
-        assert remedy in output
+    for name, rows, remedy in (
+        ("single", many("a", 1), "this run has a alone: record another pair"),
+        ("empty", [an_infra_row("a")], "nothing was measured in this run"),
+    ):
+        a_run(runs / "reports" / name, rows)
+        said = harness("compare", "a", "z", "--run", name).output
+        assert f"has measured trials -> {remedy}\n" in said
 
 
 @pytest.mark.parametrize("output_format", ["json", "csv", "md"])
@@ -137,15 +137,20 @@ def test_a_comparison_for_programs(output_format, runs):
         assert "| a in old | a in new | -80.0 |" in text
 
 
-def test_the_trials_that_a_pair_fails_and_why(runs):
-    """One line each, that fits the screen; the next command shows one whole."""
+def test_the_trials_that_a_pair_fails_and_why(runs, monkeypatch):
+    """One line each, whole in a pipe or a log, shortened on a screen; the next command shows one trial."""
     a_run(
         runs / "reports/why", [*many("a", 2, tasks=3, detail="x" * 200), a_row("b", "timeout", detail="10 s")]
     )
     output = harness("report", "why", "--pair", "a", "--failed").output
     assert output.splitlines()[0] == "a: 1 wrong"
+    assert f"t02/1  wrong  {'x' * 200}\n" in output
+    assert "--wide" not in output
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    output = harness("report", "why", "--pair", "a", "--failed").output
     assert max(map(len, output.splitlines())) <= 80
     assert "t02/1  wrong  xxx" in output
+    assert "reasons are shortened: --wide shows them whole\n" in output
     assert "1 trial; one of them whole: harness show a/t02/1 --run reports/why" in output
     assert "x" * 200 in harness("report", "why", "--failed", "--wide").output
     assert "t/1  timeout  10 s" in harness("report", "why", "--outcome", "timeout").output
