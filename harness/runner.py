@@ -314,7 +314,7 @@ def play(state: TrialState, cassette: Cassette) -> Transcript:
     trial, display = state.trial, state.trial.cassette_path
     stale = partial(staleness.stale, cassette=cassette, trial=trial, display=display)
     if not cassette.exchanges and staleness.changes(cassette, trial):
-        raise stale("unmatched", what="it holds no request, so nothing else can tell")
+        raise stale("unmatched", what="no service was asked in it, so there are no two texts to show")
     problem: BaseException | None = None
     transcript = Transcript(())
     connection = state.connect(endpoints.replayed(trial.pair), state.transport)

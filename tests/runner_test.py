@@ -608,7 +608,7 @@ def test_settings_are_part_of_requests_record_and_digest(trial, recording, repla
     assert [body["output_config"] for body in bodies] == [{"effort": "high"}] * 2
     assert run_trial(high, replaying).error is None
     error = str(run_trial(low, replaying).error)
-    assert "the pair changed since (its settings)" in error
+    assert "the pair changed since: its settings" in error
     assert "$.output_config.effort" in error
 
 

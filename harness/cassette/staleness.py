@@ -43,14 +43,14 @@ def changes(cassette: Cassette, trial: Trial) -> list[Change]:
         text = f"it was recorded for another trial, {cassette.trial[:160]!r}"
         found.append(Change("trial", text, f"move it back, or {again}"))
     if cassette.task != trial.task.digest:
-        text = "the task changed since (what models see of it, or its limits)"
+        text = "the task changed since: what models see of it, or its limits"
         found.append(Change("task", text, f"restore {trial.source}, or {again}"))
     if cassette.prompts != prompts.prompts_digest():
         everything = "every cassette of that time is concerned: pytest benchmarks --record=all"
         found.append(Change("prompts", "the harness's prompts changed since", f"{again} ({everything})"))
     if cassette.recorded.get("pair") != pair_digest(trial.pair):
         remedy = f"restore the pair {trial.pair.name}, or {again}"
-        text = f"the pair changed since ({_changed_model(cassette, trial.pair)})"
+        text = f"the pair changed since: {_changed_model(cassette, trial.pair)}"
         found.append(Change("pair", text, remedy))
     return found
 

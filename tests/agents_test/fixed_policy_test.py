@@ -138,7 +138,9 @@ def test_a_recording_without_requests_is_stale_when_its_task_changes(task, sandb
     changed = trial.model_copy(update={"task": task.model_copy(update={"spec": "Implement it."})})
     error = run_trial(changed, replace(recording, mode="none")).error
     assert isinstance(error, StaleCassette)
-    assert "the task changed since" in str(error)
+    text = str(error)
+    assert "the task changed since: what models see of it, or its limits): no service was asked in it" in text
+    assert "-> restore " in text
 
 
 def test_an_assignment_without_a_test_file_is_the_coder_s_alone() -> None:

@@ -52,7 +52,7 @@ def test_the_changed_model_is_named(trial):
     """Which role, and both models."""
     pair = trial.pair.model_copy(update={"tester": "other"})
     (found,) = changes(tape(trial), trial.model_copy(update={"pair": pair}))
-    assert found.text == "the pair changed since (tester was 'claude-haiku-5-5', is 'other')"
+    assert found.text == "the pair changed since: tester was 'claude-haiku-5-5', is 'other'"
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -134,7 +134,7 @@ CHANGED = {
     ),
     "pair settings": (
         {"recorded": {"at": "2026-11-22"}},
-        "(its settings)",
+        "changed since: its settings",
         "restore the pair gpt+haiku, or " + AGAIN,
     ),
 }
@@ -156,7 +156,7 @@ def test_all_that_changed_is_told(shelf, monkeypatch):
     monkeypatch.setattr(prompts, "CODER", "other words")
     shelf.put(replace(tape(shelf.trial()), task="another", prompts="older"))
     assert [each.split(" -> ")[0][-30:] for each in problems(shelf, "add/1")] == [
-        "s (what models see of it, or its limits)"[-30:],
+        "what models see of it, or its limits"[-30:],
         "the harness's prompts changed since"[-30:],
     ]
 
