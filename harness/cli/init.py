@@ -22,6 +22,7 @@ PACKAGE = "pair-harness"
 FOLDER = "BENCHMARKS_FOLDER"  # in templates
 FIRST_TASK = "reverse_words"
 WORKFLOWS = Path(".github/workflows")
+UNKNOWN = "git+https://example.invalid/pair-harness.git"  # never resolves, and is in nobody's hands
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "dev-requirements.txt", "requirements/dev.txt")
 
 
@@ -48,6 +49,8 @@ def init() -> None:
         except OSError as error:
             raise UsageError(f"{path.as_posix()}: cannot be written: {error.strerror}") from None
         say(f"wrote  {path.as_posix()}")
+        if UNKNOWN in text:
+            say("       in it, put from where CI can install the harness: here it came from a folder")
     folder = benchmarks_folder(root)
     example = folder / f"{FIRST_TASK}.yaml"
     if example not in wanted and not example.exists():
@@ -85,7 +88,12 @@ def files(root: Path) -> dict[Path, str]:
 def workflow(root: Path) -> str:
     """Return a workflow that installs what this repository has, and replays."""
     template = Path(__file__).with_name("my_workflow.yml").read_text("utf-8")
-    install = "\n".join(f"      - run: {command}" for command in install_commands(root))
+    commands = [f"      - run: {command}" for command in install_commands(root)]
+    if UNKNOWN in commands[-1]:
+        commands.insert(
+            -1, "      # Here it came from a folder, which CI cannot reach: put an address that it can."
+        )
+    install = "\n".join(commands)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     replay = f"pytest {shown(root)} -n 2"
     text = template.replace("PYTHON", python).replace("INSTALL", install)
@@ -129,7 +137,10 @@ def requirement() -> str:
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]
         return f"{PACKAGE} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
-    return f"{PACKAGE}=={__version__}"
+    if str(origin.get("url")).startswith("https:"):
+        return f"{PACKAGE} @ {origin['url']}"
+    # The name alone would fetch whatever has it in an index.
+    return f"{PACKAGE} @ {UNKNOWN}" if origin else f"{PACKAGE}=={__version__}"
 
 
 def first_pair(root: Path) -> str:

@@ -5,6 +5,7 @@ No network is asked. What the environment names and the services offer is checke
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -95,8 +96,11 @@ def sandbox() -> Finding:
 
 
 def disk(check: str, folder: Path, needed_mb: int, purpose: str) -> Finding:
-    """Check that there is room below a folder, which need not exist yet."""
+    """Check that there is room below a folder, which need not exist yet, and the right to write there."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        seen = f"{place} is not writable; {purpose}"
+        return Finding(check, "error", seen, "give this user the right to write there")
     free = shutil.disk_usage(place).free // MB
     seen = f"{free:,} MB free at {place}; {purpose}"
     if free >= needed_mb:

@@ -125,7 +125,11 @@ def test_the_workflow_installs_what_the_repository_has(repository, files, expect
     ("origin", "expected"),
     [
         (None, f"pair-harness=={__version__}"),
-        ('{"url": "file:///home/me/harness", "dir_info": {}}', f"pair-harness=={__version__}"),
+        ('{"url": "file:///home/me/harness", "dir_info": {}}', f"pair-harness @ {init_module.UNKNOWN}"),
+        (
+            '{"url": "https://example.org/h.whl", "archive_info": {}}',
+            "pair-harness @ https://example.org/h.whl",
+        ),
         (
             '{"url": "https://example.org/h.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
             "pair-harness @ git+https://example.org/h.git@abc",
@@ -143,6 +147,20 @@ def test_the_workflow_installs_the_harness_from_where_it_came(origin, expected, 
 
     monkeypatch.setattr(init_module, "distribution", lambda _: Installed)
     assert init_module.requirement() == expected
+
+
+@pytest.mark.parametrize("origin", ["{}", '{"url": "file:///home/me/harness", "dir_info": {}}'])
+def test_a_harness_from_a_folder_is_no_name_of_an_index(origin, repository, monkeypatch) -> None:
+    """Whoever took the name there would run in CI; init and the workflow say what to put."""
+    installed = type("Installed", (), {"read_text": staticmethod(lambda _: origin)})
+    monkeypatch.setattr(init_module, "distribution", lambda _: installed)
+    told = "in it, put from where CI can install the harness" in init().output
+    text = (repository / ".github/workflows/benchmarks.yml").read_text()
+    is_known = origin == "{}"
+    assert (
+        told == ("CI cannot reach: put an address that it can.\n      - run: pip install" in text) != is_known
+    )
+    assert (f"pair-harness=={__version__}" in text) == is_known
 
 
 def test_a_repository_on_gitlab_gets_no_workflow_of_github(repository) -> None:

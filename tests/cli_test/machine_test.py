@@ -78,6 +78,13 @@ def test_disk(free_mb, level, tmp_path, monkeypatch) -> None:
     assert (found.level, asked) == (level, [tmp_path])
 
 
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, monkeypatch) -> None:
+    """However much room it has: a run there ends in a disk error."""
+    monkeypatch.setattr("os.access", lambda path, _: path != tmp_path)
+    found = machine.disk("disk", tmp_path / "not" / "yet", 1, "reports are written there")
+    assert (found.level, found.seen) == ("error", f"{tmp_path} is not writable; reports are written there")
+
+
 def test_a_port() -> None:
     """Free, of the stack, of another Letta, or somebody else's."""
     with socket.socket() as other:
