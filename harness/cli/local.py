@@ -138,8 +138,15 @@ def up(  # noqa: PLR0913  (one for each option)
 @click.command()
 def status() -> None:
     """Show what of the embedded stack runs; exit with 3 if nothing does."""
+    from harness.errors import StackError
+    from harness.local.stack.home import find_home
     from harness.local.stack.status import status as look
 
+    try:
+        find_home()
+    except StackError as error:
+        say(f"nothing runs: {error}")
+        sys.exit(3)
     state = look()
     say(*state.lines())
     sys.exit(0 if state.running else 3)

@@ -182,12 +182,12 @@ def find_conversations(reports: Path, run: str, wanted: str) -> list[Conversatio
     """Return the trials of a run whose slug or task is ``wanted``, or else whose slug holds it as a part.
 
     Raises:
-        UsageError: There is no such run or trial, or its transcript is damaged.
+        UsageError: There is no such run or trial, its transcript is damaged, or nothing is wanted.
     """
     path = find_run(run, reports)
     rows = list(read_rows(path))
     exact = [row for row in rows if wanted in (row["trial"], row["task"])]
-    chosen = exact or [row for row in rows if wanted in row["trial"]]
+    chosen = exact or [row for row in rows if wanted.strip() and wanted in row["trial"]]
     if not chosen:
         known = sorted(row["trial"] for row in rows)[:8]
         raise UsageError(

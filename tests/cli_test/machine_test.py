@@ -7,10 +7,13 @@ import socket
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fakes import FakeLetta
 
 from harness.cli import machine
-from harness.errors import SandboxError
+from harness.cli.main import main
+from harness.errors import SandboxError, StackError
+from harness.local.stack.home import find_home
 from harness.sandbox import fork_server
 
 
@@ -83,6 +86,19 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, monkeypatch) -> N
     monkeypatch.setattr("os.access", lambda path, _: path != tmp_path)
     found = machine.disk("disk", tmp_path / "not" / "yet", 1, "reports are written there")
     assert (found.level, found.seen) == ("error", f"{tmp_path} is not writable; reports are written there")
+
+
+def test_a_stack_that_is_not_installed_does_not_run(monkeypatch) -> None:
+    """Its status is that of one that does not run; doctor and up name the same packages."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("uv", "websockets") else 1)
+    result = CliRunner().invoke(main, ["status"])
+    assert (result.exit_code, result.output) == (
+        3,
+        "nothing runs: the live stack is not installed: no uv -> pip install 'pair-harness[live]'\n",
+    )
+    assert "no uv; needed" in next(machine.stack()).seen
+    with pytest.raises(StackError, match="no uv -> "):  # what `harness up` begins with
+        find_home("v1", models=True)
 
 
 def test_a_port() -> None:

@@ -188,6 +188,7 @@ def test_a_run_that_measured_nothing_has_no_tables(runs):
         (["compare", "old", "old"], "old: the same is named twice"),
         (["compare", "old", "reports/old"], "old and reports/old: the same is named twice"),
         (["report", "nothing"], "no run 'nothing'"),
+        (["show", "", "--run", "old"], "no trial '' in reports/old -> use one of: a/t00/1, "),
         (["view", "nothing"], "no run 'nothing'"),
         (["compare", "old", "--by", "coder"], "there are no two coders that differ in nothing else"),
     ],

@@ -72,6 +72,5 @@ def require_live_extra(letta: LettaServer | None = None, *, models: bool = False
     """Raise StackError if packages that the stack needs with this Letta are missing. None is imported."""
     wanted = [(*_PACKAGES[letta], *(_MODELS if models else ()))] if letta else list(_PACKAGES.values())
     lacking = [[name for name in each if importlib.util.find_spec(name) is None] for each in wanted]
-    missing = min(lacking, key=len)
-    if missing:
-        raise StackError(f"the live stack is not installed: no {', '.join(missing)}", remedy=REMEDY)
+    if all(lacking):  # named are those of V1, which `harness up` starts unless told otherwise
+        raise StackError(f"the live stack is not installed: no {', '.join(lacking[0])}", remedy=REMEDY)
