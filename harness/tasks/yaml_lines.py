@@ -166,6 +166,8 @@ class Document:
         self.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
             return self._report(path, line, "aliases are not supported; write the value out")
+        if event.anchor is not None:
+            self._report(path, line, f"anchors are not supported; leave out &{event.anchor}")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path, line)
         if len(path) >= MAX_DEPTH:

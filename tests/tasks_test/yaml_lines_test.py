@@ -132,6 +132,12 @@ def test_an_alias_is_refused(read, text):
     assert "aliases" in " ".join(problems(read, text))
 
 
+@pytest.mark.parametrize("text", ["b: 1\na: &x [text]\n", "b: 1\na: &x text\n", "b: 1\na: &x {c: 1}\n"])
+def test_an_anchor_is_refused(read, text):
+    """Also one that no alias names: it would do nothing, and look as if it did."""
+    assert problems(read, text) == ["x.yaml:2: anchors are not supported; leave out &x"]
+
+
 def test_a_bomb_of_aliases_is_refused_at_once(read):
     """Nested aliases that would expand to billions of items are refused before they do."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
