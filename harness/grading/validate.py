@@ -67,7 +67,9 @@ def check(given: Path, root: Path, *, remember: bool = False) -> Iterator[Checke
     known += [path for path in suite.unreadable() if path not in own]
     paths = [given] if not given.is_dir() else [path for path in known if path.is_relative_to(given)]
     if not paths:
-        raise UsageError(f"no task files in {given.name}", remedy="add one, such as benchmarks/add.yaml")
+        raise UsageError(
+            f"no task files in {suite.display(given)}", remedy="add one, such as benchmarks/add.yaml"
+        )
     with Prover(root, remember=remember) as prover:
         for file in [File(path, suite, prover) for path in paths]:
             try:

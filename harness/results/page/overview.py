@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from harness.agents.transcript import ROLES
-from harness.results.columns import KINDS, TOKENS, counted, mark_of, marked
+from harness.results.columns import KINDS, TOKENS, backend_of, counted, mark_of, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.page.outcomes import INFRA, MARKS, Mark, mark_of_trial
 from harness.results.pricing import dollars
@@ -102,9 +102,11 @@ def _standing(name: str, row: Row, ranking: Ranking, each: Comparison | None) ->
         )
     if each is None or each.difference_pct is None:
         return "no task in common"
-    gap = signed(-abs(each.difference_pct))
+    gap = signed(abs(each.difference_pct) * (1 if name in ranking.better else -1))
     where = f" on {counted(each.tasks, 'shared task')}" if each.left_out or each.changed else ""
-    return f"{gap}{where}, {'established' if name in ranking.worse else 'could be chance'}"
+    return (
+        f"{gap}{where}, {'established' if name in (*ranking.worse, *ranking.better) else 'could be chance'}"
+    )
 
 
 def matrix(tables: Tables) -> dict[str, Any]:
@@ -251,5 +253,5 @@ def pair_names(rows: Iterable[Row]) -> dict[str, str]:
     """Return pair -> its name for display."""
     backends: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        backends[row["pair"]].add(row["backend"])
+        backends[row["pair"]].add(backend_of(row["backend"], row["coder"]))
     return {pair: marked(pair, mark_of(found)) for pair, found in backends.items()}

@@ -21,6 +21,24 @@ def test_a_gap_on_shared_tasks_says_so():
     ]
 
 
+def test_what_beats_the_highest_rate_is_said_to():
+    """On the tasks that both have: the other one owes its rate to easier ones."""
+    rows = [*many("a", 0, 10), *many("b", 10, 10)]
+    rows += [a_row("a", task=f"easy{n}") for n in range(40)]
+    rows += [a_row("b", "wrong", task=f"hard{n}") for n in range(20)]
+    made = overview.ranking_rows(tables_of(aggregate.add_costs(frame(rows), FREE)))
+    assert [row["standing"] for row in made] == ["highest", "+100 on 10 shared tasks, established"]
+
+
+def test_a_local_model_is_a_stand_in_by_any_backend():
+    """The Claude CLI may lead to it, too."""
+    rows = [
+        {"pair": "p", "backend": "claude-code", "coder": each} for each in ("smollm2-135m-instruct", "claude")
+    ]
+    assert overview.pair_names(rows[:1]) == {"p": "p (stand-in)"}
+    assert overview.pair_names(rows[1:]) == {"p": "p"}
+
+
 def test_the_matrix_reads_by_row():
     """Row minus column; both signs of one comparison; established or not by kind; no mock against a model."""
     mocks = [*many("m", 20, backend="mock"), *many("n", 1, backend="mock")]
