@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 from harness.agents.answer_blocks import DEFINITION, FILE_NAME, INVISIBLE, STATEMENT, Block, defines
+from harness.agents.answer_words import label_of, matches, said_of
 from harness.agents.python_text import Parser, module_of
 
-LABEL_LINE = re.compile(  # `# File: src/add.py`, `**1. add.py**`, `# add.py - sums`
-    r"(?:[\s#*`=>\"'(\[:\d.-]|\b(?:file|name|filename|path|step|contents? of)\b)*"
-    r"(?P<name>[\w./\\-]*\w\.py)(?:[\s#*`=\"':)\]-]*|[*`]*\s*[:(\u2013\u2014-].*)",
-    re.IGNORECASE,
-)
-INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `The file add.py can be used so:`
-    r"\b(?:file|named|called|as|create|edit|update) [*`'\"]{0,4}([\w./\\-]*\w\.py)[*`'\"]{0,4}(?:[:,.]|$)",
-    re.IGNORECASE,
-)
 PROMPTED = re.compile(r"(?:>>>|\.\.\.)(?: |$)(?P<rest>.*)")
 NUMBERED = re.compile(r"[ \t]{0,8}(?P<number>\d{1,5})(?P<sign>[ \t]{0,4}[|\u2502:.)])?(?P<rest>.*)")
 NO_CODE = re.compile(  # `python`, `**add.py**:`, `=== add.py ===`, `%%writefile add.py`
     r"(?:python3?|py|(?:[*`=-]{0,10} ?|%%(?:write)?file +)(?P<name>[\w./\\-]{0,200}\w\.py)[ *`:=-]{0,10})",
     re.IGNORECASE,
 )
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+IMPORT = (ast.Import, ast.ImportFrom)
+ASSIGNMENT = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Piece:
     """A block as it would be written.
 
     ``label``: the file that it is said to be, as far as that is plain. ``is_bare``: False if prompts, the
-    numbers of lines or sentences were taken away.
+    numbers of lines or sentences were taken away. ``is_variant``: True if one before it has a function with
+    the same arguments and the beginning of its name: ``add`` and ``add_with_operator``.
     """
 
     block: Block
@@ -46,6 +45,7 @@ class Piece:
     tree: ast.Module | None
     label: str
     is_bare: bool = True
+    is_variant: bool = False
 
     @classmethod
     def of(cls, block: Block, parser: Parser) -> Self:
@@ -65,7 +65,7 @@ class Piece:
         label = (
             label
             or next(iter(FILE_NAME.findall(block.info[:200])), "")
-            or _label(code, block.before, block.title)
+            or label_of(code, block.before, block.title)
         )
         return cls(block, code, tree, label, is_bare=bare is None)
 
@@ -83,27 +83,68 @@ class Piece:
     @cached_property
     def binds(self) -> set[str]:
         """The names that its top gives a value to; none if it does more, and so is no part of a file."""
-        names: set[str] = set()
-        for node in self.tree.body if self.tree else ():
-            if isinstance(node, DEFINITION):
-                names.add(node.name)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                names |= {each.asname or each.name.partition(".")[0] for each in node.names}
-            elif isinstance(node, ast.Assign) and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
-                names |= {each.id for each in node.targets if isinstance(each, ast.Name)}
-            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                return set()
-        return names
+        body = self.tree.body if self.tree else []
+        imported = bound_names([node for node in body if isinstance(node, IMPORT)], frozenset()) or set()
+        return bound_names([node for node in body if not _is_guard(node)], imported) or set()
+
+    @cached_property
+    def calls(self) -> set[str]:
+        """The names that its top calls for the value of another."""
+        body = self.tree.body if self.tree else []
+        values = (node for each in body if isinstance(each, ASSIGNMENT) for node in ast.walk(each))
+        return {_root(node) for node in values if isinstance(node, ast.Call)}
+
+    @cached_property
+    def is_guard(self) -> bool:
+        """Whether it only starts the file as a program, and is no demonstration that prints."""
+        rest = [node for node in (self.tree.body if self.tree else ()) if not isinstance(node, IMPORT)]
+        return len(rest) == 1 and _is_guard(rest[0]) and ("print" not in self.uses or "sys" in self.uses)
+
+    @cached_property
+    def place(self) -> int:
+        """Where it belongs in its file: imports come first, and last what starts a program."""
+        body = self.tree.body if self.tree else []
+        return any(map(_is_guard, body)) - all(isinstance(node, IMPORT) for node in body)
 
     @cached_property
     def goes_on(self) -> bool:
         """Whether it defines something to be used: a demonstration takes no arguments, or asserts."""
         top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
         asserts = any(isinstance(node, ast.Assert) for each in top for node in ast.walk(each))
+        of_program = not {"sys", "argparse"}.isdisjoint(self.uses | self.imports)
         return not asserts and any(
-            isinstance(node, ast.ClassDef) or node.args.args or node.args.kwonlyargs or node.args.vararg
+            isinstance(node, ast.ClassDef)
+            or node.args.args
+            or node.args.kwonlyargs
+            or node.args.vararg
+            or of_program
             for node in top
         )
+
+    def imports_part(self, name: str) -> bool:
+        """Return True if it imports a module of this name, from wherever."""
+        return any(name in each.split(".") for each in self.imports)
+
+    @cached_property
+    def foreign(self) -> set[str]:
+        """The packages that it imports, but for Python's own and those around it."""
+        top = self.tree.body if self.tree else ()
+        names = {each.name for node in top if isinstance(node, ast.Import) for each in node.names}
+        names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom) and not node.level}
+        return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+
+    @cached_property
+    def is_introduced(self) -> bool:
+        """Whether the words before it name what it defines."""
+        return not self.units.keys().isdisjoint(
+            re.findall(r"\w+", f"{self.block.before} {self.block.title}"[:600])
+        )
+
+    @cached_property
+    def inside(self) -> set[str]:
+        """The names of all that is defined in it, at any depth."""
+        nodes = ast.walk(self.tree) if self.tree else ()
+        return {node.name for node in nodes if isinstance(node, DEFINITION)}
 
     @cached_property
     def has_tests(self) -> bool:
@@ -113,6 +154,12 @@ class Piece:
             for node in (self.tree.body if self.tree else ())
             if isinstance(node, DEFINITION)
         )
+
+    @cached_property
+    def has_fixtures(self) -> bool:
+        """Whether its top defines what pytest gives to tests."""
+        top = self.tree.body if self.tree else ()
+        return any("fixture" in ast.dump(e) for node in top for e in getattr(node, "decorator_list", ()))
 
     @cached_property
     def uses(self) -> set[str]:
@@ -148,7 +195,7 @@ class Piece:
             for each, name in [(node, ""), *((member, prefix) for member in inside)]:
                 if isinstance(each, DEFINITION) and not each.name.startswith("_"):
                     names.add(name + each.name)
-                    if not _is_empty(each):
+                    if not is_empty(each):
                         solid.add(name + each.name)
         return frozenset(names), frozenset(solid)
 
@@ -165,13 +212,48 @@ class Piece:
             and self.has_tests <= other.has_tests
         )
 
+    @cached_property
+    def said(self) -> str:
+        """What the words before it say of it (``said_of``)."""
+        return said_of(self.block.before, self.block.title)
 
-def matches(name: str, path: str) -> int:
-    """Compare a file name of an answer with a path: 2 the same, 1 the same but for folders, 0 another."""
-    name = name.replace("\\", "/").removeprefix("./")
-    if name == path:
-        return 2
-    return int(bool(name) and (name.endswith(f"/{path}") or path.endswith(f"/{name}")))
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is said to be old, wrong, another choice (its name may say so, too) or an example."""
+        return self.is_variant or self.said == "aside"
+
+    @cached_property
+    def is_methods(self) -> bool:
+        """Whether all that it defines are methods without their class."""
+        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        return bool(self.binds) and bool(top) and all(map(_is_method, top))
+
+    @cached_property
+    def units(self) -> dict[str, Definition]:
+        """Return the definitions at its top and in its classes by their names: ``Stack``, ``Stack.pop``."""
+        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        found: dict[str, Definition] = {node.name: node for node in top}
+        for node in top:
+            if isinstance(node, ast.ClassDef):
+                found |= {f"{node.name}.{e.name}": e for e in node.body if isinstance(e, DEFINITION)}
+        return found
+
+
+def with_variants(pieces: Iterable[Piece]) -> list[Piece]:
+    """Mark the pieces that are variants of one before them."""
+    marked = []
+    known: dict[str, str] = {}  # the arguments of functions
+    for piece in pieces:
+        own = {
+            name: ast.dump(node.args)
+            for name, node in piece.units.items()
+            if not isinstance(node, ast.ClassDef)
+        }
+        pairs = ((name, name[: match.start()]) for name in own for match in re.finditer("_", name[:200]))
+        is_variant = any(known.get(first) == own[name] and first not in piece.uses for name, first in pairs)
+        marked.append(replace(piece, is_variant=is_variant))
+        known |= own
+    return marked
 
 
 def _without_signs(code: str, parser: Parser) -> tuple[str, ast.Module] | None:
@@ -210,22 +292,55 @@ def _without_prose(code: str, parser: Parser) -> tuple[str, ast.Module] | None:
     return None
 
 
-def _label(code: str, before: str, title: str) -> str:
-    """Return the file that code's first comments, the line before it or its title name, and nothing else."""
-    first = code[:1000].split("\n")[:4]
-    heads = [line for line in first if line.startswith(("#", '"""', "'''"))]
-    if first[0] in ('"""', "'''"):
-        heads = first[1:2]
-    names = _named(*heads, before) + INTRODUCED.findall(before[:300]) + _named(title)
-    return next(iter(names), "")
-
-
-def _named(*lines: str) -> list[str]:
-    return [match["name"] for line in lines if (match := LABEL_LINE.fullmatch(line[:200].strip()))]
-
-
 def _is_test(name: str) -> bool:
     return name.lower().startswith("test")
+
+
+def bound_names(body: Sequence[ast.stmt], imported: AbstractSet[str]) -> set[str] | None:
+    """Return the names that statements give a value to, or None if they do more than set up a file."""
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, DEFINITION):
+            names.add(node.name)
+        elif isinstance(node, IMPORT):
+            names |= {each.asname or each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ASSIGNMENT):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            inside = (each for target in targets for each in ast.walk(target))
+            names |= {
+                each.id for each in inside if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            }
+        elif isinstance(node, ast.Try | ast.If):
+            tried = node if isinstance(node, ast.Try) else ast.Try([], [], [], [])
+            handled = [each for handler in tried.handlers for each in handler.body]
+            inner = bound_names([*node.body, *handled, *node.orelse, *tried.finalbody], imported)
+            if inner is None:
+                return None
+            names |= inner
+        elif not isinstance(node, ast.Pass | ast.Raise) and not (
+            isinstance(node, ast.Expr)  # `logging.basicConfig()` of what it imports
+            and (isinstance(node.value, ast.Constant) or _root(node.value) in imported)
+        ):
+            return None
+    return names
+
+
+def _root(node: ast.AST) -> str:
+    """Return the name with which an expression begins: ``logging.getLogger(...)`` -> ``logging``."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
+
+
+def _is_method(node: Definition) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return False
+    given = [each.arg for each in (*node.args.posonlyargs, *node.args.args)[:1]]
+    return given in (["self"], ["cls"]) or "staticmethod" in map(_root, node.decorator_list)
 
 
 def _is_case(base: ast.expr) -> bool:
@@ -234,7 +349,7 @@ def _is_case(base: ast.expr) -> bool:
     return name.endswith("TestCase")
 
 
-def _is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+def is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     """Return True for a definition that is left to be written, as its docstring or an error may say."""
     return all(
         isinstance(each, ast.Pass)

@@ -1,5 +1,7 @@
 """Choose a file's code among the pieces of an answer (``answer_blocks.py``, ``answer_pieces.py``).
 
+What belongs to the chosen piece is put together with it in ``answer_parts.py``.
+
 Letta's tool sandbox runs this module's source, too (``backends/letta/tool_source.py``): import the standard
 library and modules of that text only.
 """
@@ -14,7 +16,9 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from harness.agents.answer_blocks import FILE_NAME, find_blocks
-from harness.agents.answer_pieces import Piece, matches
+from harness.agents.answer_parts import joined, parts_of, with_mends
+from harness.agents.answer_pieces import Piece
+from harness.agents.answer_words import matches
 from harness.agents.python_text import MAX_PARSED, Parser, module_of
 from harness.agents.thoughts import without_thoughts
 
@@ -22,22 +26,23 @@ PYTHON = {"python", "py", "python3", "pycon"}
 # What a chat's template puts behind an answer, where a server leaves it there.
 END_OF_TURN = re.compile(r"(?:<\|(?:im_end|endoftext|end_of_text|eot_id|end|return)\|>|</s>)\s*\Z")
 MAX_BLOCKS = 1000
-MAX_PARTS = 12  # of one file
 
 
 def extract_code(answer: str, path: str, *, cut_off: bool = False) -> str | None:
     """Return the code that an answer holds for a file, or None.
 
     Thoughts hold none (``thoughts.py``). Of two versions of the same definitions the later one counts, but
-    one that lacks some, or leaves a body empty, behind one that has all. Of several pieces
-    (``answer_blocks.py``) that one wins which is ahead in the first of these that tells them apart: it is not
-    tagged as another language; does not import the file as a module; is labelled with the file's name, or at
-    least with no other; is Python; defines something (a test file: tests, or at least something; any other:
-    not only tests); has no session's prompts, line numbers or sentences, which are taken away; uses nothing
-    that another piece defines (the same); stands behind a sentence that names the file, or at least no other;
-    is tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence
-    without an end holds the rest of the answer, unless the answer was cut off. Code that is given in parts is
-    put together: imports and definitions that the winner lacks, and definitions that use its own.
+    one that lacks some, or leaves a body empty, behind one that has all, and one that is said to be old,
+    wrong, another choice or an example (``answer_words.py``) behind one that is not. What is said to mend
+    some definitions takes their place. Of several pieces (``answer_blocks.py``) that one wins which is ahead
+    in the first of these that tells them apart: it is not tagged as another language; does not import the
+    file as a module; is labelled with the file's name, or at least with no other; is Python; defines
+    something (a test file: tests, or at least something; any other: not only tests); is not said to be old
+    and so on; has no session's prompts, line numbers or sentences, which are taken away; uses nothing that
+    another piece defines (the same); stands behind a sentence that names the file, or at least no other; is
+    tagged as Python; is fenced; is the longest. Without a fence, it has to define something. A fence without
+    an end holds the rest of the answer, unless the answer was cut off. Code that is given in parts is put
+    together (``answer_parts.py``): what the winner lacks, and definitions that stand beside its own.
     """
     return (_remembered if len(answer) <= MAX_PARSED else _extract)(answer, path, cut_off)
 
@@ -55,10 +60,10 @@ def _extract(answer: str, path: str, cut_off: bool) -> str | None:
     if len(pieces) == 1:
         return _tidy(pieces[0].code)
     tests = _is_test_file(path)
-    pieces = _latest(pieces, path)
+    pieces = _latest(with_mends(pieces, path, parser), path)
     known = set() if tests else set().union(*(each.defined(tests=tests) for each in pieces))
     best = max(pieces, key=lambda piece: _rank(piece, path, tests, known))
-    whole = "\n\n\n".join(_tidy(each.code).rstrip() for each in _parts(best, pieces, path, tests=tests))
+    whole = joined(parts_of(best, pieces, path, tests=tests))
     return _tidy(whole if parser.tree(whole) else best.code)
 
 
@@ -73,46 +78,13 @@ def _latest(pieces: Sequence[Piece], path: str) -> list[Piece]:
     for number, (piece, names, solid) in enumerate(found):
         for other_number, (other, other_names, other_solid) in enumerate(found):
             is_better = other_solid > solid or (other_number > number and other_solid >= solid)
+            if piece.is_aside != other.is_aside:  # which counts only for what is left to be written
+                is_better = other_solid >= solid if piece.is_aside else not solid
             if names and is_better and other_names >= names and other.may_replace(piece, path):
                 break
         else:
             left.append(piece)
     return left
-
-
-def _parts(best: Piece, pieces: Sequence[Piece], path: str, *, tests: bool) -> list[Piece]:
-    """Return the pieces that are one file, in the order of the answer: the best, and what it lacks."""
-    if not best.block.is_fenced or not best.is_bare:
-        return [best]
-    parts = [best]
-    others = [
-        each
-        for each in pieces
-        if each is not best
-        and each.block.is_fenced
-        and each.block.may_be_python
-        and each.is_bare
-        and each.label in ("", best.label)
-        and (tests or module_of(path) not in each.imports)
-        and not each.has_tests
-    ]
-    if tests:  # what a test file tests stands elsewhere
-        others = [each for each in others if not each.defined(tests=True)]
-    for _ in range(MAX_PARTS):
-        bound = set().union(*(each.binds | each.defined(tests=True) for each in parts))
-        lacks = set().union(*(each.uses for each in parts)) - bound
-        more = [
-            each
-            for each in others
-            if bound.isdisjoint(each.defined(tests=True))
-            and (each.binds & lacks or (each.binds and each.goes_on and each.uses & bound))
-        ]
-        if not more:
-            break
-        parts.append(more[0])
-        others = [each for each in others if each is not more[0]]
-    chosen = set(map(id, parts))
-    return [each for each in pieces if id(each) in chosen]
 
 
 def _rank(piece: Piece, path: str, tests: bool, known: AbstractSet[str]) -> tuple[object, ...]:
@@ -126,6 +98,7 @@ def _rank(piece: Piece, path: str, tests: bool, known: AbstractSet[str]) -> tupl
         matches(piece.label, path) or -bool(piece.label),
         piece.tree is not None,
         max(worth, is_definition),
+        not piece.is_aside,
         piece.is_bare,
         known.isdisjoint(piece.uses),
         max((matches(name, path) or -1 for name in FILE_NAME.findall(block.before[:300])), default=0),

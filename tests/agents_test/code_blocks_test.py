@@ -10,7 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness.agents.answer_blocks import find_blocks
-from harness.agents.code_blocks import MAX_PARTS, extract_code
+from harness.agents.answer_parts import MAX_PARTS
+from harness.agents.code_blocks import extract_code
 
 CORPUS = Path(__file__).with_name("answers.txt").read_text(encoding="utf-8")
 INVISIBLE = {"<BOM>": "\ufeff", "<ZWSP>": "\u200b", "<TAB>": "\t", "<NBSP>": "\u00a0"}

@@ -13,7 +13,9 @@ import inspect
 from harness import text
 from harness.agents import (
     answer_blocks,
+    answer_parts,
     answer_pieces,
+    answer_words,
     code_blocks,
     python_text,
     thoughts,
@@ -29,7 +31,9 @@ MODULES = (
     workspace,
     python_text,
     answer_blocks,
+    answer_words,
     answer_pieces,
+    answer_parts,
     thoughts,
     code_blocks,
     tool_call,

@@ -31,6 +31,7 @@ def test_it_needs_nothing_of_the_harness():
     known = {
         "ast",
         "bisect",
+        "builtins",
         "collections",
         "contextlib",
         "dataclasses",
