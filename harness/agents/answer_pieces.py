@@ -136,9 +136,8 @@ class Piece:
     @cached_property
     def is_introduced(self) -> bool:
         """Whether the words before it name what it defines."""
-        return not self.units.keys().isdisjoint(
-            re.findall(r"\w+", f"{self.block.before} {self.block.title}"[:600])
-        )
+        words = re.findall(r"\w+", f"{self.block.before[:300]} {self.block.title[:300]}")
+        return not self.units.keys().isdisjoint(words)
 
     @cached_property
     def inside(self) -> set[str]:
@@ -214,8 +213,9 @@ class Piece:
 
     @cached_property
     def said(self) -> str:
-        """What the words before it say of it (``said_of``)."""
-        return said_of(self.block.before, self.block.title)
+        """What its first comment, or the words before it, say of it (``said_of``)."""
+        comment = self.code[:300].partition("\n")[0] if self.code.startswith("# ") else ""
+        return said_of(comment, self.block.before, self.block.title)
 
     @property
     def is_aside(self) -> bool:
@@ -240,18 +240,24 @@ class Piece:
 
 
 def with_variants(pieces: Iterable[Piece]) -> list[Piece]:
-    """Mark the pieces that are variants of one before them."""
+    """Mark the pieces that are variants of what stands before them, and are not introduced by their names."""
     marked = []
     known: dict[str, str] = {}  # the arguments of functions
     for piece in pieces:
         own = {
-            name: ast.dump(node.args)
+            name: "" if isinstance(node, ast.ClassDef) or _is_test(name) else ast.dump(node.args)
             for name, node in piece.units.items()
-            if not isinstance(node, ast.ClassDef)
+            if "." not in name
         }
-        pairs = ((name, name[: match.start()]) for name in own for match in re.finditer("_", name[:200]))
-        is_variant = any(known.get(first) == own[name] and first not in piece.uses for name, first in pairs)
-        marked.append(replace(piece, is_variant=is_variant))
+        is_variant = bool(own) and all(
+            any(
+                own[name] and known.get(name[: match.start()]) == own[name]
+                for match in re.finditer("_", name[:200])
+                if name[: match.start()] not in piece.uses
+            )
+            for name in own
+        )
+        marked.append(replace(piece, is_variant=is_variant and not piece.is_introduced))
         known |= own
     return marked
 
@@ -349,7 +355,7 @@ def _is_case(base: ast.expr) -> bool:
     return name.endswith("TestCase")
 
 
-def is_empty(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+def is_empty(node: Definition) -> bool:
     """Return True for a definition that is left to be written, as its docstring or an error may say."""
     return all(
         isinstance(each, ast.Pass)

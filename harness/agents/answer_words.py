@@ -75,13 +75,13 @@ def matches(name: str, path: str) -> int:
     return int(bool(name) and (name.endswith(f"/{path}") or path.endswith(f"/{name}")))
 
 
-def said_of(before: str, title: str) -> str:
-    """Return what the line before a block, or else its title, says of it: ``aside``, ``mend`` or nothing.
+def said_of(*lines: str) -> str:
+    """Return what the first of some lines that says anything says of a block: ``aside``, ``mend`` or nothing.
 
     Where several sentences stand in the line, the last one speaks of the block; a mend may be any one's.
     """
-    for line in (before, title):
-        text = re.sub(r"<[^<>]{0,200}>", "", line[-300:])
+    for line in lines:
+        text = re.sub(r"<[^<>]{0,200}>", "", line[-300:]).strip()
         last = CONTRASTED.sub("", re.sub(r"^[\W_]+", "", re.split(r"[a-z`)][.!?]\s", text)[-1]))
         if ALWAYS_ASIDE.search(last) or (ASIDE.search(last) and not MEND.search(last)):
             return "aside"
