@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import ast
 import html
+import json
 import re
 import textwrap
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, takewhile
 
@@ -34,7 +36,8 @@ IN_ONE_LINE = re.compile(
     r"[ \t]{0,40}```[ \t]{0,40}(?P<tag>(?i:python3?|py)(?=[ \t]))?(?P<code>[^`]{1,10000})```[ \t]{0,40}$"
 )
 ELEMENT = re.compile(  # of HTML, or of a format of files: `<file path="add.py">`
-    r"[ \t]{0,40}<(?P<tag>pre|code|file|create_file|write_file|python|antArtifact|artifact|answer|solution)"
+    r"[ \t]{0,40}(?:<invoke\b[^<>]{0,200}>)?"
+    r"<(?P<tag>pre|code|file|create_file|write_file|python|antArtifact|artifact|answer|solution|parameter)"
     r"\b(?P<info>[^<>]{0,200})>"
     r"(?:[ \t]{0,8}<code\b(?P<more>[^<>]{0,200})>)?(?P<code>.*)"
 )
@@ -42,6 +45,7 @@ HEREDOC = re.compile(
     r"(?P<command>[^<]{1,200})<<-?[ \t]{0,4}(?P<quote>['\"]?)(?P<end>\w{1,40})(?P=quote)(?P<rest>.*)"
 )
 SESSION = re.compile(r">>> (?:async def |def |class |@)\w")
+DIFF_HEADER = re.compile(r"(?:---|\+\+\+|@@|diff |index |new file )|\s*$")
 HEADING = re.compile(r" {0,3}(?:#{1,6} |\*\*[^*]{1,200}\*\*:?[ \t]{0,40}$)")
 QUOTED = re.compile(r" {0,3}> ?")
 PYTHON_TAG = re.compile(r"[{.]{0,2}(?:language-)?(?:i?python|py|pycon)[\d.]{0,5}(?![\w+-])", re.IGNORECASE)
@@ -133,6 +137,8 @@ def find_blocks(text: str, parse: Parse, *, depth: int = 0) -> Iterator[Block]:
                 found += (replace(each, is_whole=each.is_whole or block.is_whole) for each in inner)
             if "<<" in block.code and not (block.is_tagged and parse(block.code)):
                 found += _heredocs(block)
+            found += _arguments(block, parse)
+            found += _additions(block)
         elif element:
             found, number = [replace(element[0], before=before)], element[1]
         elif session:
@@ -179,6 +185,30 @@ def _heredocs(block: Block) -> Iterator[Block]:
             if end is not None:
                 yield Block("\n".join(lines[number:end]), name[0], block.before)
                 number = end + 1
+
+
+def _arguments(block: Block, parse: Parse) -> Iterator[Block]:
+    """Yield the code of a tool call in JSON: ``{"path": "add.py", "content": "def add(a, b): ..."}``."""
+    values: object = None
+    if block.code.lstrip().startswith("{") and len(block.code) <= MAX_PARSED:
+        with suppress(ValueError, RecursionError):
+            values = json.loads(block.code)
+    texts = [each for each in values.values() if isinstance(each, str)] if isinstance(values, dict) else []
+    name = next((each for each in texts if FILE_NAME.fullmatch(each[:200])), "")
+    for text in texts:
+        if defines(parse(text), DEFINITION):
+            yield replace(block, code=text, info=name)
+
+
+def _additions(block: Block) -> Iterator[Block]:
+    """Yield the file that a diff makes, if it takes away nothing."""
+    if block.info.lower() not in ("diff", "patch"):
+        return
+    name = re.search(r"^\+\+\+ (?:b/)?(?P<file>[\w./\\-]{0,200}\w\.py)", block.code, re.MULTILINE)
+    lines = [line for line in block.code.split("\n") if not DIFF_HEADER.match(line)]
+    if lines and all(line.startswith("+") for line in lines):
+        code = "\n".join(line[1:] for line in lines)
+        yield replace(block, code=code, info=name["file"] if name else "python")
 
 
 def _wraps(block: Block) -> bool:

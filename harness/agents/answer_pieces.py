@@ -26,6 +26,7 @@ NO_CODE = re.compile(  # `python`, `**add.py**:`, `=== add.py ===`, `%%writefile
     r"(?:python3?|py|(?:[*`=-]{0,10} ?|%%(?:write)?file +)(?P<name>[\w./\\-]{0,200}\w\.py)[ *`:=-]{0,10})",
     re.IGNORECASE,
 )
+MARK = re.compile(r"\[/?[A-Z]{2,20}\]|\{code(?::[^{}]{0,60})?\}")  # `[BEGIN]`, `[DONE]`; `{code:python}`
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 IMPORT = (ast.Import, ast.ImportFrom)
 ASSIGNMENT = (ast.Assign, ast.AnnAssign, ast.AugAssign)
@@ -50,7 +51,7 @@ class Piece:
     @classmethod
     def of(cls, block: Block, parser: Parser) -> Self:
         """Read a block: what is no line of its file falls away, where only the rest is Python."""
-        code, label = block.code.lstrip("\n" + INVISIBLE), ""
+        code, label = _without_marks(block.code.lstrip("\n" + INVISIBLE)), ""
         first, _, rest = code.partition("\n")
         if rest and (match := NO_CODE.fullmatch(first.strip())):  # no line of the file
             code, label = rest, match["name"] or ""
@@ -260,6 +261,15 @@ def with_variants(pieces: Iterable[Piece]) -> list[Piece]:
         marked.append(replace(piece, is_variant=is_variant and not piece.is_introduced))
         known |= own
     return marked
+
+
+def _without_marks(code: str) -> str:
+    """Return code without the signs in lines of their own between which some models put it."""
+    lines = code.rstrip().split("\n")
+    begin = bool(MARK.fullmatch(lines[0].strip()))
+    ends = (n for n in range(1 if begin else len(lines) - 1, len(lines)) if MARK.fullmatch(lines[n].strip()))
+    end = next(ends, len(lines))
+    return "\n".join(lines[begin:end]) if (begin or end < len(lines)) and len(lines) > 2 else code
 
 
 def _without_signs(code: str, parser: Parser) -> tuple[str, ast.Module] | None:

@@ -128,6 +128,9 @@ HOSTILE = {
     "turns that end": "<|im_end|>",
     "numbers": "1 | x\n",
     "prompts": ">>> x = (\n",
+    "mends": "`f` should be:\n```python\ndef f(): pass\n```\n```python\ndef f(): pass\ndef g(): pass\n```\n",
+    "methods": "```python\nclass A:\n    def f(self): pass\n```\n```python\n    def g(self): pass\n```\n",
+    "calls in JSON": '```json\n{"content": "def f(): pass", "x": ' + "[" * 500 + "]" * 500 + "}\n```\n",
     "blocks that use names": "```python\ndef f(): g()\n```\n```\ndef g(): f()\n```\n",
 }
 
