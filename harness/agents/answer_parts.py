@@ -26,7 +26,7 @@ from harness.agents.answer_words import matches
 from harness.agents.python_text import Parser, module_of
 
 MAX_PARTS = 30  # of one file
-MAX_MENDS = 50
+MAX_MENDS = 50  # that are tried
 BUILTINS = frozenset(dir(builtins))
 FUTURE = re.compile(r"^from __future__ import [\w, ]+$", re.MULTILINE)
 
@@ -35,16 +35,16 @@ def with_mends(pieces: Sequence[Piece], path: str, parser: Parser) -> list[Piece
     """Put mends of some definitions, and methods that stand alone, into the piece that they belong to."""
     done: list[Piece] = []
     owners: dict[str, int] = {}  # by name: which piece defines it; `class`: which has the last one
-    mends = 0
+    tries = 0
     for piece in with_variants(pieces):
         names = ["class"] if piece.is_methods else [name for name in piece.units if "." not in name]
         number = max((owners[name] for name in names if name in owners), default=len(done))
         new = None
-        is_known = number < len(done) and mends < MAX_MENDS
+        is_known = number < len(done) and tries < MAX_MENDS
         if is_known and not piece.is_aside and piece.may_replace(done[number], path):
-            new = _mended(done[number], piece, parser)
+            new, tries = _mended(done[number], piece, parser), tries + 1
         if new:
-            done[number], mends = new, mends + 1
+            done[number] = new
         else:
             number = len(done)
             done.append(piece)

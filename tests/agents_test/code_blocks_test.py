@@ -130,6 +130,10 @@ HOSTILE = {
     "prompts": ">>> x = (\n",
     "mends": "`f` should be:\n```python\ndef f(): pass\n```\n```python\ndef f(): pass\ndef g(): pass\n```\n",
     "methods": "```python\nclass A:\n    def f(self): pass\n```\n```python\n    def g(self): pass\n```\n",
+    "mends of a long file": "```python\n"
+    + "".join(f"def f{n}(x): return 1\n" for n in range(1500))
+    + "```\n"
+    + "".join(f"Fixed:\n```python\ndef f{n}(x): return 2\n```\n" for n in range(1000)),
     "calls in JSON": '```json\n{"content": "def f(): pass", "x": ' + "[" * 500 + "]" * 500 + "}\n```\n",
     "blocks that use names": "```python\ndef f(): g()\n```\n```\ndef g(): f()\n```\n",
 }
