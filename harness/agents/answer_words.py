@@ -7,6 +7,7 @@ library and modules of that text only.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 LABEL_LINE = re.compile(  # `# File: src/add.py`, `**1. add.py**`, `# add.py - sums`
     r"(?:[\s#*`=>\"'(\[:\d.-]|\b(?:file|name|filename|path|step|contents? of)\b)*"
@@ -17,39 +18,48 @@ INTRODUCED = re.compile(  # `Save this as add.py:`; not `Tests for add.py:`, `Th
     r"\b(?:file|named|called|as|create|edit|update) [*`'\"]{0,4}([\w./\\-]*\w\.py)[*`'\"]{0,4}(?:[:,.]|$)",
     re.IGNORECASE,
 )
-# What a line or a heading says of the block behind it: that it is old, wrong, another choice, an example; or
-# that it mends what was given before.
-ASIDE = re.compile(
-    r"\b(?:old|original|previous|earlier|prior|initial|existing|wrong|incorrect|broken|faulty|bad|slow(?:er)?)"
-    r"\W+(?:\w+\W+){0,2}?(?:code|version|implementation|function|solution|approach|way|one|form)\b|"
-    r"\b(?:another|different)\W+(?:\w+\W+)?(?:version|implementation|solution|approach|way|option)\b|"
-    r"\b(?:solution|option|approach|version) (?:[2-9b-d]|two|three)\b|\bfirst (?:attempt|draft|version)\b|"
-    r"\b(?:na[i\u00ef]ve|brute.force|buggy|legacy|deprecated|anti.?pattern|pitfall|counter.?example)s?\b|"
-    r"\b(?:alternat(?:e|ive)|variant)(?:s|ly)?\b|\bequivalent(?:ly)?\b|\boptionally\b|\(optional\)|"
-    r"^(?:bonus|optional)\b|^(?:before|previously|wrong|incorrect|bad|old|original)\W*(?:\(.*)?$|"
-    r"\b(?:be|is|was) (?:wrong|incorrect|broken|faulty)\b|\b(?:would|this) (?:break|fail|lose)s?\b|"
-    r"\b(?:bug|mistake|problem) (?:was|is)\b|\b(?:bug|mistake)s?\W*$|\bas it was\b|\byou (?:had|sent)\b|"
-    r"^instead of\b|\bnot to (?:do|write)\b|^(?:\w+ )?usage\b|\bexamples?\W*$|"
-    r"\bfor (?:reference|comparison|example|instance)\b",
-    re.IGNORECASE,
+CODE = r"(?:code|version|implementation|function|solution|approach|attempt|try|draft|way|one|form|option)\b"
+WRONG = r"(?:wrong|incorrect|broken|faulty|buggy|bad|problematic)"
+OLD = r"(?:old(?:er)?|original|previous|earlier|prior|existing)"
+# What a line or a heading says of the block behind it, each with an example: that it is old, wrong, another
+# choice or an example ...
+ASIDE = (
+    rf"\b(?:{WRONG}|failing|unfixed|initial|slow(?:er)?|(?:less |in)efficient)\W+(?:\w+\W+){{0,2}}?{CODE}",
+    rf"(?<!(?:to|on|of) the )\b{OLD}\W+(?:\w+\W+){{0,2}}?{CODE}",  # not `Add this to the old code:`
+    rf"\b(?:my|a) first {CODE}|\bfirst (?:attempt|try|draft)\b",
+    rf"\b(?:another|different|extended|more general)\W+(?:\w+\W+)?{CODE}(?<!function)",  # `Another way is:`
+    r"\b(?:solution|option|approach|version) (?:[2-9b-d]|two|three)\b",  # `**Solution 2 (without +)**`
+    r"\b(?:na[i\u00ef]ve|brute.force|buggy|legacy|deprecated|pitfall|one.liner)s?\b",  # `Naive:`
+    r"\b(?:anti.?pattern|counter.?example|variant|variation|alternat(?:iv)?e|equivalent)(?:s|ly)?\b",
+    r"^(?:bonus|optional)\b|\(optional\)|\boptionally\b",
+    rf"^(?:before|old|original|{WRONG})\W*(?:\(.*)?$|\bbefore\W*$",  # `**Before:**`
+    rf"\b(?:this|that|it|which|line|following|would)(?: \w+)? (?:be|is|was) {WRONG}\b",  # `It was wrong:`
+    rf"\b{CODE} (?:that|which) (?:fail|caus|broke|had)|\b(?:would|this) (?:break|fail|lose)s?\b",
+    r"\bnot (?:to (?:do|write)|work|what)\b",  # `What not to do:`, `This does not work:`
+    r"\b(?:bug|mistake|problem) (?:was|is)\b|\b(?:bug|mistake)s?\W*$",  # `The bug was here:`
+    r"\bas it was\b|\b(?:you|I) (?:had|sent|gave|provided)\b|^previously\b",  # `What you had:`
+    r"^instead of\b",  # `Instead of:`
+    r"^(?:(?:example|sample|basic) )?usage\b\W*(?:$|example|in\b|with\b)|\bexamples?\W*$",  # `Example usage:`
+    r"\bfor (?:reference|comparison|example|instance|illustration)\b",  # `For reference, the code was:`
 )
-ALWAYS_ASIDE = re.compile(  # even if it says `better` or `new`
-    r"^(?:\w+: )?(?:don.t|do not|never|avoid|why not|(?-i:[Oo]r)|alternatively)\b|"
-    r"\bif you(?:.d| would)? (?:\w+ )?(?:want|need|prefer|like|wish)\b|\bshould(?: not|n.t| never)\b|"
-    r"\byou (?:can|could|may|might) (?:also|prefer|want)\b|\bcould (?:also|even)\b|"
-    r"\bbefore (?:the |this |my )?(?:fix|change|correction|update)",
-    re.IGNORECASE,
+# ... even if it says `better` or `new` ...
+ALWAYS_ASIDE = (
+    r"^(?:\w+:? )?(?:don.t|do not|never|avoid|why not|(?-i:[Oo]r)|alternatively)\b",  # `Don't do this:`
+    r"\bif you(?:.d| would)? (?:\w+ )?(?:want|need|prefer|like|wish|have)\b|\bshould you\b",
+    r"\bshould(?: not|n.t| never)\b|\b(?:you|one|we) (?:could|might|may)\b|\b(?:can|could) (?:also|even)\b",
+    r"\b(?:before|without) (?:the |this |my )?(?:fix|change|correction|update)",
 )
-MEND = re.compile(
-    r"\b(?:fix(?:ed|es)?|correct(?:ed|ion|s)|(?<!not )(?<!n't )correct|updated?|revised|improved|better|best|"
-    r"final|new|recommended|replace|change|should|must be|actually|oops|sorry|wait|instead(?! of))\b|"
-    r"^\W*(?:with|to|by)(?: this)?\W*$",  # the second half of `Replace`
-    re.IGNORECASE,
+# ... or that it mends what was given before.
+MEND = (
+    r"\b(?:fix(?:ed|es)?|correct(?:ed|ion|s)|(?<!not )(?<!n't )correct)\b",
+    r"\b(?:updated?|revised|amended|patch(?:ed)?)\b",
+    r"\b(?:improved|better|best|final|new|recommended|is right|right (?:version|one|code|way))\b",
+    r"\b(?:replace|change|rewrite|should|(?:must|needs? to) (?:be|return|read)|actually|oops|sorry|wait)\b",
+    r"\binstead(?! of)\b|^edit:|^\W*(?:with|to|by)(?: this)?\W*$",  # the second half of `Replace`
 )
-CONTRASTED = re.compile(  # `Use this instead of the old code:`, `Instead of the old code, use this:`
-    r"(?:(?<=\w )(?:instead of|rather than|unlike)|^(?:instead of|rather than|unlike)(?=[^,:]{0,200},))\b"
-    r"[^,:]{0,200}",
-    re.IGNORECASE,
+CONTRASTED = (  # `Use this instead of the old code:`, `Instead of the old code, use this:`
+    r"(?<=\w )(?:instead of|rather than|unlike)\b[^,:]{0,200}",
+    r"^(?:instead of|rather than|unlike)\b[^,:]{0,200}(?=,)",
 )
 
 
@@ -82,9 +92,16 @@ def said_of(*lines: str) -> str:
     """
     for line in lines:
         text = re.sub(r"<[^<>]{0,200}>", "", line[-300:]).strip()
-        last = CONTRASTED.sub("", re.sub(r"^[\W_]+", "", re.split(r"[a-z`)][.!?]\s", text)[-1]))
-        if ALWAYS_ASIDE.search(last) or (ASIDE.search(last) and not MEND.search(last)):
+        whole = re.sub(r"^[\W_]+", "", re.split(r"[a-z`)][.!?]\s", text)[-1])
+        last = _pattern(CONTRASTED).sub("", whole)
+        mends = _pattern(MEND).search(last) is not None
+        if _pattern(ALWAYS_ASIDE).search(last) or (_pattern(ASIDE).search(last) and not mends):
             return "aside"
-        if MEND.search(text):
+        if mends or last != whole or _pattern(MEND).search(text):
             return "mend"
     return ""
+
+
+@cache
+def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(phrases), re.IGNORECASE)
