@@ -173,7 +173,11 @@ def parts_of(best: Piece, pieces: Sequence[Piece], path: str, *, tests: bool) ->
         parts.append(found)
         others = [each for each in others if each is not found]
     chosen = set(map(id, parts))
-    return sorted((each for each in pieces if id(each) in chosen), key=lambda piece: piece.place)
+    ordered: list[Piece] = []
+    for piece in sorted((each for each in pieces if id(each) in chosen), key=lambda piece: piece.place):
+        users = (n for n, each in enumerate(ordered) if piece.binds & each.needs_first - each.binds)
+        ordered.insert(next(users, len(ordered)), piece)
+    return ordered
 
 
 def _stands_beside(

@@ -231,13 +231,26 @@ class Piece:
 
     @cached_property
     def units(self) -> dict[str, Definition]:
-        """Return the definitions at its top and in its classes by their names: ``Stack``, ``Stack.pop``."""
+        """The definitions at its top and in its classes by their names: ``Stack``, ``Stack.pop``."""
         top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
-        found: dict[str, Definition] = {node.name: node for node in top}
+        found = {_name(node): node for node in top}
         for node in top:
             if isinstance(node, ast.ClassDef):
-                found |= {f"{node.name}.{e.name}": e for e in node.body if isinstance(e, DEFINITION)}
+                found |= {f"{node.name}.{_name(e)}": e for e in node.body if isinstance(e, DEFINITION)}
         return found
+
+    @cached_property
+    def needs_first(self) -> set[str]:
+        """The names that it reads when it is imported: in decorators, bases, annotations and values."""
+        names: set[str] = set()
+        nodes: list[ast.AST] = [self.tree] if self.tree else []
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, ast.Name):
+                names.add(node.id)
+            inside = set(node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ())
+            nodes += [each for each in ast.iter_child_nodes(node) if each not in inside]
+        return names
 
 
 def with_variants(pieces: Iterable[Piece]) -> list[Piece]:
@@ -357,6 +370,13 @@ def _is_method(node: Definition) -> bool:
         return False
     given = [each.arg for each in (*node.args.posonlyargs, *node.args.args)[:1]]
     return given in (["self"], ["cls"]) or "staticmethod" in map(_root, node.decorator_list)
+
+
+def _name(node: Definition) -> str:
+    """Return a name that tells a property from what sets it: ``total``, ``total:setter``."""
+    kinds = (each.attr for each in node.decorator_list if isinstance(each, ast.Attribute))
+    kind = next((each for each in kinds if each in ("getter", "setter", "deleter")), "")
+    return f"{node.name}:{kind}" if kind else node.name
 
 
 def _is_case(base: ast.expr) -> bool:
