@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import PurePosixPath
 
@@ -65,7 +65,7 @@ def _mended(base: Piece, piece: Piece, parser: Parser) -> Piece | None:
     targets = _targets(base, piece)
     known = [name for name in targets if name in base.units]
     is_addition = all("." in name for name in targets) and not known
-    if not base.tree or not piece.tree or base.units.keys() <= targets.keys():
+    if base.units.keys() <= targets.keys():
         return None
     if not (piece.is_methods or is_addition or (replaces and known)):
         return None
@@ -79,16 +79,7 @@ def _mended(base: Piece, piece: Piece, parser: Parser) -> Piece | None:
             edits.append((end, end, "\n" + _source(piece, node, owner.body[0].col_offset)))
     if not edits:
         return base if piece.is_methods else None
-    # What the new ones need stands above the first of them, and its imports above all.
-    start = max(_above(top) for top in base.tree.body if _above(top) <= min(edits)[0])
-    head = min(_above(top) for top in base.tree.body if not _stays_first(top))
-    bound = set().union(*(bound_names([top], frozenset()) or () for top in base.tree.body))
-    placed = {id(node) for name, node in targets.items() if "." in name or name in base.units}
-    for top in piece.tree.body:
-        names = bound_names([top], frozenset()) or set()
-        if not (id(top) in placed or names <= bound or _stays_first(top)):
-            line, gap = (head, "") if isinstance(top, IMPORT) else (start, "\n\n")
-            edits.append((line, line, _source(piece, top, 0) + gap))
+    edits += _needs(base, piece, targets, min(edits)[0])
     lines = base.code.split("\n")
     edits.sort(key=lambda edit: edit[:2])
     for begin, end, text in edits[::-1]:
@@ -96,6 +87,21 @@ def _mended(base: Piece, piece: Piece, parser: Parser) -> Piece | None:
     code = "\n".join(lines)
     tree = parser.tree(code)
     return Piece(piece.block if base.is_aside else base.block, code, tree, base.label) if tree else None
+
+
+def _needs(
+    base: Piece, piece: Piece, targets: Mapping[str, Definition], first: int
+) -> Iterator[tuple[int, int, str]]:
+    """Yield what new definitions bring along: it stands above the first of them, and imports above all."""
+    start = max(_above(top) for top in base.body if _above(top) <= first)
+    head = min(_above(top) for top in base.body if not _stays_first(top))
+    bound = set().union(*(bound_names([top], frozenset()) or () for top in base.body))
+    placed = {id(node) for name, node in targets.items() if "." in name or name in base.units}
+    for top in piece.body:
+        names = bound_names([top], frozenset()) or set()
+        if not (id(top) in placed or names <= bound or _stays_first(top)):
+            line, gap = (head, "") if isinstance(top, IMPORT) else (start, "\n\n")
+            yield line, line, _source(piece, top, 0) + gap
 
 
 def _targets(base: Piece, piece: Piece) -> dict[str, Definition]:

@@ -70,11 +70,16 @@ class Piece:
         )
         return cls(block, code, tree, label, is_bare=bare is None)
 
+    @property
+    def body(self) -> list[ast.stmt]:
+        """The statements at its top; none if it is no Python."""
+        return self.tree.body if self.tree else []
+
     @cached_property
     def imports(self) -> set[str]:
         """The modules that are imported at its top, and what may be modules of a package."""
         modules: set[str] = set()
-        for node in self.tree.body if self.tree else ():
+        for node in self.body:
             if isinstance(node, ast.Import):
                 modules |= {each.name for each in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -84,33 +89,30 @@ class Piece:
     @cached_property
     def binds(self) -> set[str]:
         """The names that its top gives a value to; none if it does more, and so is no part of a file."""
-        body = self.tree.body if self.tree else []
-        imported = bound_names([node for node in body if isinstance(node, IMPORT)], frozenset()) or set()
-        return bound_names([node for node in body if not _is_guard(node)], imported) or set()
+        imported = bound_names([node for node in self.body if isinstance(node, IMPORT)], frozenset()) or set()
+        return bound_names([node for node in self.body if not _is_guard(node)], imported) or set()
 
     @cached_property
     def calls(self) -> set[str]:
         """The names that its top calls for the value of another."""
-        body = self.tree.body if self.tree else []
-        values = (node for each in body if isinstance(each, ASSIGNMENT) for node in ast.walk(each))
+        values = (node for each in self.body if isinstance(each, ASSIGNMENT) for node in ast.walk(each))
         return {_root(node) for node in values if isinstance(node, ast.Call)}
 
     @cached_property
     def is_guard(self) -> bool:
         """Whether it only starts the file as a program, and is no demonstration that prints."""
-        rest = [node for node in (self.tree.body if self.tree else ()) if not isinstance(node, IMPORT)]
+        rest = [node for node in self.body if not isinstance(node, IMPORT)]
         return len(rest) == 1 and _is_guard(rest[0]) and ("print" not in self.uses or "sys" in self.uses)
 
     @cached_property
     def place(self) -> int:
         """Where it belongs in its file: imports come first, and last what starts a program."""
-        body = self.tree.body if self.tree else []
-        return any(map(_is_guard, body)) - all(isinstance(node, IMPORT) for node in body)
+        return any(map(_is_guard, self.body)) - all(isinstance(node, IMPORT) for node in self.body)
 
     @cached_property
     def goes_on(self) -> bool:
         """Whether it defines something to be used: a demonstration takes no arguments, or asserts."""
-        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        top = [node for node in self.body if isinstance(node, DEFINITION)]
         asserts = any(isinstance(node, ast.Assert) for each in top for node in ast.walk(each))
         of_program = not {"sys", "argparse"}.isdisjoint(self.uses | self.imports)
         return not asserts and any(
@@ -129,9 +131,10 @@ class Piece:
     @cached_property
     def foreign(self) -> set[str]:
         """The packages that it imports, but for Python's own and those around it."""
-        top = self.tree.body if self.tree else ()
-        names = {each.name for node in top if isinstance(node, ast.Import) for each in node.names}
-        names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom) and not node.level}
+        names = {each.name for node in self.body if isinstance(node, ast.Import) for each in node.names}
+        names |= {
+            node.module or "" for node in self.body if isinstance(node, ast.ImportFrom) and not node.level
+        }
         return {name.partition(".")[0] for name in names} - sys.stdlib_module_names
 
     @cached_property
@@ -151,15 +154,16 @@ class Piece:
         """Whether its top defines what pytest collects as tests."""
         return any(
             _is_test(node.name) or (isinstance(node, ast.ClassDef) and any(map(_is_case, node.bases)))
-            for node in (self.tree.body if self.tree else ())
+            for node in self.body
             if isinstance(node, DEFINITION)
         )
 
     @cached_property
     def has_fixtures(self) -> bool:
         """Whether its top defines what pytest gives to tests."""
-        top = self.tree.body if self.tree else ()
-        return any("fixture" in ast.dump(e) for node in top for e in getattr(node, "decorator_list", ()))
+        return any(
+            "fixture" in ast.dump(e) for node in self.body for e in getattr(node, "decorator_list", ())
+        )
 
     @cached_property
     def uses(self) -> set[str]:
@@ -178,7 +182,7 @@ class Piece:
     def defined(self, *, tests: bool) -> set[str]:
         """Return the names that are defined at its top, for a file that is no test without those of tests."""
         names: set[str] = set()
-        for node in self.tree.body if self.tree else ():
+        for node in self.body:
             if isinstance(node, DEFINITION):
                 names.add(node.name)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
@@ -189,7 +193,7 @@ class Piece:
         """Return the public names at its top and in its classes, and those whose body does something."""
         names: set[str] = set()
         solid: set[str] = set()
-        for node in self.tree.body if self.tree else ():
+        for node in self.body:
             inside = node.body if isinstance(node, ast.ClassDef) else ()
             prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
             for each, name in [(node, ""), *((member, prefix) for member in inside)]:
@@ -226,13 +230,13 @@ class Piece:
     @cached_property
     def is_methods(self) -> bool:
         """Whether all that it defines are methods without their class."""
-        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        top = [node for node in self.body if isinstance(node, DEFINITION)]
         return bool(self.binds) and bool(top) and all(map(_is_method, top))
 
     @cached_property
     def units(self) -> dict[str, Definition]:
         """The definitions at its top and in its classes by their names: ``Stack``, ``Stack.pop``."""
-        top = [node for node in (self.tree.body if self.tree else ()) if isinstance(node, DEFINITION)]
+        top = [node for node in self.body if isinstance(node, DEFINITION)]
         found = {_name(node): node for node in top}
         for node in top:
             if isinstance(node, ast.ClassDef):
