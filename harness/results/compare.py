@@ -186,7 +186,9 @@ class Ranking:
     """Who is best, and how sure that is.
 
     Attributes:
-        best: Those with the highest rate: several if they are tied, the cheaper first, then the faster.
+        best: Those with the highest rate: several if they are tied, the cheaper first, then the faster. Of
+            orchestrators and coders, whose partners may differ: the one that is behind no other where both
+            have the same, if there is one.
         rate_pct: That rate.
         close: Those that are not shown to be worse.
         worse: Those that are.
@@ -210,14 +212,18 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
         return Ranking()
     names = {marked(row[by], row["mark"]): row for row in models}
     best = [name for name, row in names.items() if _place(row)[0] == _place(models[0])[0]]
+    compared = {name for each in comparisons for name in each.names}
+    if by != "pair":
+        behind = {each.names[each.difference_pct < 0] for each in comparisons if each.difference_pct}
+        unbeaten = [name for name in names if name in compared - behind]
+        best = unbeaten if len(unbeaten) == 1 else best
     shown = [each for each in comparisons if each.verdict != "not shown"]
     beaten = {each.names if each.verdict == "better" else each.names[::-1] for each in shown}
     worse = {loser for loser, winner in beaten if winner == best[0]}
     better = {winner for loser, winner in beaten if loser == best[0]}
-    compared = {name for each in comparisons for name in each.names}
     return Ranking(
         best=tuple(best),
-        rate_pct=models[0]["solved_pct"],
+        rate_pct=names[best[0]]["solved_pct"],
         close=tuple(name for name in names if name in compared - worse and name not in best),
         worse=tuple(name for name in names if name in worse),
         mocks=tuple(marked(row[by], row["mark"]) for row in measured if row not in models),

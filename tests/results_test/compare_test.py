@@ -89,6 +89,15 @@ def test_a_mock_is_never_the_best():
     assert named.names == ("a (stand-in)", "m (mock)")
 
 
+def test_who_had_the_better_partner_is_not_the_best_for_that():
+    """An orchestrator's rate is that of all its coders; the best is ahead where the coder is the same."""
+    rows = [*many("a", 12, orchestrator="x", coder="strong"), *many("b", 2, orchestrator="x", coder="weak")]
+    rows += many("c", 11, orchestrator="y", coder="strong")
+    table = trials(*rows)
+    ranking = rank(within_run(table, "orchestrator"), rows_by(table, "orchestrator"), "orchestrator")
+    assert (ranking.best, ranking.rate_pct, ranking.close) == (("x",), 35.0, ("y",))
+
+
 def test_what_beats_the_highest_rate_where_both_were_measured_is_named():
     """A rate over other, easier tasks may be the highest; the paired test then says the opposite."""
     rows = [*many("a", 0, 10), *many("b", 10, 10)]
