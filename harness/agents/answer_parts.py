@@ -28,6 +28,7 @@ from harness.agents.python_text import Parser, module_of
 MAX_PARTS = 30  # of one file
 MAX_MENDS = 50  # that are tried
 BUILTINS = frozenset(dir(builtins))
+LEFT_OUT = re.compile(r"#.*(?:\.\.\.|\u2026|\b(?:existing|rest of|unchanged|same as)\b)", re.IGNORECASE)
 FUTURE = re.compile(r"^from __future__ import [\w, ]+$", re.MULTILINE)
 
 
@@ -61,6 +62,8 @@ def _mended(base: Piece, piece: Piece, parser: Parser) -> Piece | None:
 
     Those that it has already are replaced if the new ones are said to be mends, or the old ones to be old.
     """
+    if piece.units and _is_excerpt(piece):  # the whole of it stands in the other piece
+        return base
     replaces = piece.said == "mend" or base.is_aside
     targets = _targets(base, piece)
     known = [name for name in targets if name in base.units]
@@ -87,6 +90,25 @@ def _mended(base: Piece, piece: Piece, parser: Parser) -> Piece | None:
     code = "\n".join(lines)
     tree = parser.tree(code)
     return Piece(piece.block if base.is_aside else base.block, code, tree, base.label) if tree else None
+
+
+def _is_excerpt(piece: Piece) -> bool:
+    """Return True if a function of a piece leaves something out: ``# ...``, or a bare ``...`` there."""
+    lines = piece.code.split("\n")
+    functions = [
+        node
+        for node in (ast.walk(piece.tree) if piece.tree else ())
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return any(
+        any(map(LEFT_OUT.search, lines[each.lineno - 1 : each.end_lineno]))
+        or (len(each.body) > 1 and any(map(_is_ellipsis, each.body)))
+        for each in functions
+    )
+
+
+def _is_ellipsis(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
 
 
 def _needs(

@@ -55,11 +55,21 @@ MEND = (
     r"\b(?:updated?|revised|amended|patch(?:ed)?)\b",
     r"\b(?:improved|better|best|final|new|recommended|is right|right (?:version|one|code|way))\b",
     r"\b(?:replace|change|rewrite|should|(?:must|needs? to) (?:be|return|read)|actually|oops|sorry|wait)\b",
+    r"\b(?:optimal|optimi[sz]ed|preferred|recommend|improves?)\b",
+    r"(?<!less )\befficient (?:version|solution|approach|implementation)\b(?! than)",
     r"\binstead(?! of)\b|^edit:|^\W*(?:with|to|by)(?: this)?\W*$",  # the second half of `Replace`
 )
 CONTRASTED = (  # `Use this instead of the old code:`, `Instead of the old code, use this:`
     r"(?<=\w )(?:instead of|rather than|unlike)\b[^,:]{0,200}",
     r"^(?:instead of|rather than|unlike)\b[^,:]{0,200}(?=,)",
+    r"(?<=\w )(?:than|on|over|compared to) (?:the|my|our) (?:previous|first|earlier|prior)\b[^,:]{0,200}",
+)
+# Whatever else is said of it: `If you want to copy it, here is the complete file:`
+WHOLE_FILE = (
+    (
+        r"\b(?:complete|full|whole|entire|final|corrected|fixed) "
+        r"(?:(?:updated|working|source) )?(?:file|code|version)\b"
+    ),
 )
 
 
@@ -95,6 +105,8 @@ def said_of(*lines: str) -> str:
         whole = re.sub(r"^[\W_]+", "", re.split(r"[a-z`)][.!?]\s", text)[-1])
         last = _pattern(CONTRASTED).sub("", whole)
         mends = _pattern(MEND).search(last) is not None
+        if _pattern(WHOLE_FILE).search(text):
+            return "mend"
         if _pattern(ALWAYS_ASIDE).search(last) or (_pattern(ASIDE).search(last) and not mends):
             return "aside"
         if mends or last != whole or _pattern(MEND).search(text):
