@@ -25,7 +25,7 @@ def repository(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "benchmarks/prices.yaml", tmp_path / "benchmarks")
     every_task, _, _ = (ROOT / "benchmarks/pairs.yaml").read_text().partition("  # --- ")
     (tmp_path / "benchmarks/pairs.yaml").write_text(every_task)
-    recorded = "cassettes/smollm2+oracle/add"
+    recorded = "cassettes/smollm2-guided+oracle/add"
     shutil.copytree(ROOT / recorded, tmp_path / recorded)
     return tmp_path
 
@@ -35,16 +35,16 @@ def test_a_shipped_recording_gives_the_table_of_a_pytest_run(repository, pyteste
     """The same rows, columns and types as `harness.load` of a run of pytest, and the same kind of folder."""
     monkeypatch.chdir(repository)
     told = []
-    table = harness.evaluate(["benchmarks/add.yaml"], ["smollm2+oracle"], progress=told.append)
+    table = harness.evaluate(["benchmarks/add.yaml"], ["smollm2-guided+oracle"], progress=told.append)
     assert [line.split(":")[0] for line in told[:-1]] == [
-        "1/2 smollm2+oracle/add/1",
-        "2/2 smollm2+oracle/add/2",
+        "1/2 smollm2-guided+oracle/add/1",
+        "2/2 smollm2-guided+oracle/add/2",
     ]
     assert set(table["kind"]) == {"model"}
     page = Path(told[-1].removeprefix("report: "))
     assert page.is_file()
     pd.testing.assert_frame_equal(table, harness.load("latest"))
-    command = ("benchmarks", "--pair=smollm2+oracle", f"--rootdir={repository}")
+    command = ("benchmarks", "--pair=smollm2-guided+oracle", f"--rootdir={repository}")
     pytester.runpytest_inprocess(*command, "-p", "no:rerunfailures")
     assert (repository / "reports" / "latest").resolve() != page.parent
     pd.testing.assert_frame_equal(table, harness.load("latest"))
