@@ -59,8 +59,8 @@ screenshots: browser  ## take the documentation's pictures of a run's page (RUN=
 	$(BIN)/python docs/screenshots.py $(RUN)
 
 table: OPTIONS = --no-run-cache
-table: benchmarks  ## put the table of a replay into the README
-	sed -i -e '/^<!-- table -->/,/^<!-- \/table -->/{//!d}' -e '/^<!-- table -->/r reports/latest/pairs.md' README.md
+table: benchmarks  ## put the figures of a replay into the README and the documentation
+	$(BIN)/python docs/figures.py reports/latest
 
 docs: env  ## build the documentation into docs/_build; a warning or a dead link fails
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs docs/_build
