@@ -287,5 +287,6 @@ def _why(run: TestRun) -> str:
     bad = run.first_failure
     if bad is not None:
         first = bad.text.splitlines()[0] if bad.text else bad.outcome
-        detail = f"{run.passes} of {len(run.tests)} acceptance tests passed; {first}"
+        count = f"{run.passes} of {max(run.collected, len(run.tests))} acceptance tests passed"
+        detail = f"{count if run.collected else 'no acceptance test could be collected'}; {first}"
     return detail[:300]

@@ -30,7 +30,9 @@ HIDDEN = "from add import add\n\n\ndef test_hidden():\n    assert add(2, 2) == 4
 WITHOUT_TWIN = "from add import add\n\n\ndef test_hidden():\n    add(2, 2)\n"
 PASSED = TestRun("passed", (Test("a", "passed"), Test("b", "passed")))
 FAILED = TestRun(
-    "failed", (Test("a", "passed"), Test("b", "failed", "AssertionError: assert -1 == 3\nat t.py:5"))
+    "failed",
+    (Test("a", "passed"), Test("b", "failed", "AssertionError: assert -1 == 3\nat t.py:5")),
+    collected=2,
 )
 
 
@@ -170,8 +172,15 @@ def test_the_detail_of_wrong_code_is_its_first_assertion():
     assert judged({"add.py": BAD}).detail == (
         "1 of 2 acceptance tests passed; AssertionError: assert -1 == 3"
     )
-    long = TestRun("failed", (Test("a", "failed", "x" * 10_000), Test("b", "passed")))
+    long = TestRun("failed", (Test("a", "failed", "x" * 10_000), Test("b", "passed")), collected=2)
     assert len(judged({"add.py": "x = 1"}, runs={"x = 1": long}).detail) <= 300
+
+
+def test_code_that_cannot_be_imported_failed_no_number_of_tests():
+    """Nobody counts the tests of a file that breaks off."""
+    broken = TestRun("failed", (Test("acceptance", "error", "ImportError: no add"),))
+    detail = judged({"add.py": "x = 1"}, runs={"x = 1": broken}).detail
+    assert detail == "no acceptance test could be collected; ImportError: no add"
 
 
 @pytest.mark.parametrize("stop", ["tool_call_limit", "step_limit", "token_limit"])
