@@ -19,6 +19,7 @@ from harness.results.columns import SETTINGS, TOKENS, backend_of, mark_of, marke
 from harness.results.dataframe import Table
 from harness.results.stats import (
     ALPHA,
+    FEWEST,
     Interval,
     difference_interval,
     holm,
@@ -104,7 +105,7 @@ class Comparison:
     @property
     def is_too_small(self) -> bool:
         """True if nothing could have been shown: not even if all of it agreed."""
-        return self.tasks > 0 and 2.0 ** (1 - self.tasks) >= ALPHA
+        return 0 < self.tasks < FEWEST
 
     @property
     def verdict(self) -> Literal["better", "worse", "not shown"]:

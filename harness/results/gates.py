@@ -48,7 +48,7 @@ def in_one_line(each: Comparison) -> str:
     if each.verdict != "not shown":
         return f"{line}{each.verdict}{_left_out(each)}"
     tasks = counted(each.tasks, "task")
-    power = f"{tasks} would have shown one of {each.smallest_pct:.1f} points (4 times in 5)"
+    power = f"{tasks} would have shown one of {each.smallest_pct:.1f} points (alone, 4 times in 5)"
     if each.is_too_small:
         power = f"{tasks} can show none, however large"
     return f"{line}no difference shown{_left_out(each)}; {power}"

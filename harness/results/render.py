@@ -233,7 +233,7 @@ def conclusion(each: Comparison) -> str:
     figures = f"{each.difference_pct:+.1f} points [{low:+.1f}, {high:+.1f}], p = {each.p_holm:.2g}"
     if each.verdict != "not shown":
         return f"{second} is {each.verdict} than {first}: {figures}"
-    least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.1f} points would show"
+    least = f"; even alone, it takes {each.smallest_pct:.1f} points to show one"
     least = "; so few can show none, however large" if each.is_too_small else least
     return f"no difference shown between {second} and {first}: {figures}{least}"
 

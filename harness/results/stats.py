@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb, sqrt
+from math import ceil, comb, log2, sqrt
 from statistics import NormalDist
 from typing import Any
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.8
+FEWEST = int(1 - log2(ALPHA)) + 1  # tasks that can show something, if all of them agree
 RESAMPLES, DRAWS = 9_999, 99_999
 EXACT = 16  # tasks that differ: so many signs can be tried in all combinations
 SEED = 20_260_101
@@ -132,16 +133,54 @@ def _mean_and_error(differences: Sequence[float]) -> tuple[float, float]:
 def smallest_shown(differences: Sequence[float]) -> float | None:
     """Return the smallest true difference that this many tasks would have shown four times in five.
 
-    Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis).
+    Source: Miller, Adding Error Bars to Evals (2024), arXiv:2411.00640, section 5 (power analysis). But no
+    paired test shows anything unless ``FEWEST`` tasks at the least differ. So the difference is never less
+    than what makes so many differ four times in five, each by as much as those that differ here: of few
+    tasks, or of two sides that hardly differ, the standard error alone promises several times too much.
 
     Returns:
         A difference of rates from 0 to 1, or None where there are no tasks.
     """
     if not differences:
         return None
+    each, error = _mean_of_differing(differences), _mean_and_error(differences)[1]
+    return min(1.0, max(_factor() * error, each * _share_that_differs(len(differences))))
+
+
+def tasks_to_show(differences: Sequence[float], wanted: float) -> int:
+    """Return how many tasks like these show a true difference four times in five; see ``smallest_shown``.
+
+    Args:
+        differences: Of each task, at the least one.
+        wanted: A difference of rates, more than 0, at most 1.
+    """
+    count, error = len(differences), _mean_and_error(differences)[1]
+    needed = max(FEWEST, ceil(count * (_factor() * error / wanted) ** 2))
+    each = _mean_of_differing(differences)
+    while each * _share_that_differs(needed) > wanted:
+        needed += 1
+    return needed
+
+
+def _factor() -> float:
+    """Return how many standard errors a true difference has to be."""
     normal = NormalDist()
-    factor = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
-    return min(1.0, factor * _mean_and_error(differences)[1])
+    return normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(POWER)
+
+
+def _mean_of_differing(differences: Sequence[float]) -> float:
+    """Return by how much tasks differ that differ at all; 1 where none does."""
+    differing = [abs(d) for d in differences if d]
+    return sum(differing) / len(differing) if differing else 1.0
+
+
+def _share_that_differs(count: int) -> float:
+    """Return the share of tasks that must differ for ``FEWEST`` of so many to do so four times in five."""
+    if count < FEWEST:
+        return 1.0
+    from scipy.special import betaincinv
+
+    return float(betaincinv(FEWEST, count - FEWEST + 1, POWER))
 
 
 def paired_p(differences: Sequence[float]) -> float:

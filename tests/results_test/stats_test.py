@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from itertools import combinations, product
-from math import sqrt
+from math import comb, sqrt
 from statistics import mean
 
 import pytest
@@ -18,6 +18,7 @@ from harness.results.stats import (
     pass_hat_k,
     rate_interval,
     smallest_shown,
+    tasks_to_show,
 )
 
 
@@ -165,10 +166,36 @@ def test_holm_is_that_of_statsmodels():
 
 def test_more_tasks_could_show_less():
     """2.8 standard errors: four times as many tasks show about half the difference."""
-    few = [1.0] * 3 + [-1.0] * 3 + [0.0] * 24
-    assert smallest_shown(few) == pytest.approx(2.8016 * sqrt(7 / 32 / 32), rel=1e-4)
+    few = [1.0] * 6 + [-1.0] * 6 + [0.0] * 18
+    assert smallest_shown(few) == pytest.approx(2.8016 * sqrt(13 / 32 / 32), rel=1e-4)
     assert smallest_shown(few * 4) == pytest.approx(smallest_shown(few) / 2, rel=0.05)
     assert 0 < smallest_shown([0.0] * 30) < smallest_shown([0.0] * 10) <= 1
+
+
+@pytest.mark.parametrize("tasks", [8, 30, 100])
+@pytest.mark.parametrize("differing", [0, 2, 5])
+def test_what_is_said_to_show_four_times_in_five_does(tasks, differing):
+    """By the exact test, summed over all outcomes: also where few tasks differ, or there are few."""
+    differences = [1.0] * (differing // 2) + [-1.0] * (differing - differing // 2)
+    smallest = smallest_shown(differences + [0.0] * (tasks - differing))
+    differ = max(differing / tasks, smallest)
+    gain, loss = (differ + smallest) / 2, (differ - smallest) / 2
+    power = sum(
+        comb(tasks, g) * comb(tasks - g, b) * gain**g * loss**b * (1 - gain - loss) ** (tasks - g - b)
+        for g in range(tasks + 1)
+        for b in range(min(tasks - g, 30) + 1)
+        if paired_p([1.0] * g + [-1.0] * b) < 0.05
+    )
+    assert power == pytest.approx(0.8, abs=0.03)
+
+
+def test_so_many_tasks_like_these_show_it():
+    """As many times these tasks as that take, and not fewer; six at the least."""
+    seen = [1.0, -1.0] + [0.0] * 18
+    assert smallest_shown(seen * 4) < 0.15 <= smallest_shown(seen * 2)
+    assert 40 < tasks_to_show(seen, 0.15) < 80
+    assert 70 < tasks_to_show([0.0] * 20, 0.1) < 90
+    assert tasks_to_show([1.0] * 4, 1.0) == 6
 
 
 def test_the_interval_of_a_mean_is_the_same_each_time():

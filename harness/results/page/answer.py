@@ -22,11 +22,10 @@ from harness.results.page.overview import (
 )
 from harness.results.pricing import dollars
 from harness.results.render import short_count
-from harness.results.stats import ALPHA
+from harness.results.stats import FEWEST, tasks_to_show
 from harness.results.tables import Row, Tables
 
 NAMED = 3  # names in a sentence; more are counted
-FEWEST = math.floor(1 - math.log2(ALPHA)) + 1  # tasks that can show something, if all of them agree
 WORTH_SHOWING = 10  # points: what is asked for where the best are tied exactly
 
 
@@ -234,7 +233,7 @@ def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> Ne
     names = tables.ranking.best + tables.ranking.close
     among = _among_models(tables) if len(models) > 1 and len(names) > 1 else []
     behind = next((each for each in among if {*names[:2]} == {*each.names}), None)
-    if behind is None or behind.smallest_pct is None or behind.steps or is_established(behind):
+    if behind is None or behind.steps or is_established(behind):
         return None
     two = [row for row in models if row["pair"] in (behind.first, behind.second)]
     trials = [row for row in rows if row["pair"] in (behind.first, behind.second) and row["kind"] == "model"]
@@ -252,7 +251,8 @@ def next_steps(tables: Tables, models: Sequence[Row], rows: Sequence[Row]) -> Ne
     steps = [(record.format(wanted_epochs), longer)]
     gap = abs(behind.difference_pct or 0)
     wanted = gap if gap >= 1 else WORTH_SHOWING
-    needed = max(FEWEST, math.ceil(behind.tasks * (behind.smallest_pct / wanted) ** 2))
+    flips = [flip.second - flip.first for flip in behind.flips]
+    needed = tasks_to_show(flips + [0.0] * (behind.tasks - len(flips)), wanted / 100)
     if (more := needed - behind.tasks) > 0:
         wider = (
             f"once for each of {more:,} more tasks, {needed:,} in all: about so many, if they are like "

@@ -108,7 +108,7 @@ def sentence(each: Comparison) -> str:
     if overview.is_established(each):
         better = "better" if (each.difference_pct or 0) > 0 else "worse"
         return f"{second} is {better} than {first}: {figures} ({sure})"
-    least = "" if each.smallest_pct is None else f"; only one of {each.smallest_pct:.0f} points would show"
+    least = f"; even alone, it takes {each.smallest_pct:.0f} points to show one"
     least = "; so few can show none, however large" if each.is_too_small else least
     return f"no difference shown between {second} and {first}: {figures} ({sure}){least}"
 

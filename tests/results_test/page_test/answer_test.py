@@ -1,7 +1,5 @@
 """harness/results/page/answer.py: the sentences of the first screen."""
 
-import math
-
 from rows import an_infra_row, many
 
 from harness.results import aggregate
@@ -10,6 +8,7 @@ from harness.results.dataframe import frame
 from harness.results.page import answer, overview
 from harness.results.pricing import Prices
 from harness.results.render import short_count
+from harness.results.stats import tasks_to_show
 from harness.results.tables import tables_of
 from harness.tasks.loader import Price
 
@@ -72,9 +71,7 @@ def test_what_would_be_surer_follows_from_the_gap():
     """Four times the tasks halve what can be told; commands name the pairs and what they take."""
     rows = [{**row, "coder_output": 50} for row in (*many("a", 12), *many("b", 10), *many("c", 0))]
     told = answer_of(*rows)
-    comparisons = tables_of(aggregate.add_costs(frame(rows), FREE)).comparisons
-    (each,) = (each for each in comparisons if each.names == ("a", "b"))
-    needed = math.ceil(20 * (each.smallest_pct / 10) ** 2)
+    needed = tasks_to_show([1.0] * 2 + [0.0] * 18, 0.1)
     assert "if it is the only comparison" in dict(told.facts)["What it can tell"]
     assert told.next_steps.purpose == "To tell a and b apart (10 points, could be chance)"
     (epochs, of_epochs), (new, of_new), (tasks, of_tasks) = told.next_steps.commands
