@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from itertools import combinations, product
 from math import comb, sqrt
 from statistics import mean
@@ -141,12 +142,33 @@ def _signs(count):
     return product((1, -1), repeat=count)
 
 
-def test_many_differing_tasks_are_drawn_with_a_fixed_seed():
-    """Too many for all signs: the p value is near the exact one, and the same each time."""
-    differences = [0.5] * 20 + [-1.0] * 5
-    assert paired_p(differences) == paired_p(differences)
-    # By the normal approximation: 5 / sqrt(20 / 4 + 5) is 1.58 standard deviations.
-    assert 0.1 < paired_p(differences) < 0.2
+def test_many_differing_tasks_are_counted_all_the_same():
+    """Twenty halves against five whole ones: all 2 ** 25 signs, by binomial coefficients."""
+    ways = sum(comb(20, i) * comb(5, j) for i in range(21) for j in range(6) if i / 2 + j >= 10)
+    assert paired_p([0.5] * 20 + [-1.0] * 5) == pytest.approx(2 * ways / 2**25)
+
+
+def test_sums_that_are_equal_but_for_rounding_are_equal():
+    """Thirds that cancel out are no difference at all; in floating point they do not quite."""
+    thirds = [1 - 2 / 3, 2 / 3 - 1 / 3, 2 / 3 - 1, -1 / 3] * 6
+    assert sum(thirds) != 0
+    assert paired_p(thirds) == 1
+
+
+def test_a_thousand_differing_tasks_take_no_time():
+    """Every pair of a large run is compared with every other."""
+    begun = time.process_time()
+    assert 0 < paired_p([(n % 9 - 3) / 5 for n in range(1000)]) < 0.001
+    assert time.process_time() - begun < 1
+
+
+def test_fractions_without_a_common_grid_are_no_surer_than_they_are():
+    """They are rounded, and p is hardly more than that of all signs, never less."""
+    values = [1 / 13, 5 / 11, -2 / 7, 16 / 17, 18 / 19, 1 / 23, 0.5, -1 / 29]
+    seen = abs(sum(values))
+    sums = [sum(s * d for s, d in zip(signs, values, strict=True)) for signs in _signs(len(values))]
+    exact = mean(abs(each) >= seen - 1e-9 for each in sums)
+    assert exact <= paired_p(values) < exact + 0.05
 
 
 def test_holm_as_worked_by_hand():
