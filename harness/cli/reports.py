@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -192,6 +193,8 @@ def compare(  # noqa: PLR0913  (one for each option)
     if len(paths) == 2:
         first, second = (priced(path, benchmarks) for path in paths)
         comparisons = between_runs(first, second, (names[0], names[1]), by)
+        of_both = set(first[by].dropna()) & set(second[by].dropna())
+        measured = [pair for trials in (first, second) for pair in _measured_pairs(trials, by, of_both)]
     else:
         trials = priced(paths[0], benchmarks)
         if by == "memory":
@@ -200,8 +203,7 @@ def compare(  # noqa: PLR0913  (one for each option)
             ordinary = courses.plain(trials)
             trials = trials if only or ordinary.empty else ordinary
             comparisons = within_run(trials, by, only)
-            of_sides = trials[by].isin(only) if only else trials[by].notna()
-            measured = list(trials.loc[of_sides & (trials["kind"] == "model"), "pair"].unique())
+            measured = _measured_pairs(trials, by, only or set(trials[by].dropna()))
             verdicts = [] if only else headline(rank(comparisons, rows_by(trials, by), by))
     if output_format != "terminal":
         click.echo(_comparisons_as_text(comparisons, output_format), nl=False)
@@ -217,7 +219,8 @@ def compare(  # noqa: PLR0913  (one for each option)
         where = " in at least one of these comparisons" if len(comparisons) > 1 else ""
         say(f"{what} solved more or less often{where}: --details lists them")
     if by in ("orchestrator", "coder"):
-        say(*took_part(comparisons, measured, by))
+        why = "one run alone has the like" if len(paths) == 2 else f"more than the {by} differs"
+        say(*took_part(comparisons, measured, why))
     for each in comparisons:
         say(*left_out(each), *filter(None, [each.server_note]))
     for line in verdicts or map(verdict, comparisons):
@@ -247,6 +250,11 @@ def _sides_of(
             remedy="name two runs, or two pairs of one run",
         )
     return (paths or [find_run(run, reports)]), (names[0], names[1]) if missing else None
+
+
+def _measured_pairs(trials: Table, by: str, names: Collection[str]) -> list[str]:
+    """Return the pairs of these orchestrators, coders ... of which something was measured."""
+    return list(trials.loc[trials[by].isin(list(names)) & (trials["kind"] == "model"), "pair"].unique())
 
 
 def _no_second(name: str, run: str, reports: Path, by: str, error: UsageError) -> UsageError:

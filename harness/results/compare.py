@@ -1,22 +1,24 @@
 """Compare two sets of trials, paired by task, and tell whether their difference is real.
 
 Each task's pass rate on one side stands against its pass rate on the other (``stats.py`` names the methods);
-tasks that only one side has, or that changed between two runs, take no part and are named. Steps of a course
-are paired each with that of the same epoch; the sample is then the course run, with the mean of its steps.
+tasks that only one side has, or that changed between two runs, take no part and are named. An orchestrator
+may meet a task with several coders, and a coder with several orchestrators: each of these counts where both
+sides have it, and once. Steps of a course are paired each with that of the same epoch; the sample is then the
+course run, with the mean of its steps.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import combinations
 from operator import itemgetter
 from typing import Any, Literal
 
 from harness.errors import UsageError
-from harness.results.columns import SETTINGS, TOKENS, backend_of, mark_of, marked
+from harness.results.columns import marked
 from harness.results.dataframe import Table
+from harness.results.sides import By, Side, in_one_place, narrowed, where_both_are
 from harness.results.stats import (
     ALPHA,
     FEWEST,
@@ -26,12 +28,6 @@ from harness.results.stats import (
     mean_interval,
     paired_p,
     smallest_shown,
-)
-
-By = Literal["pair", "orchestrator", "coder", "memory"]
-COMPARED = (  # columns
-    *("pair", "trial", "task", "epoch", "course", "control", "memory", "outcome", "cost"),
-    *("task_digest", "conversation", "letta_version", *SETTINGS, *TOKENS),
 )
 
 
@@ -118,6 +114,8 @@ class Comparison:
 def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) -> list[Comparison]:
     """Compare the same pairs (or orchestrators, or coders) in two runs, given by their priced trials.
 
+    Orchestrators and coders are compared where all else is the same in both runs, if it is anywhere.
+
     Raises:
         UsageError: Nothing is in both.
     """
@@ -127,7 +125,10 @@ def between_runs(first: Table, second: Table, names: tuple[str, str], by: By) ->
         raise UsageError(f"no {by} has measured trials in both {names[0]} and {names[1]}")
     compared = []
     for at in both:
-        sides = Side(f"{at} in {names[0]}", a[at]), Side(f"{at} in {names[1]}", b[at])
+        of_a, of_b = a[at], b[at]
+        if by != "pair" and len((alike := in_one_place(of_a, of_b, by))[0]):
+            of_a, of_b = alike
+        sides = Side(f"{at} in {names[0]}", of_a), Side(f"{at} in {names[1]}", of_b)
         compared += _compare_parts(*sides, apart=by != "pair")
     return adjust(compared)
 
@@ -169,7 +170,7 @@ def _compare_all(known: dict[str, Table], by: By, only: tuple[str, str] | None) 
     for first, second in [only] if only else combinations(known, 2):
         a, b = sides[first], sides[second]
         if by != "pair":
-            alike = _in_one_place(a.trials, b.trials, by)
+            alike = in_one_place(a.trials, b.trials, by)
             a, b = replace(a, trials=alike[0]), replace(b, trials=alike[1])
         compared += _compare_parts(a, b, apart=only is None or by != "pair")
     # Those of one side stand together, and mocks after models.
@@ -238,11 +239,6 @@ def _place(row: dict[str, Any]) -> tuple[float, float, float]:
     return -row["solved"] / row["trials"], cost, seconds
 
 
-def narrowed(trials: Table) -> Table:
-    """Return the columns that comparisons read: to choose rows costs as much as there are columns."""
-    return trials[[name for name in COMPARED if name in trials]]
-
-
 def _measured_by(trials: Table, by: By) -> dict[str, Table]:
     """Return the measured trials of each name, sorted by name."""
     measured = narrowed(trials)[trials["kind"] == "model"]
@@ -251,91 +247,16 @@ def _measured_by(trials: Table, by: By) -> dict[str, Table]:
     }
 
 
-def _in_one_place(a: Table, b: Table, by: By) -> tuple[Table, Table]:
-    """Return the trials of both that differ in ``by`` alone.
-
-    Coders that test their own code are compared; where there are none, those of one tester, who may be one of
-    them.
-    """
-    for own in (True, False) if by == "coder" else (False,):
-        of_a, of_b = _surroundings(a, by, own=own), _surroundings(b, by, own=own)
-        alike = a[of_a.isin(set(of_b))], b[of_b.isin(set(of_a))]
-        if len(alike[0]):
-            break
-    return alike
-
-
-def _surroundings(trials: Table, by: By, *, own: bool) -> Any:
-    """Return all that a trial is made with, but for ``by``; with ``own``, a coder may be its own tester."""
-    table = trials[[name for name in SETTINGS if name != by]].astype("string").fillna("").astype(object)
-    if own:
-        table["tester"] = table["tester"].mask(table["tester"] == trials["coder"].astype(str), "itself")
-    return table.agg("\x00".join, axis=1)
-
-
-@dataclass(frozen=True)
-class Side:
-    """Measured trials that are compared with others, maybe with several, under one name."""
-
-    name: str
-    trials: Table
-
-    @cached_property
-    def mark(self) -> str:
-        """What stands in for the models of all of them, if anything does."""
-        asked = self.trials[["backend", "coder"]].drop_duplicates()
-        return mark_of(map(backend_of, asked["backend"], asked["coder"]))
-
-    @cached_property
-    def apart(self) -> tuple[Side, Side]:
-        """What is not from mocks, and what is: what a task file wrote must not raise a model's rate."""
-        mocks = self.trials["backend"] == "mock"
-        if not mocks.any():
-            return self, replace(self, trials=self.trials[:0])
-        if mocks.all():
-            return replace(self, trials=self.trials[:0]), self
-        return replace(self, trials=self.trials[~mocks]), replace(self, trials=self.trials[mocks])
-
-    @cached_property
-    def servers(self) -> str:
-        """The Letta servers that their orchestrators lived in."""
-        return " and ".join(sorted(self.trials["letta_version"].dropna().unique()))
-
-    @cached_property
-    def pairs(self) -> tuple[str, ...]:
-        """The pairs that they are trials of."""
-        return tuple(sorted(map(str, self.trials["pair"].unique())))
-
-    @cached_property
-    def by_task(self) -> Table:
-        """Means of each task's trials, the sample it belongs to, and the name of its first one.
-
-        A step of a course is a task of its own in each epoch, and its sample the course run.
-        """
-        trials = self.trials.sort_values("trial")
-        task, epoch = trials["task"].astype(str), "[" + trials["epoch"].astype(str) + "]"
-        is_step = trials["course"].notna()
-        table = trials[["task_digest", "trial", "cost", "conversation"]].assign(
-            task=task.mask(is_step, task + epoch),
-            sample=task.mask(is_step, trials["course"].astype(str) + epoch),
-            solved=(trials["outcome"] == "solved").astype(float),
-            tokens=trials[list(TOKENS)].sum(axis=1).astype(float),
-            unknown=trials["cost"].isna().astype(float),
-        )
-        group = table.groupby("task")
-        means = group[["solved", "tokens", "cost", "unknown"]].mean()
-        means["cost"] = means["cost"].mask(means.pop("unknown") > 0)
-        return means.join(group[["task_digest", "trial", "sample", "conversation"]].first())
-
-
 def compare(a: Side, b: Side) -> Comparison:
     """Compare two sides, the second against the first."""
+    every = a.by_task.index.union(b.by_task.index)
+    a, b = where_both_are(a, b)
     mine, yours = a.by_task, b.by_task
     shared = mine.index.intersection(yours.index).sort_values()
     same = mine.loc[shared, "task_digest"] == yours.loc[shared, "task_digest"]
     changed = shared[~same.to_numpy(bool)]
     tasks = shared.difference(changed)
-    left_out = tuple(sorted(map(str, mine.index.symmetric_difference(yours.index))))
+    left_out = tuple(map(str, every.difference(shared)))
     comparison = Comparison(
         a.name,
         b.name,

@@ -14,8 +14,9 @@ from typing import Any
 from harness.errors import UsageError
 from harness.results import aggregate
 from harness.results.columns import SETTINGS, TOKENS
-from harness.results.compare import Comparison, Side, adjust, compare, narrowed
+from harness.results.compare import Comparison, adjust, compare
 from harness.results.dataframe import Table
+from harness.results.sides import Side, narrowed
 from harness.results.stats import rate_interval
 
 KINDS = ("none", "fresh", "carried", "carried, with history")  # of memory, from the least to the most

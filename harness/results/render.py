@@ -238,15 +238,15 @@ def conclusion(each: Comparison) -> str:
     return f"no difference shown between {second} and {first}: {figures}{least}"
 
 
-def took_part(comparisons: Sequence[Comparison], pairs: Sequence[str], by: str) -> list[str]:
-    """Return which pairs each side of comparisons by another name has, and which of these pairs none has."""
+def took_part(comparisons: Sequence[Comparison], pairs: Sequence[str], why: str) -> list[str]:
+    """Return which pairs each side of comparisons by another name has, and which none has, and why."""
     sides: dict[str, set[str]] = {}
     for each in comparisons:
         for name, of_side in zip(each.names, each.pairs, strict=True):
             sides.setdefault(name, set()).update(of_side)
     lines = [f"  {name}: {', '.join(sorted(found))}" for name, found in sides.items()]
     if others := sorted(set(pairs).difference(*sides.values())):
-        lines.append(f"  in no comparison, as more than the {by} differs: {', '.join(others)}")
+        lines.append(f"  in no comparison, as {why}: {', '.join(others)}")
     return ["pairs compared:", *lines]
 
 

@@ -7,10 +7,11 @@ from rows import a_row, an_infra_row, many
 
 from harness.errors import UsageError
 from harness.results import aggregate
-from harness.results.compare import Ranking, Side, between_pairs, between_runs, rank, within_run
+from harness.results.compare import Ranking, between_pairs, between_runs, rank, within_run
 from harness.results.dataframe import frame
 from harness.results.pricing import Prices
 from harness.results.render import conclusion, headline, took_part
+from harness.results.sides import Side
 from harness.results.tables import rows_by, tables_of
 from harness.tasks.loader import Price
 
@@ -188,7 +189,7 @@ def test_orchestrators_are_compared_where_all_else_is_the_same():
     (found,) = within_run(trials(*rows), "orchestrator")
     assert (found.first, found.second, found.difference_pct) == ("x", "y", 100)
     assert found.pairs == (("a",), ("b",))
-    assert took_part([found], "abc", "orchestrator") == [
+    assert took_part([found], "abc", "more than the orchestrator differs") == [
         "pairs compared:",
         "  x: a",
         "  y: b",
@@ -322,3 +323,21 @@ def test_a_row_without_a_digest_of_its_conversation_repeats_no_other():
     rows = [a_row(epoch=1, trial="p/t/1"), a_row(epoch=2, trial="p/t/2", conversation="c")]
     rows[0].pop("conversation", None)
     assert Side("p", trials(*rows)).by_task["conversation"].tolist() == ["c"]
+
+
+def test_a_partner_that_one_side_lacks_on_a_task_does_not_count_there():
+    """Two orchestrators that do the same with each of two coders do the same, whatever an error hid."""
+    rows = [
+        *many("a", 20, orchestrator="x", coder="strong"),
+        *many("b", 0, orchestrator="x", coder="weak"),
+        *many("c", 20, orchestrator="y", coder="strong", epochs=3),
+        *many("d", 0, 10, orchestrator="y", coder="weak"),
+        *(an_infra_row("d", orchestrator="y", coder="weak", task=f"t{n}") for n in range(10, 20)),
+    ]
+    (found,) = within_run(trials(*rows), "orchestrator")
+    assert (found.tasks, found.difference_pct, found.p, found.flips) == (20, 0, 1, ())
+    (found,) = between_runs(trials(*rows[:40]), trials(*rows[:20]), ("r", "s"), "orchestrator")
+    assert (found.difference_pct, found.pairs) == (0, (("a",), ("a",)))
+    rows = rows[:20] + many("d", 0, 25, orchestrator="y", coder="weak")
+    with pytest.raises(UsageError, match="no two orchestrators that differ in nothing else"):
+        within_run(trials(*rows), "orchestrator")
