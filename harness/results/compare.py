@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import itemgetter
+from statistics import fmean
 from typing import Any, Literal
 
 from harness.errors import UsageError
@@ -51,7 +52,7 @@ class Comparison:
         steps: Of these course runs; 0 for tasks.
         left_out: Tasks that only one side measured.
         changed: Tasks that are not the same on both sides.
-        first_pct: Mean over these tasks of the first side's pass rates, in percent.
+        first_pct: Mean over these tasks, or course runs, of the first side's pass rates, in percent.
         difference_pct: Second minus first, in percentage points, with its 95 % interval.
         p: Two-sided, of no difference; ``p_holm`` adjusted for all comparisons made at once.
         smallest_pct: True difference that these tasks would have shown four times in five.
@@ -270,26 +271,26 @@ def compare(a: Side, b: Side) -> Comparison:
     if not len(tasks):
         return comparison
     mine, yours = _distinct_runs(mine.loc[tasks], yours.loc[tasks])
-    differences = {name: (yours[name] - mine[name]).astype(float) for name in ("solved", "cost", "tokens")}
-    has_steps = bool((mine["sample"] != mine.index).any())
-    if has_steps:
-        differences = {name: each.groupby(mine["sample"]).mean() for name, each in differences.items()}
+    figures = ["solved", "cost", "tokens"]
+    of_tasks = [side[figures].astype(float) for side in (mine, yours)]
+    of_tasks.append(of_tasks[1] - of_tasks[0])
+    first, second, differences = (each.groupby(mine["sample"]).mean() for each in of_tasks)
     means: dict[str, Any] = {}
     for name in ("cost", "tokens"):
-        values = differences[name].tolist()
-        if not differences[name].isna().any():
+        if of_tasks[-1][name].notna().all():
+            values = differences[name].tolist()
             means |= {name: float(differences[name].mean()), f"{name}_interval": mean_interval(values)}
     rates = differences["solved"].tolist()
-    of_tasks = map(Flip, mine.index, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
-    flips = [flip for flip in of_tasks if flip.first != flip.second]
+    rows = map(Flip, mine.index, mine["solved"], yours["solved"], mine["trial"], yours["trial"])
+    flips = [flip for flip in rows if flip.first != flip.second]
     interval, smallest = difference_interval(rates), smallest_shown(rates)
     return replace(
         comparison,
         tasks=len(rates),
-        steps=len(mine) if has_steps else 0,
-        first_pct=100 * float(mine["solved"].mean()),
-        second_pct=100 * float(yours["solved"].mean()),
-        difference_pct=100 * float(differences["solved"].mean()),
+        steps=len(mine) if (mine["sample"] != mine.index).any() else 0,
+        first_pct=100 * float(first["solved"].mean()),
+        second_pct=100 * float(second["solved"].mean()),
+        difference_pct=round(100 * fmean(rates), 9),  # sums that cancel out are nothing
         interval_pct=interval and Interval(100 * interval.low, 100 * interval.high),
         p=paired_p(rates),
         smallest_pct=smallest and 100 * smallest,

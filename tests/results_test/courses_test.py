@@ -110,6 +110,24 @@ def test_steps_are_paired_and_a_missing_one_counts_on_neither_side() -> None:
     assert (found.steps, found.left_out, found.difference_pct) == (2, ("shop.3.t[1]",), 50.0)
 
 
+def test_the_points_are_the_difference_of_the_percentages() -> None:
+    """Of a long and a short course each run counts alike, in all three."""
+    rows = [
+        *with_two_memories(1, "ssss", "wwww", course="long"),
+        *with_two_memories(1, "s", "s", course="short"),
+    ]
+    (found,) = tables(rows).memory
+    assert (found.first_pct, found.second_pct, found.difference_pct) == (50, 100, 50)
+
+
+def test_a_step_without_a_price_makes_the_cost_unknown() -> None:
+    """It is not left out of its course run's mean."""
+    rows = with_two_memories(6)
+    assert tables(rows).memory[0].cost == 0
+    rows[2] |= {"coder_input": 5}
+    assert tables(rows).memory[0].cost is None
+
+
 def test_controls_stand_apart() -> None:
     """A control is a row and a comparison of its own."""
     rows = [*with_two_memories(2), *with_two_memories(2, fresh="sss", course="shop-control", control=True)]
