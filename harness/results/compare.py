@@ -193,7 +193,7 @@ class Ranking:
             orchestrators and coders, whose partners may differ: the one that is behind no other where both
             have the same, if there is one.
         rate_pct: That rate.
-        close: Those that are not shown to be worse.
+        close: Those that are not shown to be worse, than each of the best if several are tied.
         worse: Those that are.
         mocks: Those in which no model wrote anything; never the best, unless there is nothing else.
         better: Those of ``close`` that are shown to be better all the same, where the two could be compared.
@@ -222,8 +222,8 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
         best = unbeaten if len(unbeaten) == 1 else best
     shown = [each for each in comparisons if each.verdict != "not shown"]
     beaten = {each.names if each.verdict == "better" else each.names[::-1] for each in shown}
-    worse = {loser for loser, winner in beaten if winner == best[0]}
-    better = {winner for loser, winner in beaten if loser == best[0]}
+    worse = {name for name in names if all((name, winner) in beaten for winner in best)}
+    better = {winner for loser, winner in beaten if loser in best}
     return Ranking(
         best=tuple(best),
         rate_pct=names[best[0]]["solved_pct"],

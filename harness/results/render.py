@@ -258,13 +258,14 @@ def headline(ranking: Ranking) -> list[str]:
     if len(ranking.best) > 1:
         best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
     parts = [best]
+    than = " than each of these" if len(ranking.best) > 1 else ""
     method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"
     if ranking.better:
         parts.append(f"but shown to be better where compared: {', '.join(ranking.better)}{method}")
     if close := [name for name in ranking.close if name not in ranking.better]:
-        parts.append(f"not shown to be worse: {', '.join(close)}{method}")
+        parts.append(f"not shown to be worse{than}: {', '.join(close)}{method}")
     if ranking.worse and not ranking.close:
-        parts.append(f"shown to be worse: {', '.join(ranking.worse)}{method}")
+        parts.append(f"shown to be worse{than}: {', '.join(ranking.worse)}{method}")
     if ranking.mocks:
         parts.append(f"apart, as no model wrote their code: {', '.join(ranking.mocks)}")
     return parts

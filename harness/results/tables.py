@@ -19,6 +19,9 @@ RANKED = ("pair", "orchestrator", "coder")  # best first; others have an order o
 NAMES_A_WRITER = ("pair", "coder", "tester")  # rows in which mocks and models cannot meet
 
 
+MANY = 3  # names in a line; more are counted
+
+
 @dataclass(frozen=True)
 class Tables:
     """All tables of a run.
@@ -120,6 +123,12 @@ def note(rows: list[Row], pairs: list[Row], steps: int = 0) -> str:
     epochs = sorted({row["k"] for row in pairs if row["k"] > 1})
     if epochs:
         parts.append(f"k of pass@k and pass^k is {', '.join(map(str, epochs))}")
+    of_all = len({row["task"] for row in measured})
+    partly = [row for row in pairs if 0 < row["tasks"] < of_all]
+    if partly:
+        those = [f"{row['tasks']} with {marked(row['pair'], row['mark'])}" for row in partly[:MANY]]
+        those += [f"fewer with {counted(len(partly) - MANY, 'more pair')}"] if len(partly) > MANY else []
+        parts.append(f"{of_all} tasks, but {', '.join(those)}: percentages are of different tasks")
     repeated = [marked(row["pair"], row["mark"]) for row in pairs if row["repeated"]]
     if repeated:
         parts.append(

@@ -116,7 +116,7 @@ def print_table(  # noqa: PLR0913  (what a table is, and three ways to vary it)
     longest = max(map(len, [*names, *headings]), default=0)
     room = console.width - longest + max(map(len, names), default=0)
     kept = useful if wide else fitting(useful, rows, room)
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", padding=0, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for number, (name, _) in enumerate(kept):
         table.add_column(
             name,
@@ -132,6 +132,8 @@ def print_table(  # noqa: PLR0913  (what a table is, and three ways to vary it)
         cells = ["" if wide and (above, name) == previous else name, *(cell(row) for _, cell in kept[1:])]
         table.add_row(*map(Text, cells))
         previous = (above, name)
+    if title:
+        console.print(Text(title, style="table.title"))  # rich's own is no wider than the table
     console.print(table, crop=False)
     left_out = [column for column in useful if column not in kept]
     if not wide and (same := in_every_row(columns, rows)):

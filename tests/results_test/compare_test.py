@@ -76,6 +76,18 @@ def test_the_cheaper_of_tied_pairs_is_named_first():
     assert ranking.best == ("b", "a", "c")
 
 
+def test_worse_than_one_of_the_tied_is_not_worse_than_the_best():
+    """Of two at 50 %, the one is shown to be better on the tasks that it shares with the third alone."""
+    rows = [*many("a", 15, 30), *many("c", 6, 30)]
+    rows += [a_row("b", "solved" if n >= 15 else "wrong", task=f"t{n:02d}") for n in range(30)]
+    table = trials(*rows)
+    found = within_run(table, "pair")
+    assert [each.verdict for each in found] == ["not shown", "worse", "not shown"]
+    ranking = rank(found, rows_by(table, "pair"), "pair")
+    assert (ranking.best, ranking.close, ranking.worse) == (("a", "b"), ("c",), ())
+    assert headline(ranking)[1].startswith("not shown to be worse than each of these: c (paired")
+
+
 def test_a_mock_is_never_the_best():
     """It stands apart, is compared with mocks only, and is best where there is nothing else."""
     mocks = [*many("m", 20, backend="mock"), *many("n", 19, backend="mock")]
@@ -299,6 +311,15 @@ def test_a_local_model_is_a_stand_in_whoever_asks_it():
     assert "stand-in: a small local model in place of Claude" in tables_of(table).note
     (mock,) = rows_by(trials(*many("m", 5, backend="mock", coder="smollm2-135m-instruct")), "coder")
     assert mock["mark"] == "mock"
+
+
+def test_the_note_names_pairs_that_were_not_measured_on_all_tasks():
+    """Their percentages are of other tasks, maybe of easier ones."""
+    few = [*many("a", 5, 5), *many("b", 5)]
+    assert "; 20 tasks, but 5 with a: percentages are of different tasks" in tables_of(trials(*few)).note
+    assert "different tasks" not in tables_of(trials(*many("a", 5, 5), *many("b", 5, 5))).note
+    more = [row for name in "cde" for row in many(name, 1, 3)]
+    assert "5 with a, 3 with c, 3 with d, fewer with 1 more pair:" in tables_of(trials(*few, *more)).note
 
 
 def test_the_note_names_the_settings_of_a_pair():

@@ -247,6 +247,11 @@ def test_a_column_that_says_nothing_is_left_out():
     assert [line.split()[1] for line in text.splitlines()[3:5] if line[:1] in "pq"][:2] == ["50.0", "50.0"]
 
 
+def test_a_title_is_on_one_line_above_a_narrow_table():
+    """Where all costs are the same, the names of pairs are all of their table."""
+    assert "\ntokens and cost\n" in printed([a_row(pair=name) for name in "pq"])
+
+
 def test_wide_shows_every_column_and_role():
     """Lines may be longer than the screen: nothing is folded or cut."""
     console = terminal_tables.stdout_console(wide=True)

@@ -133,7 +133,9 @@ def _sureness(tables: Tables, models: list[Row]) -> str:
         f"{best['solved_high_pct']:.0f} %"
     )
     if best["tasks"] < best["trials"]:
-        text += f", clustered by its {counted(best['tasks'], 'task')}"
+        text += (
+            f", clustered by its {best['tasks']} tasks" if best["tasks"] > 1 else ", of this one task alone"
+        )
     text += f".{_lead(tables, models)}"
     among = [each for each in tables.comparisons if MOCK not in each.marks and each.tasks]
     if among:
