@@ -3,6 +3,6 @@
     harness  --V1 routes-->  translator  --frames on a WebSocket-->  App Server
     model    <--OpenAI-----  translator  <--OpenAI, for an agent---  App Server
 
-`translator` serves both faces and starts the App Server as its child; `conversation` is one agent,
+`translator` serves both faces, `program` is the App Server as its child; `conversation` is one agent,
 `connection` its WebSocket, `gateway` its way to the model.
 """

@@ -36,18 +36,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from harness.local.app_server import gateway
+from harness.local.app_server import gateway, program
 from harness.local.app_server.connection import GONE, Connection
 from harness.local.app_server.conversation import Conversation
 from harness.local.app_server.errors import Refusal
 from harness.local.app_server.gateway import ModelCalls
 from harness.local.app_server.providers import Provider, ProviderError, Providers
 from harness.local.stack.app_server_install import RELEASE
-from harness.local.stack.ports import HOST, free_port, get_json
-from harness.local.stack.processes import INHERITED, Identity, is_alive, spawn, stop, wait_until_ready
+from harness.local.stack.ports import HOST
+from harness.local.stack.processes import is_alive, stop
 from harness.local.stack.providers import key_variable
 
-PROVIDER = "openai-compatible"  # the only one that the App Server knows: this process
 MAX_AGENTS = 500
 SILENCE_S = 10.0  # after which the App Server is told that its model still works
 LABEL = "pair-harness"
@@ -118,23 +117,14 @@ class Translator:
         folder.mkdir(exist_ok=True)
         try:
             connection = self._connect()
-            conversation = Conversation(connection, calls, f"{PROVIDER}/{slot}", known, folder)
+            conversation = Conversation(connection, calls, f"{program.PROVIDER}/{slot}", known, folder)
         except BaseException:
             self._free(slot)
             raise
         agent = _ours(conversation.runtime["agent_id"])
         self._agents[agent] = (slot, conversation)
         self._used[agent] = datetime.now(UTC)
-        return {
-            "id": agent,
-            "name": body.get("name"),
-            "agent_type": "letta_v1_agent",
-            "system": body.get("system"),
-            "tags": body.get("tags") or [],
-            "blocks": [],
-            "tools": [],
-            "sources": [],
-        }
+        return _described(agent, body)
 
     def message(self, agent: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Pass on a user message or the return of a tool call."""
@@ -185,17 +175,7 @@ class Translator:
     def agents(self) -> list[dict[str, Any]]:
         """List the agents that the harness has made, also before this process was started."""
         return [
-            {
-                "id": _ours(each["id"]),
-                "name": each.get("name"),
-                "agent_type": "letta_v1_agent",
-                "system": each.get("system"),
-                "tags": each.get("tags") or [],
-                "blocks": [],
-                "tools": [],
-                "sources": [],
-                "updated_at": used.isoformat() if used else None,
-            }
+            {**_described(_ours(each["id"]), each), "updated_at": used.isoformat() if used else None}
             for each in self._listed()
             if LABEL in (each.get("tags") or ())
             for used in [self._last_used(each["id"])]
@@ -223,6 +203,20 @@ class Translator:
             return list(connection.ask("agent_list", query={"limit": MAX_AGENTS}).get("agents") or ())
         finally:
             connection.close()
+
+
+def _described(agent: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an agent as V1 describes one."""
+    return {
+        "id": agent,
+        "name": fields.get("name"),
+        "agent_type": "letta_v1_agent",
+        "system": fields.get("system"),
+        "tags": fields.get("tags") or [],
+        "blocks": [],
+        "tools": [],
+        "sources": [],
+    }
 
 
 def _ours(agent: str) -> str:
@@ -346,73 +340,6 @@ class Server(ThreadingHTTPServer):
         self.translator = translator
 
 
-# A mod of the App Server that keeps its own texts (time, paths, ids) out of what a model sees, and so two
-# recordings' model requests alike.
-PLAIN = """\
-export default function activate(letta) {
-  const own = (part) => part.type === "text" && part.text.startsWith("<system-reminder>");
-  const plain = (message) =>
-    !Array.isArray(message.content) ? message
-      : { ...message, content: message.content.filter((part) => !own(part)) };
-  letta.events.on("turn_start", (event) => ({ input: event.input.map(plain) }));
-}
-"""
-SETTINGS = {"sessionContextEnabled": False, "reflectionTrigger": "off", "autoConversationTitles": False}
-QUIET = {"LETTA_CODE_TELEM": "0", "DO_NOT_TRACK": "1", "DISABLE_AUTOUPDATER": "1", "TZ": "UTC"}
-READY_S = 90.0
-
-
-def furnish(home: Path, port: int) -> None:
-    """Write the App Server's settings into its home: no texts of its own, and one provider, this process.
-
-    What agents have left there that no longer exist is removed.
-    """
-    state = home / ".letta"
-    records = [path.read_text() for path in state.glob("lc-local-backend/agents/*.json")]
-    for folder in (*state.glob("lc-local-backend/memfs/*"), *state.glob("transcripts/*")):
-        if not any(folder.name in record for record in records):
-            shutil.rmtree(folder, ignore_errors=True)
-    providers = state / "lc-local-backend" / "providers"
-    for folder in (providers, state / "mods"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (state / "mods" / "plain.js").write_text(PLAIN)
-    # Anew each time: it keeps an entry in it for each agent that there ever was.
-    (state / "settings.json").write_text(json.dumps(SETTINGS))
-    at = "2026-01-01T00:00:00.000Z"
-    record = {
-        "id": f"local-provider-{PROVIDER}",
-        "name": PROVIDER,
-        "provider_type": PROVIDER,
-        "provider_category": "byok",
-        "auth": {"type": "api", "key": "none"},
-        "base_url": f"http://{HOST}:{port}/model/v1",
-        "created_at": at,
-        "updated_at": at,
-    }
-    (providers / "auth.json").write_text(json.dumps({"version": 1, "providers": {PROVIDER: record}}))
-
-
-def start(program: str, home: Path, log: Path) -> tuple[Identity, int]:
-    """Start the App Server as a child of this process and wait until it is ready; return it with its port."""
-    port = free_port()
-    env = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    env |= {"HOME": str(home), **QUIET}
-    command = [program, "server", "--backend", "local", "--listen", f"ws://{HOST}:{port}"]
-    identity = spawn(command, log=log, env=env, cwd=home)
-    try:
-        wait_until_ready(
-            identity,
-            lambda: get_json(port, "/app-server-info") is not None,
-            what="the App Server",
-            log=log,
-            timeout_s=READY_S,
-        )
-    except BaseException:
-        stop(identity)
-        raise
-    return identity, port
-
-
 def main() -> None:
     """Start the App Server, then serve until terminated."""
     parser = argparse.ArgumentParser(description="Serve Letta's V1 routes in front of an App Server.")
@@ -427,8 +354,8 @@ def main() -> None:
     # As an exception, so that the child is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options.home.mkdir(parents=True, exist_ok=True)
-    furnish(options.home, options.port)
-    identity, port = start(options.program, options.home, options.log)
+    program.write_home(options.home, options.port)
+    identity, port = program.start(options.program, options.home, options.log)
     translator = Translator(
         f"ws://{HOST}:{port}/ws", options.home, Providers(providers), lambda: is_alive(identity)
     )
