@@ -101,11 +101,6 @@ class CourseStep(Value):
         """The number of steps of the course."""
         return len(self.tasks)
 
-    @property
-    def is_last(self) -> bool:
-        """True if the course ends with it."""
-        return self.number == self.of
-
 
 @dataclass(frozen=True)
 class Course:

@@ -16,7 +16,7 @@ from harness.grading.proofs import proof
 from harness.grading.verdict import Grader
 from harness.sandbox.fork_server import ForkServer
 from harness.tasks import sources
-from harness.tasks.suite import SuiteFile
+from harness.tasks.suite_file import SuiteFile
 from harness.tasks.task import Task
 
 FIELDS = {
