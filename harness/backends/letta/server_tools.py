@@ -29,8 +29,7 @@ from harness.backends.written_files import require_files, write_files
 from harness.cassette import record_replay
 from harness.cassette.exchange import Exchange
 from harness.errors import ApiError
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+from harness.local.stack.ports import LOOPBACK
 
 
 @dataclass

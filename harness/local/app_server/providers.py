@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.local.app_server.errors import Refusal
+from harness.local.stack.ports import LOOPBACK
+from harness.local.stack.providers import context_length, models_in
 from harness.redact import without_password
 
 LIST_S = 10.0
 COMPLETION_S = 580.0  # a small model on a busy machine
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ProviderError(Exception):
@@ -41,11 +42,10 @@ class Provider:
         Raises:
             ProviderError: It cannot be reached, or lists nothing.
         """
-        listed = self._send("/models", None, LIST_S).get("data")
-        if not isinstance(listed, list):
+        models = models_in(self._send("/models", None, LIST_S))
+        if models is None:
             raise ProviderError(502, f"{self.place} answers, but lists no models")
-        models = [each for each in listed if isinstance(each, dict) and isinstance(each.get("id"), str)]
-        return {each["id"]: _window(each) for each in models}
+        return {each["id"]: context_length(each) for each in models}
 
     def complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to one chat completion request.
@@ -77,7 +77,7 @@ class Provider:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url.rstrip("/") + path, data, headers)  # noqa: S310  (http and https only, see stack/providers.py)
         # Never to this machine through a proxy that the environment names.
-        direct = [urllib.request.ProxyHandler({})] if urlsplit(self.url).hostname in _LOOPBACK else []
+        direct = [urllib.request.ProxyHandler({})] if urlsplit(self.url).hostname in LOOPBACK else []
         try:
             with urllib.request.build_opener(*direct).open(request, timeout=timeout_s) as response:
                 answer = json.load(response)
@@ -101,32 +101,26 @@ class Providers:
 
     def handles(self) -> dict[str, int | None]:
         """Return the handle of each model with its context window, None where it is unknown."""
-        found: dict[str, int | None] = {}
-        for provider in self._providers.values():
-            try:
-                models = provider.models()
-            except ProviderError as error:
-                raise Refusal(424, str(error), model=True) from None
-            found |= {f"{provider.name}/{model}": window for model, window in models.items()}
-        return found
+        return {
+            f"{provider.name}/{model}": window
+            for provider in self._providers.values()
+            for model, window in _offered(provider).items()
+        }
 
     def find(self, handle: str) -> tuple[Provider, str, int | None]:
         """Return provider, model and context window of a handle; raise ``Refusal`` if nobody offers it."""
         name, _, model = handle.partition("/")
         provider = self._providers.get(name)
-        if provider is not None:
-            try:
-                models = provider.models()
-            except ProviderError as error:
-                raise Refusal(424, str(error), model=True) from None
-            if model in models:
-                return provider, model, models[model]
+        if provider is not None and model in (models := _offered(provider)):
+            return provider, model, models[model]
         raise Refusal(404, f"there is no model {handle!r}; offered by: {', '.join(self._providers)}")
 
 
-def _window(model: Mapping[str, Any]) -> int | None:
-    sizes = (model.get(name) for name in ("max_model_len", "context_length", "context_window"))
-    return next((size for size in sizes if type(size) is int and size > 0), None)
+def _offered(provider: Provider) -> dict[str, int | None]:
+    try:
+        return provider.models()
+    except ProviderError as error:
+        raise Refusal(424, str(error), model=True) from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -16,10 +16,7 @@ from typing import Any
 
 from harness.local.models.chat import EngineFailure, RequestError
 from harness.local.models.engine import ANSWER_S, CONTEXT
-from harness.local.stack.providers import authorization, chat_url, list_models
-
-# Where a server says how many tokens a model takes: vLLM, LM Studio and llama-server; Ollama does not.
-_LENGTHS = ("max_model_len", "loaded_context_length", "max_context_length")
+from harness.local.stack.providers import authorization, chat_url, context_length, list_models
 
 
 class Refused(RequestError):
@@ -42,7 +39,11 @@ class Providers:
         for name, url in self._urls.items():
             for model in list_models(url, self._keys.get(name, "")):
                 shared = {"object": "model", "created": 0, "owned_by": name}
-                yield {"id": f"{name}/{model['id']}", **shared, "max_model_len": _length(model)}
+                yield {
+                    "id": f"{name}/{model['id']}",
+                    **shared,
+                    "max_model_len": context_length(model) or CONTEXT,
+                }
 
     def serve(self, body: Any) -> bool:
         """Return True if a request is for a model of one of these servers."""
@@ -62,11 +63,3 @@ class Providers:
             raise Refused(problem.code, f"{name}: {problem.read(2000).decode(errors='replace')}") from None
         except (OSError, ValueError) as problem:
             raise EngineFailure(f"{name} at {self._urls[name]} does not answer: {problem}") from None
-
-
-def _length(model: Mapping[str, Any]) -> int:
-    meta = model.get("meta")
-    told = [model.get(key) for key in _LENGTHS] + [
-        meta.get("n_ctx_train") if isinstance(meta, dict) else None
-    ]
-    return next((length for length in told if isinstance(length, int) and length > 0), CONTEXT)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from harness.local.stack.app_server_install import AppServerInstall
 from harness.local.stack.home import Home
 from harness.local.stack.ports import HOST
-from harness.local.stack.processes import INHERITED, Identity, spawn
+from harness.local.stack.processes import Identity, own_environment, spawn
 from harness.local.stack.providers import LOCAL, key_variable
 
 LOG = "translator"
 SERVER_LOG = "app-server"
+NETWORK = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def start(
@@ -31,19 +30,6 @@ def start(
     command += ["--log", str(home.log(SERVER_LOG))]
     for name, url in places.items():
         command += ["--provider", f"{name}={url}"]
-    inherited: tuple[str, ...] = (
-        *INHERITED,
-        "HOME",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    )
     # The keys of the providers that were named, and no others.
-    inherited += tuple(key_variable(name) for name in places)
-    env = {name: os.environ[name] for name in inherited if name in os.environ}
-    package_root = str(Path(__file__).resolve().parents[3])
-    env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    env["PYTHONUNBUFFERED"] = "1"
+    env = own_environment("HOME", *NETWORK, *map(key_variable, places))
     return spawn(command, log=home.log(LOG), env=env, cwd=home.root)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.local.stack.home import Home
 from harness.local.stack.ports import get_json
-from harness.local.stack.processes import INHERITED, Identity, spawn
+from harness.local.stack.processes import Identity, own_environment, spawn
 from harness.local.stack.providers import key_variable
 
 LOG = "model-server"
@@ -28,14 +27,11 @@ def start(
     command += [f"--provider={name}={url}" for name, url in providers.items()]
     if llama_server is not None:
         command += ["--llama-server", str(llama_server), "--logs", str(home.log(LOG).parent)]
-    # Of the user's keys those of the providers, and this very package.
-    names = (*INHERITED, "HOME", "LD_LIBRARY_PATH", *map(key_variable, providers))
-    env = {name: os.environ[name] for name in names if name in os.environ}
-    package_root = str(Path(__file__).resolve().parents[3])
-    env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Of the user's keys those of the providers.
+    env = own_environment("HOME", "LD_LIBRARY_PATH", *map(key_variable, providers))
     # Threads that wait for each other by spinning stand still where something else wants a core: measured
     # with a busy core, 6.2 s for 200 tokens by default and 2.8 s with a short spin; 2.7 s both on idle cores.
-    env |= {"PYTHONUNBUFFERED": "1", "GOMP_SPINCOUNT": "1000"}
+    env["GOMP_SPINCOUNT"] = "1000"
     return spawn(command, log=home.log(LOG), env=env, cwd=home.root)
 
 

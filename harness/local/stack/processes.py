@@ -78,6 +78,14 @@ def spawn(
     return identity
 
 
+def own_environment(*names: str) -> dict[str, str]:
+    """Return the environment of a server that is a module of this package, with these variables, too."""
+    env = {name: os.environ[name] for name in (*INHERITED, *names) if name in os.environ}
+    package_root = str(Path(__file__).resolve().parents[3])
+    env["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return env | {"PYTHONUNBUFFERED": "1"}
+
+
 def run(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, what: str) -> None:
     """Run a step to its end, its output in ``log``. When interrupted, the step is stopped too.
 

@@ -6,7 +6,7 @@ import http.client
 import json
 import re
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,14 @@ from harness.redact import without_password
 LOCAL = "local"  # the embedded model server
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TIMEOUT_S = 5.0
+# Where a server says how many tokens a model takes: vLLM, LM Studio and others; Ollama does not.
+_LENGTHS = (
+    "max_model_len",
+    "loaded_context_length",
+    "context_length",
+    "context_window",
+    "max_context_length",
+)
 
 
 def parse(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -54,13 +62,25 @@ def list_models(url: str, key: str = "") -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{api_root(url)}/models", headers=authorization(key))  # noqa: S310  (parsed)
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-            body = json.load(response)
+            return models_in(json.load(response)) or []
     except (OSError, http.client.HTTPException, ValueError):
         return []
-    listed = body.get("data") if isinstance(body, dict) else None
+
+
+def models_in(answer: Any) -> list[dict[str, Any]] | None:
+    """Return the models that an answer lists, each with its id; None if it is no such answer."""
+    listed = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(listed, list):
-        return []
+        return None
     return [each for each in listed if isinstance(each, dict) and isinstance(each.get("id"), str)]
+
+
+def context_length(model: Mapping[str, Any]) -> int | None:
+    """Return how many tokens a model of such a list takes; None where its server does not say."""
+    meta = model.get("meta")
+    told = [model.get(key) for key in _LENGTHS]
+    told.append(meta.get("n_ctx_train") if isinstance(meta, dict) else None)  # llama-server
+    return next((length for length in told if type(length) is int and length > 0), None)
 
 
 def authorization(key: str) -> dict[str, str]:

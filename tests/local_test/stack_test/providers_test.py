@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.local.stack.providers import key_variable, parse
+from harness.local.stack.providers import context_length, key_variable, parse
 
 
 def test_providers_are_names_with_addresses() -> None:
@@ -57,3 +57,18 @@ def test_a_password_in_an_address_is_not_repeated() -> None:
     with pytest.raises(UsageError) as caught:
         parse(["O=http://user:hunter2@host/v1"])
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "length"),
+    [
+        ({"max_model_len": 4096, "max_context_length": 8192}, 4096),
+        ({"loaded_context_length": 4096, "max_context_length": 8192}, 4096),
+        ({"context_length": 4096}, 4096),
+        ({"max_model_len": True, "meta": {"n_ctx_train": 32768}}, 32768),
+        ({"max_model_len": 0, "meta": "no object"}, None),
+    ],
+)
+def test_the_length_of_a_model_is_what_its_server_says(model: dict[str, object], length: int | None) -> None:
+    """Each server has a field of its own for it; what is no number of tokens is passed over."""
+    assert context_length(model) == length
