@@ -48,6 +48,22 @@ def ignore(_agent_id: str) -> None:
     """Take no notice of an agent that was made."""
 
 
+@contextmanager
+def deleted_at_the_end(delete: Callable[[], None], *, outlives: bool = False) -> Iterator[None]:
+    """Call ``delete`` when the block has ended; with ``outlives``, only if it has failed."""
+    try:
+        yield
+    except BaseException as error:
+        # After a replay miss, a BaseException, there is nothing real to delete; after Ctrl-C there is.
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            # The first error is the one to report; a second from cleaning up would hide it.
+            with suppress(ApiError, OSError):
+                delete()
+        raise
+    if not outlives:
+        delete()
+
+
 class Server:
     """A Letta server. Every method raises ``ApiError`` if it refuses, fails or cannot be reached."""
 
@@ -145,17 +161,9 @@ class Server:
         memory_blocks = [{"label": label, "value": value} for label, value in blocks.items()]
         more = {} if secrets is None else {"tools": list(ROLES), "secrets": dict(secrets)}
         agent_id = self.create_agent(name, orchestrator, system=system, memory_blocks=memory_blocks, **more)
-        try:
+        with deleted_at_the_end(functools.partial(self.remove, "agent", agent_id)):
             created(agent_id)
             yield Agent(functools.partial(self._send, model=orchestrator.model), self._client, agent_id)
-        except BaseException as error:
-            # After a replay miss, a BaseException, there is nothing real to delete; after Ctrl-C there is.
-            if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
-                # The first error is the one to report; a second from cleaning up would hide it.
-                with suppress(ApiError, OSError):
-                    self.remove("agent", agent_id)
-            raise
-        self.remove("agent", agent_id)
 
     def create_agent(self, name: str, orchestrator: Orchestrator, **body: Any) -> str:
         """Create an agent, and return its id; ``body`` are further fields of the request."""

@@ -8,13 +8,13 @@ when the agent is deleted: here they go with it. ``role`` and ``workspace`` are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 
 from harness.agents import prompts
 from harness.agents.loop import MEMORY_TOOLS
 from harness.agents.memory import NOTES
-from harness.backends.letta.client import Agent, Server
-from harness.errors import ApiError
+from harness.backends.letta.client import Agent, Server, deleted_at_the_end
 from harness.tasks.pair import Orchestrator
 
 NOTES_CHARS = 20_000
@@ -38,18 +38,10 @@ def new_agent(  # noqa: PLR0913  (as Server.agent)
     cannot change, label -> text.
     """
     agent = create(server, name, of, texts, system)
-    try:
+    with deleted_at_the_end(partial(delete, server, agent.id), outlives=outlives):
         if not outlives:
             created(agent.id)
         yield agent
-    except BaseException as error:
-        # See ``Server.agent``.
-        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
-            with suppress(ApiError, OSError):
-                delete(server, agent.id)
-        raise
-    if not outlives:
-        delete(server, agent.id)
 
 
 def create(server: Server, name: str, of: Orchestrator, texts: Mapping[str, str], system: str) -> Agent:
