@@ -302,12 +302,11 @@ def register_live(config: pytest.Config, session: Any) -> None:
     spending = Spending(session)
     if not session.is_worker:
         from harness.plugin.breaker import Breaker
-        from harness.plugin.preflight import LiveChecks
+        from harness.plugin.preflight import Preflight
 
         config.pluginmanager.register(Breaker(config, spending.limiter.given_up), "harness-breaker")
-        if not config.getoption("harness_no_live_checks"):
-            config.pluginmanager.register(LiveChecks(session), "harness-live-checks")
-    config.pluginmanager.register(spending, "harness-spending")  # last: its question comes first
+        config.pluginmanager.register(Preflight(session, spending), "harness-preflight")
+    config.pluginmanager.register(spending, "harness-spending")
 
 
 def find_benchmarks(root: Path, name: str) -> Path | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from harness.plugin.reporting import payload_of
+
 STOP_AFTER = 3  # trials of one pair in a row
 
 
@@ -28,8 +30,8 @@ class Breaker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the trials that a service ended; stop where nothing else happens."""
-        payload = getattr(report, "harness", None)
-        if payload is None or str(report.outcome) == "rerun":
+        payload = payload_of(report)
+        if payload is None:
             return
         row = payload["record"]
         if row["outcome"] != "api_error":

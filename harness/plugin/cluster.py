@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from harness.cluster.order import Control, Done, Order, Settings, Spending, igno
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
 from harness.plugin.collect import TrialItem
+from harness.plugin.reporting import say
 from harness.redact.allowed import NAME as ALLOWED
 from harness.results.journal import File
 from harness.tasks.trial import Trial
@@ -27,7 +29,7 @@ from harness.terminal import printable_line
 
 if TYPE_CHECKING:
     from harness.plugin.session import BenchmarkSession
-    from harness.runner import Result
+    from harness.runner import Mode, Result
 
 MAX_FOLDER_BYTES = 20_000_000  # of a task's ``paths``
 
@@ -71,7 +73,7 @@ class ClusterLoop:
             progress.begin(trials[slug].nodeid, worker)
 
         try:
-            with DaskCluster(self._address, self._say) as cluster:
+            with DaskCluster(self._address, partial(say, config)) as cluster:
                 spending: Any = config.pluginmanager.get_plugin("harness-spending")
                 shared: dict[str, Any] = {}
                 release: Callable[..., None] = ignore
@@ -97,9 +99,7 @@ class ClusterLoop:
 
     def _order(self, trial: Trial, control: Address) -> Order:
         root = self._benchmarks.root
-        cassette = root / trial.cassette_path
-        mode = self._benchmarks.mode
-        mode = "all" if mode == "all" or (mode == "once" and not cassette.is_file()) else "none"
+        mode: Mode = "all" if self._benchmarks.to_record([trial]) else "none"
         if trial.pair.memory == "carried" and mode == "all":
             raise UsageError(
                 f"the pair {trial.pair.name} carries its memory from step to step: workers could not go on",
@@ -147,11 +147,6 @@ class ClusterLoop:
         if self._done is not None and call.when == "call":
             report.duration = self._done.seconds
         return report  # type: ignore[no-any-return]
-
-    def _say(self, line: str) -> None:
-        reporter = self._benchmarks.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line(printable_line(line, os.environ))
 
 
 class WorkerError(HarnessError):

@@ -71,8 +71,8 @@ class CourseFile(TaskFile):
             yield CourseRun.from_parent(self, name=name, trials=of_run, run=self.run)
 
 
-class CourseRun(pytest.Collector):
-    """The steps of a course by one pair in one epoch, as items: one worker runs them, in order."""
+class TrialGroup(pytest.Collector):
+    """Trials of a file that belong together, as items."""
 
     def __init__(self, *, trials: list[Trial], run: Run, **node: Any) -> None:
         super().__init__(**node)
@@ -80,29 +80,22 @@ class CourseRun(pytest.Collector):
         self.run = run
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield ``step-<number>`` for each trial."""
-        for number, trial in enumerate(self.trials, start=1):
-            nodeid = f"{self.nodeid}::step-{number}"
-            yield TrialItem.from_parent(self, name=f"step-{number}", nodeid=nodeid, trial=trial, run=self.run)
-
-
-class SourceTask(pytest.Collector):
-    """One task of a source file, with its trials as items."""
-
-    def __init__(self, *, trials: list[Trial], run: Run, **node: Any) -> None:
-        super().__init__(**node)
-        self.trials = trials
-        self.run = run
-
-    def collect(self) -> Iterator[pytest.Item]:
-        """Yield ``<pair>[<epoch>]`` for each trial."""
+        """Yield an item for each trial."""
         return trial_items(self, self.trials, self.run)
 
 
+class CourseRun(TrialGroup):
+    """The steps of a course by one pair in one epoch: one worker runs them, in order."""
+
+
+class SourceTask(TrialGroup):
+    """One task of a source file, with its trials."""
+
+
 def trial_items(parent: pytest.Collector, trials: Iterable[Trial], run: Run) -> Iterator[pytest.Item]:
-    """Yield an item for each trial."""
+    """Yield an item for each trial: ``<pair>[<epoch>]``, or ``step-<number>`` of a course run."""
     for trial in trials:
-        name = f"{trial.pair.name}[{trial.epoch}]"
+        name = f"step-{trial.step.number}" if trial.step else f"{trial.pair.name}[{trial.epoch}]"
         # As text, or pytest 9.2 does not find the item again by its id (pytest#15045: --lf, --ff, --sw).
         nodeid = f"{parent.nodeid}::{name}"
         yield TrialItem.from_parent(parent, name=name, nodeid=nodeid, trial=trial, run=run)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from harness.plugin.reporting import Reporter
+from harness.plugin.reporting import Reporter, payload_of
 from harness.results import recovery
 from harness.results.columns import counted
 from harness.results.journal import ENDED
@@ -85,8 +85,8 @@ class Progress:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a result."""
-        payload = getattr(report, "harness", None)
-        if payload is None or str(report.outcome) == "rerun":
+        payload = payload_of(report)
+        if payload is None:
             return
         row = payload["record"]
         with self._lock:

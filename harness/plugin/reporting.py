@@ -38,6 +38,18 @@ SUMMARISED = ("trial", "pair", "kind", "outcome", "detail")
 BrokenRows = Callable[[str, str], list[dict[str, Any]]]  # node id, why -> rows of its trial
 
 
+def payload_of(report: Any) -> dict[str, Any] | None:
+    """Return what a report carries of a trial that has ended; None where it is to be tried again."""
+    return None if str(report.outcome) == "rerun" else getattr(report, "harness", None)
+
+
+def say(config: pytest.Config, *lines: str) -> None:
+    """Print lines where pytest prints; a worker prints nothing."""
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for line in lines if terminal is not None else ():
+        terminal.write_line(printable_line(line, os.environ))
+
+
 class Payloads:
     """Attaches record and transcript to pytest's reports, in each process that runs trials.
 
@@ -69,8 +81,8 @@ class Payloads:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write a trial before the report is sent; not one that pytest-rerunfailures tries again."""
-        payload = getattr(report, "harness", None)
-        if payload is None or str(report.outcome) == "rerun":
+        payload = payload_of(report)
+        if payload is None:
             return
         if self._writes and (self._folder.path / STATE).is_file():  # else it is on another machine's disk
             with suppress(OSError):
@@ -131,8 +143,8 @@ class Reporter:
         """Return a category, a letter and a word for each outcome; infra outcomes are errors."""
         if getattr(report, "harness_broken", False):
             return "error", "E", ("SPEC ERROR", {"red": True})
-        payload = getattr(report, "harness", None)
-        if payload is None or str(report.outcome) == "rerun":
+        payload = payload_of(report)
+        if payload is None:
             return None
         outcome = payload["record"]["outcome"]
         word = outcome.replace("_", " ")

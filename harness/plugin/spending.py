@@ -22,7 +22,7 @@ from harness.backends.limiter import Limiter
 from harness.backends.retries import Transport
 from harness.backends.sharing import Address, Remote, Served
 from harness.files import write_whole
-from harness.plugin.collect import TrialItem
+from harness.plugin.reporting import say
 from harness.plugin.session import BenchmarkSession
 from harness.results.columns import counted
 from harness.results.estimate import Estimate, cost_of, of_trial, read_history, total, unpriced
@@ -103,21 +103,12 @@ class Spending:
 
     # --- before the first trial -----------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Estimate after collection and before the first trial, where there are no workers."""
-        if not session.config.option.collectonly and not session.testsfailed:
-            self._begin([item.trial for item in session.items if isinstance(item, TrialItem)])
+    def estimate(self, missing: Sequence[Trial]) -> None:
+        """Print what the trials to record will cost, and in a terminal ask whether to go on.
 
-    @pytest.hookimpl(tryfirst=True, optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ARG002
-        """Estimate before the first worker is given a trial."""
-        self._begin(self._benchmarks.find_trials(ids))
-
-    def _begin(self, trials: Sequence[Trial]) -> None:
-        missing = self._benchmarks.to_record(trials)
-        if self._is_estimated or self._benchmarks.is_worker or not missing:
-            return
+        Raises:
+            UsageError: A model has no price, and dollars are counted.
+        """
         self._is_estimated = True
         pairs = list({trial.pair.name: trial.pair for trial in missing}.values())
         models = unpriced(pairs, self._prices, self._today)
@@ -129,13 +120,13 @@ class Spending:
         known = {name: Amount(one.usd or 0.0, one.tokens, 1) for name, one in each.items() if not one.guessed}
         self.budget.expect(known)
         expected = total(each.values())
-        lines = [f"estimate: {len(missing)} trial{'s' * (len(missing) != 1)} to record, {expected}"]
+        lines = [f"estimate: {counted(len(missing), 'trial')} to record, {expected}"]
         lines += [f"not counted in dollars: {', '.join(models)} (no price is known)"] if models else []
         lines += self._budget_line(expected)
         self._before = self._read()
         if self._before.calls:
             lines.insert(0, f"spent before, in this run: {_in_words(self._before)}")
-        self._say(lines)
+        say(self._config, *lines)
         if self.caps.usd is None and (models or expected.usd is None or expected.usd > 0):
             self._ask()
 
@@ -168,12 +159,6 @@ class Spending:
             return []
         reach = f": enough for about {int(share * expected.trials)} of them" if share < 1 else ""
         return [f"budget: {', '.join(parts)}{reach}"]
-
-    def _say(self, lines: Sequence[str]) -> None:
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            for line in lines:
-                reporter.write_line(printable_line(line, os.environ))
 
     def _ask(self) -> None:
         """Ask whether to go on, if somebody is there to answer; --max-cost is an answer."""
@@ -231,7 +216,7 @@ class Spending:
             return
         models = sorted(self.budget.unpriced)
         unknown = f"; in dollars without {', '.join(models)}" if models else ""
-        self._say([f"spent: {self.in_words()}{unknown}"])
+        say(self._config, f"spent: {self.in_words()}{unknown}")
         if self._cut:
             trials = f"{self._cut} trial{'s were' if self._cut != 1 else ' was'}"
             line = f"budget: {trials} cut or not begun; with a new budget the same command goes on with them"
