@@ -50,5 +50,5 @@ def load(
     from harness.results.report import load_prices
 
     folder = Path(benchmarks)
-    prices = load_prices(folder, str(folder / "prices.yaml"))
+    prices = load_prices(folder)
     return aggregate.add_costs(load_records(run, reports), prices)

@@ -59,7 +59,7 @@ def evaluate(  # noqa: PLR0913  (one for each option of the command line)
     folder, trials = at / benchmarks, select(tasks, pairs, epochs, at, at / benchmarks)
     if record not in get_args(Mode):
         raise UsageError(f"record={record!r}: expected one of {', '.join(get_args(Mode))}")
-    prices = report.load_prices(folder, str(folder / "prices.yaml"))  # wrong: say so before the first trial
+    prices = report.load_prices(folder)  # wrong: say so before the first trial
 
     def say(line: str) -> None:
         progress(printable_line(line, os.environ))

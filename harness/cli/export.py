@@ -40,7 +40,7 @@ def export(run: str, *, output_format: str, output: Path | None, **folders: Path
 
     path = find_run(run, folders["reports"])
     benchmarks = folders["benchmarks"]
-    prices = load_prices(benchmarks, str(benchmarks / "prices.yaml"))
+    prices = load_prices(benchmarks)
     trials = aggregate.add_costs(read(path), prices)
     names = {"csv": "trials.csv", "parquet": "trials.parquet", "inspect": "inspect", "otel": "otel.json"}
     target = output or path.parent / names[output_format]

@@ -46,7 +46,7 @@ def merge(
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("a run is named twice", remedy="name each once (`latest` is one of the others)")
     wanted = gates.Gates.of(fail_under, baseline, reports)
-    prices = report.load_prices(benchmarks, str(benchmarks / "prices.yaml"))
+    prices = report.load_prices(benchmarks)
     folder = reports / run_name(datetime.now(UTC))
     try:
         given = merge_runs(paths, folder)

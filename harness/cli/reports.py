@@ -313,9 +313,7 @@ def priced(path: Path, benchmarks: Path, on: date | None = None, broken: list[st
     from harness.results.dataframe import read
     from harness.results.report import load_prices
 
-    return aggregate.add_costs(
-        read(path, broken), load_prices(benchmarks, str(benchmarks / "prices.yaml")), on
-    )
+    return aggregate.add_costs(read(path, broken), load_prices(benchmarks), on)
 
 
 def trials_and_tables(

@@ -25,13 +25,10 @@ def runs(*, everything: bool, reports: Path, output_format: str) -> None:
     tasks: what mocks solve, and steps of courses, would make a mean of nothing.
     """
     from harness.cli.console import say
-    from harness.results.run_folder import TRIALS
+    from harness.results.run_folder import run_folders
     from harness.terminal import printable_line
 
-    found = {path.parent for name in ("run.json", TRIALS) for path in reports.glob(f"*/{name}")}
-    folders = sorted(
-        (each for each in found if not each.is_symlink()), key=lambda each: each.name, reverse=True
-    )
+    folders = run_folders(reports)
     shown = folders if everything else folders[:20]
     rows = [row_of(folder) for folder in shown]
     if output_format == "json":

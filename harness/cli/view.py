@@ -66,7 +66,7 @@ def _write_page(path: Path, benchmarks: Path, day: datetime | None) -> Path:
 
     folder = path.parent.resolve()
     try:
-        prices = load_prices(benchmarks, str(benchmarks / "prices.yaml"))
+        prices = load_prices(benchmarks)
         found = trials_and_tables(path, benchmarks, day)
         write_report(folder, *found, prices, day.date() if day else None)
     except OSError as error:

@@ -21,7 +21,7 @@ from harness.plugin.collect import TrialItem
 from harness.results import recovery, run_state
 from harness.results.columns import counted
 from harness.results.record import read_rows
-from harness.results.run_folder import TRIALS, RunFolder
+from harness.results.run_folder import TRIALS, RunFolder, run_folders
 from harness.results.run_state import STATE, Plan, State
 from harness.tasks.suite import Suite
 
@@ -88,9 +88,7 @@ def find(reports: Path, name: str) -> Path:
     Raises:
         UsageError: There is none.
     """
-    runs = sorted(
-        (path.parent for path in reports.glob(f"*/{STATE}") if path.parent.name != "latest"), reverse=True
-    )
+    runs = [folder for folder in run_folders(reports) if (folder / STATE).is_file()]
     if not runs:
         raise UsageError(f"--resume: no run in {reports} tells what it was begun with")
     if not name:

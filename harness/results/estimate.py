@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.agents.transcript import ROLES, Role, Usage
+from harness.errors import UsageError
 from harness.results.columns import KINDS
 from harness.results.pricing import Prices, charge, dollars
 from harness.results.record import read_rows, requests_of
-from harness.results.run_folder import TRIALS
+from harness.results.run_folder import TRIALS, run_folders
 from harness.tasks.pair import DIRECT, Pair
 from harness.tasks.trial import Trial
 
@@ -118,19 +120,17 @@ class History:
 
 def read_history(reports: Path) -> History:
     """Read the newest runs of a folder; what cannot be read is passed over."""
-    files = sorted(reports.glob(f"*/{TRIALS}"), reverse=True)
-    runs = (path for path in files if not path.parent.is_symlink())
-    rows: Iterator[dict[str, Any]] = (row for path in runs for row in reversed(list(_readable(path))))
+    runs = (folder / TRIALS for folder in run_folders(reports))
+    rows: Iterator[dict[str, Any]] = (row for path in runs for row in reversed(_readable(path)))
     return History(islice(rows, MOST_ROWS))
 
 
-def _readable(path: Path) -> Iterator[dict[str, Any]]:
-    from harness.errors import UsageError
-
-    try:
-        yield from read_rows(path, [])
-    except UsageError:
-        return
+def _readable(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a run, none where its file is missing or cannot be read."""
+    found: list[dict[str, Any]] = []
+    with suppress(UsageError):
+        found.extend(read_rows(path, []))
+    return found
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,11 @@ def write_with(views: Callable[[], Views], folder: Path, trials: Table, tables: 
     write_whole(folder / PAGE, page(f"Run {folder.name}", tables, rows, views(), missing))
 
 
-def load_prices(benchmarks: Path, shown: str) -> Prices:
-    """Return the library's prices and the user's own.
+def load_prices(benchmarks: Path, shown: str = "") -> Prices:
+    """Return the library's prices and the user's own; ``shown`` names their file in messages.
 
     Raises:
         SpecError: The price file is wrong.
     """
-    return Prices(loader.load_prices(benchmarks / loader.PRICES_FILE, shown))
+    path = benchmarks / loader.PRICES_FILE
+    return Prices(loader.load_prices(path, shown or str(path)))

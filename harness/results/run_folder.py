@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -25,7 +26,7 @@ from harness.redact import redact_json
 from harness.results.evidence import Grades, TaskTexts, grades, task_texts
 from harness.results.journal import File, Journal
 from harness.results.record import read_rows
-from harness.results.run_state import Alive
+from harness.results.run_state import STATE, Alive
 from harness.tasks.task import Task
 
 TRIALS = "trials.jsonl"
@@ -45,6 +46,13 @@ class Kept(TypedDict):
 
 KEPT = TypeAdapter(Kept)
 TEXTS = TypeAdapter(TaskTexts)
+
+
+def run_folders(reports: Path) -> list[Path]:
+    """Return the folders of all runs, newest first; ``latest``, a link to one, is none of them."""
+    found = {path.parent for name in (TRIALS, STATE) for path in reports.glob(f"*/{name}")}
+    runs = (each for each in found if not (each.is_symlink() or each.name.startswith(".")))
+    return sorted(runs, key=attrgetter("name"), reverse=True)
 
 
 def find_run(run: str | Path, reports: str | Path = "reports") -> Path:

@@ -68,7 +68,7 @@ def execute(wanted: AdHocRun, environment: Mapping[str, str], benchmarks: Path) 
     """
     task, pair, today = wanted.task, wanted.pair, datetime.now(UTC).date()
     delivered_files.require_writable(wanted.workspace, [task.code_file, task.test_file], force=wanted.force)
-    prices = report.load_prices(benchmarks, str(benchmarks / loader.PRICES_FILE))
+    prices = report.load_prices(benchmarks)
     say(*(f"warning: {warning}" for warning in check([pair], environment, ask=False)))
     run = None
     files, transcript = dict(task.files), Transcript(())

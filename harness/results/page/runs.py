@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from harness.results.dataframe import Table
 from harness.results.page import answer, overview
 from harness.results.page.blobs import blob
 from harness.results.page.compose import render_page, render_part
-from harness.results.run_folder import TRIALS
-from harness.results.run_state import STATE, State, read, status_of
+from harness.results.run_folder import TRIALS, run_folders
+from harness.results.run_state import State, read, status_of
 from harness.results.tables import Row, rows_by
 
 INDEX, PAGE, TABLES = "index.html", "report.html", "tables.json"
@@ -68,10 +67,7 @@ def find_runs(
     Those that cannot be read are left out, and why goes into ``unread``: one must not hide the others.
     """
     found = []
-    folders = {path.parent for name in (TRIALS, STATE) for path in reports.glob(f"*/{name}")}
-    for folder in sorted(folders, key=attrgetter("name"), reverse=True):
-        if folder.is_symlink() or folder.name.startswith("."):
-            continue
+    for folder in run_folders(reports):
         try:
             found.append(_run(folder / TRIALS, load))
         except UsageError as error:
