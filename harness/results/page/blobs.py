@@ -13,9 +13,3 @@ def blob(texts: Mapping[str, str]) -> str:
     whole = json.dumps(dict(texts), ensure_ascii=False, separators=(",", ":"))
     packed = gzip.compress(whole.encode("utf-8", "replace"), compresslevel=6, mtime=0)
     return base64.b64encode(packed).decode("ascii")
-
-
-def unpacked(text: str) -> dict[str, str]:
-    """Return the texts of a blob."""
-    texts: dict[str, str] = json.loads(gzip.decompress(base64.b64decode(text)))
-    return texts

@@ -5,13 +5,8 @@ import os
 import shutil
 
 import pytest
+from pages import report_of
 from rows import a_run, a_talk, many
-
-from harness.results import aggregate
-from harness.results.dataframe import read
-from harness.results.pricing import Prices
-from harness.results.report import write_report
-from harness.results.tables import tables_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -34,8 +29,7 @@ def page(tmp_path_factory):
     (folder / "transcripts/a/t00/1.json").write_text(
         json.dumps(a_talk("<script>document.title = 'hacked'</script>"))
     )
-    trials = aggregate.add_costs(read(folder / "trials.jsonl"), Prices())
-    write_report(folder, trials, tables_of(trials))
+    report_of(folder)
     return (folder / "report.html").as_uri()
 
 

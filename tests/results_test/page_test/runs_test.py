@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from pages import unpacked
 from rows import a_run, an_infra_row, many, with_two_memories
 
 from harness.results import aggregate
 from harness.results.dataframe import read
-from harness.results.page.blobs import unpacked
 from harness.results.page.runs import find_runs, runs_page
 from harness.results.pricing import Prices
 from harness.results.report import write_report
