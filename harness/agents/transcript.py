@@ -37,6 +37,16 @@ class Usage:
         """The five numbers, in the order of the fields (what ``astuple`` gives, at a tenth of the time)."""
         return (self.input, self.cache_write, self.cache_read, self.output, self.cache_write_1h)
 
+    @property
+    def prompt(self) -> int:
+        """All tokens read, those of caches among them."""
+        return self.input + self.cache_write + self.cache_read
+
+    @property
+    def total(self) -> int:
+        """All tokens, read and written."""
+        return self.prompt + self.output
+
     @classmethod
     def from_messages(cls, usage: Mapping[str, Any]) -> Usage:
         """Return the tokens that an answer of Claude's Messages API, or of the Claude CLI, reports.

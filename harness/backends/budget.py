@@ -265,9 +265,8 @@ class Meter:
             raise
         times = self.transport.lost[role] - before
         usd = self.price(role, model, usage, requests)
-        tokens = usage.input + usage.cache_write + usage.cache_read + usage.output
         self.spent += (usd or 0.0) * (1 + times)
-        self.budget.spend(call, Amount(usd or 0.0, tokens, 1), lost=times, unpriced=usd is None)
+        self.budget.spend(call, Amount(usd or 0.0, usage.total, 1), lost=times, unpriced=usd is None)
         return answer
 
     @contextmanager

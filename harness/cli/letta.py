@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.console import say
+from harness.results.columns import counted
 
 if TYPE_CHECKING:
     from harness.backends.letta.cleanup import Leftover
@@ -154,5 +155,4 @@ def describe(each: Leftover, now: datetime) -> str:
 def counts(leftovers: list[Leftover]) -> str:
     """Return how many there are of each kind, in words."""
     kinds = [each.kind for each in leftovers]
-    numbers = [(kind, kinds.count(kind)) for kind in ("agent", "block", "tool")]
-    return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in numbers)
+    return ", ".join(counted(kinds.count(kind), kind) for kind in ("agent", "block", "tool"))

@@ -272,7 +272,7 @@ def junit_properties(row: Mapping[str, Any], prices: Prices) -> Iterator[tuple[s
     costs = []
     for role in ROLES:
         usage = Usage(*(row[f"{role}_{kind}"] for kind in KINDS))
-        yield f"{role}_tokens_in", usage.input + usage.cache_write + usage.cache_read
+        yield f"{role}_tokens_in", usage.prompt
         yield f"{role}_tokens_out", usage.output
         if usage != Usage():
             price = prices.of(row[role], date.fromisoformat(row["recorded_at"][:10]))

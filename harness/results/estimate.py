@@ -167,7 +167,7 @@ def of_trial(trial: Trial, history: History, prices: Prices, on: date) -> Estima
         guessed |= expected is None
         count, usage = expected or GUESS[role]
         calls += count
-        tokens += usage.input + usage.cache_write + usage.cache_read + usage.output
+        tokens += usage.total
         if not (is_free(trial.pair, role) or usage == Usage()):
             price = prices.of(model, on)
             usd = None if price is None or usd is None else usd + charge(price, usage, count)

@@ -39,8 +39,7 @@ class Prices:
 
 def charge(price: Price, usage: Usage, requests: int = 1) -> float:
     """Return US dollars for a number of equal requests that used these tokens together."""
-    prompt = usage.input + usage.cache_write + usage.cache_read
-    rates = next((tier for tier in reversed(price.tiers) if prompt > tier.above * requests), price)
+    rates = next((tier for tier in reversed(price.tiers) if usage.prompt > tier.above * requests), price)
     tokens = (
         usage.input * rates.input
         + (usage.cache_write - usage.cache_write_1h) * rates.cache_write
@@ -58,8 +57,7 @@ def charge_role(price: Price, total: Usage, requests: Sequence[tuple[Usage, int]
     """
     if requests:
         return sum(charge(price, usage, count) for usage, count in requests)
-    prompts = total.input + total.cache_write + total.cache_read
-    if price.request or any(prompts > tier.above for tier in price.tiers):
+    if price.request or any(total.prompt > tier.above for tier in price.tiers):
         return None
     return charge(price, total)
 

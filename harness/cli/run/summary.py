@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.agents.transcript import ROLES, Spent, Transcript
 from harness.cli.run.delivered_files import WrittenFile
+from harness.results.columns import counted
 from harness.results.pricing import Prices, dollars
 from harness.sandbox import TestRun
 from harness.tasks.pair import Pair
@@ -18,14 +19,15 @@ def summary(
 ) -> Iterator[str]:
     """Yield a line for each file, and those on tests and conversation."""
     for file in files:
-        lines = f"{file.lines} line{'s' * (file.lines != 1)}"
-        outcome = f"not written: {file.refusal}" if file.refusal else f"written, {lines}"
+        outcome = (
+            f"not written: {file.refusal}" if file.refusal else f"written, {counted(file.lines, 'line')}"
+        )
         yield f"file   {folder / file.name}: {outcome}"
     yield f"tests  {tests(run) if run or pair.has_tester else 'none: nobody writes any'}"
     if transcript.stop != "done":
         yield f"ended  by its {transcript.stop.replace('_', ' ')}"
     yield (
-        f"talk   {transcript.attempts} attempt{'s' * (transcript.attempts != 1)}, "
+        f"talk   {counted(transcript.attempts, 'attempt')}, "
         f"{transcript.tool_calls} tool calls, {transcript.tool_errors} of them failed, "
         f"{transcript.wasted_calls} wasted"
     )

@@ -25,7 +25,6 @@ from harness.agents.transcript import (
     Returned,
     Said,
     Tested,
-    Transcript,
     Usage,
     Wrote,
 )
@@ -228,11 +227,7 @@ def _accuracy(measured: Sequence[Conversation]) -> Json:
 
 
 def _add_up(trials: Sequence[Conversation]) -> dict[str, Usage]:
-    return {role: sum((_used(trial.transcript, role) for trial in trials), Usage()) for role in ROLES}
-
-
-def _used(transcript: Transcript, role: Any) -> Usage:
-    return transcript.usage(role)
+    return {role: sum((trial.transcript.usage(role) for trial in trials), Usage()) for role in ROLES}
 
 
 def _by_model(row: Mapping[str, Any], by_role: Mapping[str, Usage]) -> Json:
@@ -248,7 +243,7 @@ def _usage(used: Usage) -> Json:
         "input_tokens_cache_write": used.cache_write,
         "input_tokens_cache_read": used.cache_read,
         "output_tokens": used.output,
-        "total_tokens": used.input + used.cache_write + used.cache_read + used.output,
+        "total_tokens": used.total,
     }
 
 

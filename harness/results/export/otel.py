@@ -198,7 +198,7 @@ def _of_answer(row: Json, event: Spent) -> Json:
         "gen_ai.request.model": event.model,
         "gen_ai.agent.name": event.role,
         "gen_ai.conversation.id": row["trial"],
-        "gen_ai.usage.input_tokens": used.input + used.cache_write + used.cache_read,
+        "gen_ai.usage.input_tokens": used.prompt,
         "gen_ai.usage.output_tokens": used.output,
         "gen_ai.usage.cache_read.input_tokens": used.cache_read,
         "gen_ai.usage.cache_creation.input_tokens": used.cache_write,

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from harness.agents.memory import OUTSIDE
-from harness.agents.transcript import Event, Remembered, Said, Spent, Tested, Usage, Wrote
+from harness.agents.transcript import Event, Remembered, Said, Spent, Tested, Wrote
 from harness.results.conversation import Part, attempt_title, event_parts, folded, tokens
 from harness.results.evidence import CaseResult, TaskTexts
 from harness.results.run_folder import Conversation
@@ -59,7 +59,7 @@ def steps_of(conversation: Conversation, cost_of: CostOf) -> list[Step]:
                     *(event.role, event.role, event.attempt),
                     model=event.model,
                     used=tokens(event.usage),
-                    count=_count(event.usage),
+                    count=event.usage.total,
                     cost=cost,
                 )
             )
@@ -96,10 +96,6 @@ def _title(style: str, event: Event, earlier: Sequence[Step]) -> str:
     if event.attempt == OUTSIDE:
         return "review"
     return "repair message" if any(step.style == "user" for step in earlier) else "task"
-
-
-def _count(usage: Usage) -> int:
-    return usage.input + usage.cache_write + usage.cache_read + usage.output
 
 
 def _without_its_code(event: Event, following: Event | None) -> Event:
