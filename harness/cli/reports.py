@@ -74,9 +74,9 @@ def report(  # noqa: PLR0913  (one for each option)
     prices of the day of recording. With --pair, --outcome or --failed its trials are listed instead.
     """
     from harness.results import terminal_tables
-    from harness.results.listing import chosen, print_trials, trials_as_text
+    from harness.results.listing import COLUMNS, chosen, print_trials
     from harness.results.record import not_records
-    from harness.results.render import results
+    from harness.results.render import as_text, results
     from harness.results.report import PAGE
     from harness.results.run_folder import find_run
 
@@ -93,9 +93,10 @@ def report(  # noqa: PLR0913  (one for each option)
         if output_format == "terminal":
             print_trials(console, rows, str(path.parent), wide=wide)
         else:
-            click.echo(trials_as_text(rows, output_format), nl=False)
+            click.echo(as_text(COLUMNS, rows, output_format), nl=False)
     elif output_format != "terminal":
-        click.echo(_as_text(tables, by, output_format), nl=False)
+        text = as_text(results(by), tables.by[by], output_format) if by else _as_text(tables, output_format)
+        click.echo(text, nl=False)
     else:
         if by is None:
             terminal_tables.print_tables(tables, console, wide=wide)
@@ -109,17 +110,18 @@ def report(  # noqa: PLR0913  (one for each option)
         raise not_records(broken)
 
 
-def _as_text(tables: Tables, by: str | None, output_format: str) -> str:
+def _as_text(tables: Tables, output_format: str) -> str:
+    """Return all tables; as CSV, that of pairs."""
     import json
     from dataclasses import asdict
 
     from harness.results import aggregate, render
 
     if output_format == "csv":
-        return aggregate.to_csv(tables.by[by or "pair"])
+        return aggregate.to_csv(tables.pairs)
     if output_format == "json":
-        return json.dumps(tables.by[by] if by else asdict(tables), ensure_ascii=False, indent=1) + "\n"
-    return render.markdown_table(render.results(by), tables.by[by]) + "\n" if by else render.markdown(tables)
+        return json.dumps(asdict(tables), ensure_ascii=False, indent=1) + "\n"
+    return render.markdown(tables)
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from harness.results import aggregate
 from harness.results.columns import backend_of, counted, mark_of, marked
 from harness.results.dataframe import Table
 from harness.results.layout import Columns
-from harness.results.render import markdown_table
 from harness.results.tables import Row
 from harness.terminal import one_line
 from harness.text import shorten
@@ -81,15 +79,6 @@ def print_trials(console: Console, rows: Sequence[Row], run: str, *, wide: bool 
         console.print(f"harness show {rows[0]['trial']} --run {run}", markup=False, soft_wrap=True)
     else:
         console.print("no trial", markup=False)
-
-
-def trials_as_text(rows: Sequence[Row], output_format: str) -> str:
-    """Return the trials as ``csv``, ``json`` or ``md``."""
-    if output_format == "csv":
-        return aggregate.to_csv(list(rows))
-    if output_format == "json":
-        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
-    return markdown_table(COLUMNS, rows) + "\n"
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -5,10 +5,12 @@ The terminal's are printed by ``terminal_tables.py``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.agents.transcript import ROLES
+from harness.results import aggregate
 from harness.results.columns import BY, KINDS, counted, marked
 from harness.results.compare import Comparison, Ranking
 from harness.results.layout import Columns, in_every_row, informative
@@ -282,6 +284,15 @@ def markdown(tables: Tables) -> str:
         parts.append(markdown_table(COURSES, tables.courses))
         texts.append("; ".join(memory_verdicts(tables.memory)))
     return "\n\n".join([*parts, *(text.replace("|", "\\|") for text in texts if text)]) + "\n"
+
+
+def as_text(columns: Columns, rows: Sequence[Row], output_format: str) -> str:
+    """Return rows as ``csv`` or ``json``, whole, or as ``md``, with these columns."""
+    if output_format == "csv":
+        return aggregate.to_csv(list(rows))
+    if output_format == "json":
+        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+    return markdown_table(columns, rows) + "\n"
 
 
 def markdown_table(columns: Columns, rows: Sequence[Any]) -> str:
