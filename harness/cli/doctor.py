@@ -93,7 +93,7 @@ def findings(names: tuple[str, ...], *, live: bool) -> Iterator[Finding]:
             yield Finding("letta", "error", error.message, error.remedy)
         if os.environ.get("ANTHROPIC_API_KEY", "").strip():
             try:
-                yield services.claude_model(claude_alone(os.environ), coder, "ANTHROPIC_API_KEY")
+                yield services.claude_model(claude_alone(os.environ), coder)
             except ApiError as error:
                 yield Finding("claude", "error", error.message, error.remedy)
     if os.environ.get("OPENAI_API_KEY", "").strip():

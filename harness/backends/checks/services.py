@@ -90,15 +90,15 @@ def orchestrator(where: Endpoints, handle: str) -> Finding:
     return Finding("orchestrator", "ok", f"{handle} answers")
 
 
-def claude_model(where: Endpoints, model: str, key: str) -> Finding:
-    """Check that a Claude model answers for this account; ``key`` names the variable that holds its key."""
+def claude_model(where: Endpoints, model: str) -> Finding:
+    """Check that a Claude model answers for this account."""
     with unlogged():
         failure = messages_api.probe(where.claude_url, where.claude_key, model)
     place = f"{model} at {without_password(where.claude_url)}"
     if failure is None:
         return Finding("claude", "ok", f"{place} answers")
     found, answer = failure
-    seen = f"{place}: {found.meaning} ({key}): {shorten(answer, 200)}"
+    seen = f"{place}: {found.meaning} (ANTHROPIC_API_KEY): {shorten(answer, 200)}"
     return Finding("claude", "warning" if found.passing else "error", seen, found.remedy)
 
 
@@ -176,7 +176,7 @@ def of_pairs(pairs: Sequence[Pair], environment: Mapping[str, str], *, ask: bool
     billed = [(pair, where) for pair, where in places if ask and pair.backend == "anthropic"]
     for where, group in _grouped(billed, lambda where: (where.claude_url, where.claude_key)):
         models = list(dict.fromkeys(model for pair in group for model in pair.writers))
-        yield from (claude_model(where, model, "ANTHROPIC_API_KEY") for model in models)
+        yield from (claude_model(where, model) for model in models)
         yield from claude_models(where, models, datetime.now(UTC).date())
     local = [(pair, where) for pair, where in places if pair.backend == "local"]
     for where, group in _grouped(local, lambda where: (where.claude_url, where.claude_key)):

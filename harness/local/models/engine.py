@@ -33,7 +33,8 @@ from harness.local.models.chat import (
     TextModel,
     UnknownModel,
 )
-from harness.local.stack.ports import HOST, OPENER, free_port, get_json
+from harness.local.stack.model_server import answers
+from harness.local.stack.ports import HOST, OPENER, free_port
 from harness.local.stack.processes import Identity, failed, is_alive, spawn, stop, wait_until_ready
 
 CONTEXT = 8192  # tokens of one conversation
@@ -229,12 +230,9 @@ def load_binary(binary: Path, logs: Path) -> Callable[[str, Path], TextModel]:
         port = free_port()
         served = [*command(binary, path), "--port", str(port)]
         identity = spawn(served, log=log, env=dict(os.environ), cwd=logs, detached=False)
-
-        def is_ready() -> bool:
-            return bool(get_json(port, "/health") == {"status": "ok"})
-
         try:
-            wait_until_ready(identity, is_ready, what=str(binary), log=log, timeout_s=LOAD_S)
+            # llama.cpp's server says that it is up as ours does.
+            wait_until_ready(identity, partial(answers, port), what=str(binary), log=log, timeout_s=LOAD_S)
         except StackError as problem:
             stop(identity)
             raise EngineFailure(problem.message) from None

@@ -15,6 +15,7 @@ HOST = "127.0.0.1"
 # Never through a proxy that the environment may name: this is loopback.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 LOOPBACK = ("localhost", HOST, "::1")
+ANSWER_S = 2.0
 
 
 def spare_proxy(environment: MutableMapping[str, str]) -> None:
@@ -79,10 +80,10 @@ def _owner(port: int) -> str:
     return "another process"
 
 
-def get_json(port: int, path: str, *, timeout_s: float = 2.0) -> Any:
+def get_json(port: int, path: str) -> Any:
     """Get a JSON document from a loopback server; None if it does not answer with one."""
     try:
-        with OPENER.open(f"http://{HOST}:{port}{path}", timeout=timeout_s) as response:
+        with OPENER.open(f"http://{HOST}:{port}{path}", timeout=ANSWER_S) as response:
             return json.load(response)
     except (OSError, http.client.HTTPException, ValueError):
         return None

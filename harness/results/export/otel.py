@@ -33,7 +33,7 @@ from harness.results.run_folder import Conversation
 Json = dict[str, Any]
 SECOND, STEP = 1_000_000_000, 1_000  # nanoseconds
 INTERNAL, CLIENT = 1, 3  # kinds of spans
-OK, ERROR = 1, 2  # statuses
+ERROR = 2  # a status
 PROVIDERS = {  # the conventions' names; others stand as they are
     "google_ai": "gcp.gemini",
     "google_vertex": "gcp.vertex_ai",

@@ -31,7 +31,7 @@ def at(letta: Fake | None = None, claude: Fake | None = None, key: str = KEY) ->
 
 
 def asked(claude: FakeClaude, key: str = KEY) -> Finding:
-    return services.claude_model(at(claude=claude, key=key), "claude-haiku-5-5", "ANTHROPIC_API_KEY")
+    return services.claude_model(at(claude=claude, key=key), "claude-haiku-5-5")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_model_that_answers_was_asked_for_one_token(claude) -> None:
 def test_nobody_at_claudes_address() -> None:
     """An endpoint that does not answer is an error that names the variable."""
     where = Endpoints("", "", "http://127.0.0.1:9", KEY, {})
-    found = services.claude_model(where, "claude-haiku-5-5", "ANTHROPIC_API_KEY")
+    found = services.claude_model(where, "claude-haiku-5-5")
     assert (found.level, "ANTHROPIC_BASE_URL" in found.remedy) == ("error", True)
 
 
