@@ -312,7 +312,7 @@ class Campaign:
             again = run_trial(trial, Setup(self.root, self.sandbox, environment={}))
             if again.record.outcome != outcome:
                 note(f"{fault}: its recording replays as {again.record.outcome} ({again.record.detail})")
-        said = printable(f"{result.error}", os.environ)
+        said = printable(f"{result.error}")
         self.tally.leaked += [f"{fault}: {name} in its error" for name, key in KEYS.items() if key in said]
         # Where its deletion, or the answer that named it, was lost for good, an agent stays. It has our tag.
         self.left += len(letta.agents)

@@ -62,7 +62,7 @@ def evaluate(  # noqa: PLR0913  (one for each option of the command line)
     prices = report.load_prices(folder)  # wrong: say so before the first trial
 
     def say(line: str) -> None:
-        progress(printable_line(line, os.environ))
+        progress(printable_line(line))
 
     missing = [each for each in trials if record == "all" or not (at / each.cassette_path).is_file()]
     if record != "none" and missing:

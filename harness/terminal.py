@@ -25,12 +25,12 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def printable(text: str, environment: Mapping[str, str]) -> str:
+def printable(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return the text without the secrets of the environment, and with control characters escaped."""
     return visible(redact(text, environment))
 
 
-def printable_line(text: str, environment: Mapping[str, str]) -> str:
+def printable_line(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return the text as ``printable`` does, on one line."""
     return one_line(redact(text, environment))
 

@@ -47,7 +47,7 @@ class OneLineErrors(click.Group):
                 sys.stdout.flush()
             return result
         except HarnessError as error:
-            lines = printable(str(error), os.environ).splitlines()  # whole: a key may be split by lines
+            lines = printable(str(error)).splitlines()  # whole: a key may be split by lines
             say(*(f"error: {line}" for line in lines), err=True)
             here = Path.cwd()
             if (

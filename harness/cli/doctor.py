@@ -46,7 +46,7 @@ def doctor(live: bool, names: tuple[str, ...], as_json: bool) -> None:
     for each in findings(names, live=live):
         found.append(each)
         if not as_json:
-            say(*wrapped(f"{each.level:<8}{printable_line(str(each), os.environ)}"))
+            say(*wrapped(f"{each.level:<8}{printable_line(str(each))}"))
     if as_json:
         click.echo(json.dumps(redact_json([asdict(each) for each in found], os.environ), indent=2))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -65,8 +64,8 @@ def merge(
     failures += [f"its trials are missing: {line}" for line in summary.broken]
     if infra := sum(row["infra_errors"] for row in [*summary.tables.pairs, *summary.tables.courses]):
         failures.append(f"{counted(infra, 'infra error')}: `harness report --failed` lists them")
-    say(*(printable_line(line, os.environ) for line in [*summary.changes, *failures]))
-    say(*(printable_line(line, os.environ) for line in workflow_commands(summary)))
+    say(*(printable_line(line) for line in [*summary.changes, *failures]))
+    say(*(printable_line(line) for line in workflow_commands(summary)))
     say(f"report: {summary.problem or folder / report.PAGE}")
     if failures:
         sys.exit(1)

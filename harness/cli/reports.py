@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import date, datetime
@@ -226,7 +225,7 @@ def compare(  # noqa: PLR0913  (one for each option)
     for each in comparisons:
         say(*left_out(each), *filter(None, [each.server_note]))
     for line in verdicts or map(verdict, comparisons):
-        console.print(printable_line(line, os.environ), markup=False)
+        console.print(printable_line(line), markup=False)
 
 
 def _sides_of(

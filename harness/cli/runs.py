@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,9 @@ def runs(*, everything: bool, reports: Path, output_format: str) -> None:
         say(f"no run in {reports}: `pytest benchmarks` makes one")
     longest = max((len(row["run"]) for row in rows), default=0)
     for row in rows:
-        click.echo(printable_line(in_words(row, longest), os.environ))
+        click.echo(printable_line(in_words(row, longest)))
         if row["go_on"]:
-            click.echo(printable_line(f"    {row['go_on']}", os.environ))
+            click.echo(printable_line(f"    {row['go_on']}"))
     if len(folders) > len(shown):
         say(f"and {len(folders) - len(shown)} older: --all lists them")
 

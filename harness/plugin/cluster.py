@@ -6,7 +6,6 @@ are those of a run without a cluster.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -94,7 +93,7 @@ class ClusterLoop:
                 finally:
                     served.close()
         except UsageError as error:
-            raise pytest.UsageError(printable_line(str(error), os.environ)) from None
+            raise pytest.UsageError(printable_line(str(error))) from None
         return True
 
     def _order(self, trial: Trial, control: Address) -> Order:

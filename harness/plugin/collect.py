@@ -5,7 +5,6 @@ Collecting reads files only. How trials are found and run is handed in, as two f
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -132,7 +131,7 @@ class HarnessItem(pytest.Item):
         """Return one line for an error that the harness raises on purpose, a traceback for a bug in it."""
         known = isinstance(excinfo.value, HarnessError | pytest.fail.Exception)
         text = str(excinfo.value) if known else str(super().repr_failure(excinfo, "short"))
-        return printable(text, os.environ)
+        return printable(text)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return the item's place and name for reports: pytest rewrites the dots of what ends a node id."""

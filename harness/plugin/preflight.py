@@ -53,6 +53,6 @@ class Preflight:
         try:
             warnings = check(pairs, os.environ)
         except UsageError as error:
-            lines = map(one_line, printable(error.message, os.environ).splitlines())
+            lines = map(one_line, printable(error.message).splitlines())
             raise pytest.UsageError("\n  ".join([f"{count}, none was begun:", *lines])) from None
         say(self._benchmarks.config, f"{count}: what they need is there", *map(str, warnings))

@@ -203,7 +203,7 @@ class Progress:
     def _write_lines(self, stream: TextIO) -> None:
         while not self._over.wait(EVERY_S):
             with suppress(OSError, ValueError):
-                stream.write(f"\n{printable_line(f'harness: {self.summary()}', os.environ)}\n")
+                stream.write(f"\n{printable_line(f'harness: {self.summary()}')}\n")
                 stream.flush()
 
     def _panel(self, width: int) -> Any:
@@ -213,7 +213,7 @@ class Progress:
         lines = [self.summary(), *self._pair_lines(), *self._running_lines()]
         if self._last_failure:
             lines.append(f"last: {self._last_failure}")
-        shown = (shorten(printable_line(line, os.environ), max(20, width - 1)) for line in lines)
+        shown = (shorten(printable_line(line), max(20, width - 1)) for line in lines)
         return Text("\n".join(shown), no_wrap=True, overflow="ellipsis")
 
     def summary(self) -> str:

@@ -6,7 +6,6 @@ hears of them. The controller prints. Tables and gates are computed in ``finish.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -47,7 +46,7 @@ def say(config: pytest.Config, *lines: str) -> None:
     """Print lines where pytest prints; a worker prints nothing."""
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     for line in lines if terminal is not None else ():
-        terminal.write_line(printable_line(line, os.environ))
+        terminal.write_line(printable_line(line))
 
 
 class Payloads:
@@ -172,7 +171,7 @@ class Reporter:
                     vars(report)["harness"] = report_payload(row, Transcript(()), {})
         if getattr(report, "harness_broken", False) and report.when == "call":
             lines = str(report.longrepr).splitlines()
-            self.broken.append(printable_line(lines[0] if lines else report.nodeid, os.environ))
+            self.broken.append(printable_line(lines[0] if lines else report.nodeid))
         payload = getattr(report, "harness", None)
         if payload is not None and str(report.outcome) == "rerun":
             name = payload["record"]["trial"]
@@ -226,9 +225,7 @@ class Reporter:
         most = len(rows) if "a" in terminal.reportchars.lower() else MOST_UNSOLVED
         terminal.section("not solved")
         for row in rows[:most]:
-            line = printable_line(
-                f"{row['outcome'].replace('_', ' ')}  {row['trial']}  {row['detail']}", os.environ
-            )
+            line = printable_line(f"{row['outcome'].replace('_', ' ')}  {row['trial']}  {row['detail']}")
             width = max(40, terminal._tw.fullwidth - 1)  # noqa: SLF001
             terminal.write_line(shorten(line, width) if terminal.isatty else line)
         if len(rows) > most:

@@ -6,7 +6,6 @@ killed can be told from one that has finished. Each process of a run, worker or 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -151,7 +150,7 @@ class Run:
             f"go on: {self.state.command(self._folder.path.name)}",
         )
         for line in lines:
-            terminalreporter.write_line(printable_line(line, os.environ), red=True)
+            terminalreporter.write_line(printable_line(line), red=True)
 
 
 def unfinished(planned: Iterable[str], outcomes: Iterable[Mapping[str, Any]]) -> list[str]:

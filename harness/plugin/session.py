@@ -63,7 +63,7 @@ class BenchmarkSession:
         try:
             self.resumed = resume.begin(config, self.root)
         except HarnessError as error:
-            raise pytest.UsageError(printable(str(error), os.environ)) from None
+            raise pytest.UsageError(printable(str(error))) from None
         self.mode: Mode = option("harness_record")
         paths = (Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in config.args)
         self._paths = [below(folder, path) for path in paths]
@@ -145,10 +145,10 @@ class BenchmarkSession:
                 register_preload(self.config)
         except HarnessError as error:
             if not self.is_named:
-                self.left_out = printable(str(error), os.environ).splitlines()
+                self.left_out = printable(str(error)).splitlines()
                 self.requested = False
                 return
-            lines = printable(str(error), os.environ).splitlines()
+            lines = printable(str(error)).splitlines()
             raise pytest.UsageError("\nERROR: ".join(lines)) from None  # of several, pytest parts the lines
         payloads = Payloads(self.mode, self.run_folder, writes=self.is_worker)
         self.config.pluginmanager.register(payloads, "harness-payloads")

@@ -143,7 +143,7 @@ class Spending:
             f"    prices: {{{json.dumps(models[0])}: {{input: 1.0, output: 5.0}}}}",
             "  or let it count as nothing: --allow-unknown-price",
         )
-        return "\n".join(printable_line(line, os.environ) for line in lines)
+        return "\n".join(printable_line(line) for line in lines)
 
     def _budget_line(self, expected: Estimate) -> list[str]:
         parts, share = [], 1.0
