@@ -83,7 +83,7 @@ class Run:
         if not (trials or self._resumed):
             return
         self._has_begun = True
-        self._folder.alive  # noqa: B018  (from now on)
+        self._folder.show_alive()
         with suppress(OSError):
             if self._resumed is None:
                 run_state.write(self._folder.path, run_state.plan_of(trials))

@@ -324,7 +324,7 @@ class BenchmarkSession:
         # Not before the first trial: vcrpy and httpx take longer to import than all tasks to collect.
         from harness.runner import Setup, run_trial
 
-        self.run_folder.alive  # noqa: B018  (from the first trial on)
+        self.run_folder.show_alive()
         watch = None
         option = self.config.getoption
         # Without its plugins, as with -p no:capture, pytest has not these options: nothing is captured.

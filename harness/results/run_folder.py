@@ -104,6 +104,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.unwritten: list[dict[str, Any]] = []
+        self._alive: Alive | None = None
         self._is_latest = False
 
     @classmethod
@@ -111,10 +112,10 @@ class RunFolder:
         """Return a folder that no other run has."""
         return cls(reports / run_name(now))
 
-    @cached_property
-    def alive(self) -> Alive:
-        """The sign that this process works on the run, from the first use on."""
-        return Alive(self.path)
+    def show_alive(self) -> None:
+        """Give a sign that this process works on the run, from now on until ``close``."""
+        if self._alive is None:
+            self._alive = Alive(self.path)
 
     @cached_property
     def journal(self) -> Journal:
@@ -123,8 +124,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Take the sign of life away."""
-        if "alive" in vars(self):
-            self.alive.close()
+        if self._alive is not None:
+            self._alive.close()
 
     def add(self, payload: dict[str, Any]) -> None:
         """Keep a trial: its conversation, then its row, so that who finds the row finds both.
