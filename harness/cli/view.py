@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,38 +44,107 @@ def view(
     """
     from harness.results.run_folder import find_run
 
-    reports, benchmarks = folders["reports"], folders["benchmarks"]
+    reports = Reports(folders["reports"], folders["benchmarks"], day)
     if export_to is not None:
         if run or serve:
             raise UsageError("--export takes neither RUN nor --serve", remedy="harness view --export FOLDER")
-        _export(reports, benchmarks, day, export_to)
+        reports.export(export_to)
     elif run:
-        page = _write_page(find_run(run, reports), benchmarks, day)
+        page = reports.write_page(find_run(run, reports.folder))
         if serve:
             _serve(page, port)
         else:
             _open(page)
     else:
-        if not any(reports.glob("*/trials.jsonl")):
-            raise UsageError(f"no run in {reports}", remedy="run `pytest benchmarks` first")
-        _view_all(reports.resolve(), benchmarks, day, port if serve else None)
+        if not any(reports.folder.glob("*/trials.jsonl")):
+            raise UsageError(f"no run in {reports.folder}", remedy="run `pytest benchmarks` first")
+        _view_all(replace(reports, folder=reports.folder.resolve()), port if serve else None)
 
 
-def _write_page(path: Path, benchmarks: Path, day: datetime | None) -> Path:
-    """Write the page and tables of a run anew; an older page is left where that cannot be done."""
-    from harness.results.report import PAGE, load_prices, write_report
+@dataclass(frozen=True)
+class Reports:
+    """The pages of all runs.
 
-    folder = path.parent.resolve()
-    try:
-        prices = load_prices(benchmarks)
-        found = trials_and_tables(path, benchmarks, day)
-        write_report(folder, *found, prices, day.date() if day else None)
-    except OSError as error:
-        say(f"not written to {error.filename or folder}: {error.strerror}", err=True)
-    page = folder / PAGE
-    if not page.is_file():
-        raise UsageError(f"{page}: not there", remedy="make its folder writable")
-    return page
+    Attributes:
+        folder: Of the runs.
+        benchmarks: Where the prices are.
+        day: Whose prices count; None for that of each recording.
+    """
+
+    folder: Path
+    benchmarks: Path
+    day: datetime | None
+
+    @property
+    def index(self) -> Path:
+        """The page of all runs."""
+        from harness.results.page import runs
+
+        return self.folder / runs.INDEX
+
+    def load(self, path: Path) -> Table:
+        """Read and price the records of a run."""
+        return priced(path, self.benchmarks, self.day.date() if self.day else None)
+
+    def write_page(self, path: Path) -> Path:
+        """Write the page and tables of a run anew; an older page is left where that cannot be done."""
+        from harness.results.report import PAGE, load_prices, write_report
+
+        folder = path.parent.resolve()
+        try:
+            prices = load_prices(self.benchmarks)
+            found = trials_and_tables(path, self.benchmarks, self.day)
+            write_report(folder, *found, prices, self.day.date() if self.day else None)
+        except OSError as error:
+            say(f"not written to {error.filename or folder}: {error.strerror}", err=True)
+        page = folder / PAGE
+        if not page.is_file():
+            raise UsageError(f"{page}: not there", remedy="make its folder writable")
+        return page
+
+    def write_index(
+        self, known: dict[Hashable, str] | None = None, unread: list[UsageError] | None = None
+    ) -> bool:
+        """Write the page of all runs, and the pages of runs that have none; tell if a run goes on.
+
+        ``known`` and ``unread`` as in ``runs_page`` and ``find_runs``.
+        """
+        from harness.files import write_whole
+        from harness.results.page import runs
+
+        found = runs.find_runs(self.folder, self.load)
+        for each in found[: runs.COMPARED]:
+            if not each.has_page or each.state == "running":
+                with suppress(UsageError):  # a conversation that is not yet there
+                    self.write_page(self.folder / each.name / "trials.jsonl")
+        found = runs.find_runs(self.folder, self.load, unread)
+        write_whole(self.index, runs.runs_page(found, self.folder, self.load, REFRESH_S, known))
+        return any(each.state == "running" for each in found)
+
+    def export(self, target: Path) -> None:
+        """Write the page of all runs and their pages, and nothing else of them, into a folder."""
+        import shutil
+
+        from harness.results.page import runs
+
+        self.write_index()
+        unread: list[UsageError] = []
+        found = runs.find_runs(self.folder, self.load, unread)
+        _tell(unread)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            (target / runs.INDEX).write_text(runs.runs_page(found, self.folder, self.load), encoding="utf-8")
+            for each in found:
+                if each.has_page:
+                    (target / each.name).mkdir(exist_ok=True)
+                    shutil.copyfile(self.folder / each.name / runs.PAGE, target / each.name / runs.PAGE)
+        except OSError as error:
+            raise UsageError(f"not written to {error.filename or target}: {error.strerror}") from None
+        say(f"{counted(len(found), 'run')}: {target / runs.INDEX}")
+
+
+def _tell(unread: list[UsageError]) -> None:
+    say(*(f"left out: {error.message}" for error in unread), err=True)
 
 
 def _open(page: Path) -> None:
@@ -85,95 +155,38 @@ def _open(page: Path) -> None:
         say("no browser was found: open the file, or use --serve", err=True)
 
 
-def _view_all(reports: Path, benchmarks: Path, day: datetime | None, port: int | None) -> None:
+def _view_all(reports: Reports, port: int | None) -> None:
     """Open or serve the page of all runs, and write it anew while one goes on."""
     import threading
 
     unread: list[UsageError] = []
-    goes_on = _write_index(reports, benchmarks, day, unread=unread)
+    goes_on = reports.write_index(unread=unread)
     _tell(unread)
-    index = reports / "index.html"
     if port is not None:
-        threading.Thread(target=_follow, args=(reports, benchmarks, day), daemon=True).start()
-        _serve(index, port)
+        threading.Thread(target=_follow, args=(reports,), daemon=True).start()
+        _serve(reports.index, port)
         return
-    _open(index)
+    _open(reports.index)
     if goes_on:
         say("following the run that goes on (Ctrl-C ends it)")
         with suppress(KeyboardInterrupt):
-            _follow(reports, benchmarks, day, until_done=True)
+            _follow(reports, until_done=True)
 
 
-def _follow(reports: Path, benchmarks: Path, day: datetime | None, *, until_done: bool = False) -> None:
+def _follow(reports: Reports, *, until_done: bool = False) -> None:
     """Write the page of all runs anew whenever records were added."""
     import time
 
     seen: object = None
     known: dict[Hashable, str] = {}
     while True:
-        newest = max((path.stat().st_mtime_ns for path in reports.glob("*/trials.jsonl")), default=0)
+        newest = max((path.stat().st_mtime_ns for path in reports.folder.glob("*/trials.jsonl")), default=0)
         goes_on = True
         if newest != seen or until_done:
-            goes_on, seen = _write_index(reports, benchmarks, day, known), newest
+            goes_on, seen = reports.write_index(known), newest
         if until_done and not goes_on:
             return
         time.sleep(REFRESH_S)
-
-
-def _write_index(
-    reports: Path,
-    benchmarks: Path,
-    day: datetime | None,
-    known: dict[Hashable, str] | None = None,
-    unread: list[UsageError] | None = None,
-) -> bool:
-    """Write the page of all runs, and the pages of runs that have none; tell if a run goes on.
-
-    ``known`` and ``unread`` as in ``runs_page`` and ``find_runs``.
-    """
-    from harness.files import write_whole
-    from harness.results.page import runs
-
-    load = _loader(benchmarks, day)
-    found = runs.find_runs(reports, load)
-    for each in found[: runs.COMPARED]:
-        if not each.has_page or each.state == "running":
-            with suppress(UsageError):  # a conversation that is not yet there
-                _write_page(reports / each.name / "trials.jsonl", benchmarks, day)
-    found = runs.find_runs(reports, load, unread)
-    write_whole(reports / runs.INDEX, runs.runs_page(found, reports, load, REFRESH_S, known))
-    return any(each.state == "running" for each in found)
-
-
-def _export(reports: Path, benchmarks: Path, day: datetime | None, folder: Path) -> None:
-    """Write the page of all runs and their pages, and nothing else of them, into a folder."""
-    import shutil
-
-    from harness.results.page import runs
-
-    _write_index(reports, benchmarks, day)
-    load = _loader(benchmarks, day)
-    unread: list[UsageError] = []
-    found = runs.find_runs(reports, load, unread)
-    _tell(unread)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / runs.INDEX).write_text(runs.runs_page(found, reports, load), encoding="utf-8")
-        for each in found:
-            if each.has_page:
-                (folder / each.name).mkdir(exist_ok=True)
-                shutil.copyfile(reports / each.name / runs.PAGE, folder / each.name / runs.PAGE)
-    except OSError as error:
-        raise UsageError(f"not written to {error.filename or folder}: {error.strerror}") from None
-    say(f"{counted(len(found), 'run')}: {folder / runs.INDEX}")
-
-
-def _tell(unread: list[UsageError]) -> None:
-    say(*(f"left out: {error.message}" for error in unread), err=True)
-
-
-def _loader(benchmarks: Path, day: datetime | None) -> Callable[[Path], Table]:
-    return lambda path: priced(path, benchmarks, day.date() if day else None)
 
 
 def _serve(page: Path, port: int) -> None:
