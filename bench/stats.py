@@ -1,8 +1,8 @@
 """How often 95 % intervals hold the truth, and how often the paired test sees what is not there.
 
 Tasks are drawn at random, each with a pass rate of its own; epochs are coin tosses with that rate. Prints,
-in one run, the coverage of ``harness.stats`` beside that of the plain percentile bootstrap over tasks, the
-size and power of the paired test, and of the test with Holm's adjustment over six pairs of models.
+in one run, the coverage of ``harness.results.stats`` beside that of the plain percentile bootstrap over
+tasks, the size and power of the paired test, and of the test with Holm's adjustment over six pairs of models.
 
     python bench/stats.py            # about five minutes
     python bench/stats.py --quick    # a tenth of the draws

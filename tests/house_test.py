@@ -30,6 +30,14 @@ def test_every_answer_of_the_map_is_there():
         assert [path for path in paths if not (HOUSE / path).is_file()] == []
 
 
+def test_every_module_that_a_test_says_it_is_of_is_there():
+    """The first line of a test module may name its subject; a subject that moves takes the name along."""
+    for test in ROOT.glob("tests/**/*_test.py"):
+        first = (ast.get_docstring(ast.parse(test.read_text())) or "").splitlines()[:1]
+        paths = re.findall(r"^harness/[\w/]+\.py", first[0]) if first else []
+        assert [path for path in paths if not (ROOT / path).exists()] == [], test
+
+
 def test_each_room_says_what_it_is_for():
     """Every package starts with a docstring whose first line is a sentence."""
     for init in HOUSE.rglob("__init__.py"):

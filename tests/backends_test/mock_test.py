@@ -1,4 +1,4 @@
-"""harness/mock.py: stand-ins for Claude whose answers stand in the task file."""
+"""harness/backends/mock.py: stand-ins for Claude whose answers stand in the task file."""
 
 from dataclasses import replace
 

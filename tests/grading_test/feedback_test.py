@@ -1,4 +1,4 @@
-"""harness/feedback.py: what the orchestrator is told when its work does not stand up."""
+"""harness/grading/feedback.py: what the orchestrator is told when its work does not stand up."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""harness/mutants.py: small changes of a reference, in a seeded order."""
+"""harness/grading/mutants.py: small changes of a reference, in a seeded order."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""harness/validate.py: is a task right, before a model sees it."""
+"""harness/grading/validate.py: is a task right, before a model sees it."""
 
 import os
 from pathlib import Path

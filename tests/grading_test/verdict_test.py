@@ -1,4 +1,4 @@
-"""harness/verdict.py: from test runs to one outcome."""
+"""harness/grading/verdict.py: from test runs to one outcome."""
 
 import typing
 from pathlib import Path

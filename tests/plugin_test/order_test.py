@@ -1,4 +1,4 @@
-"""harness/plugin/order and times: long tasks first, a task's trials together, nobody idle."""
+"""harness/plugin/order.py and times: long tasks first, a task's trials together, nobody idle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""harness/sandbox/view.py: what model-written code may see."""
+"""harness/sandbox/filesystem_view.py: what model-written code may see."""
 
 import sys
 
