@@ -27,7 +27,7 @@ MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptRecord:
     """The record that a trial keeps: in which run, and what it says."""
 
     run: int
@@ -115,13 +115,13 @@ def _copy(name: Path, source: Path, target: Path) -> None:
         raise UsageError(f"{source / name}: not there", remedy="copy the whole folder of the run") from None
 
 
-def choose(runs: Sequence[Path]) -> dict[str, Kept]:
+def choose(runs: Sequence[Path]) -> dict[str, KeptRecord]:
     """Return for each trial the record that it keeps.
 
     Raises:
         UsageError: See ``merge``.
     """
-    kept: dict[str, Kept] = {}
+    kept: dict[str, KeptRecord] = {}
     defined: dict[tuple[str, str], tuple[str, int]] = {}  # a task's or a pair's definition, and whose it is
     problems: dict[str, None] = {}
 
@@ -137,7 +137,7 @@ def choose(runs: Sequence[Path]) -> dict[str, Kept]:
                 first, owner = defined.setdefault(key, (definition, number))
                 if first != definition:
                     differ(f"{key[0]} {key[1]}: another", owner, number)
-            new = Kept(number, row["kind"], digest({**row, "schema": 0, "mode": ""}))
+            new = KeptRecord(number, row["kind"], digest({**row, "schema": 0, "mode": ""}))
             old = kept.get(row["trial"])
             if old is None or old.kind == "infra" or old.run == number:
                 kept[row["trial"]] = new

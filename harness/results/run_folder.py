@@ -33,8 +33,8 @@ TRIALS = "trials.jsonl"
 TASKS = "tasks"  # folder of the texts of each task
 
 
-class Kept(TypedDict):
-    """What a transcript file holds."""
+class TranscriptFile(TypedDict):
+    """What the file of a transcript holds."""
 
     __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
 
@@ -44,7 +44,7 @@ class Kept(TypedDict):
     grades: NotRequired[Grades]
 
 
-KEPT = TypeAdapter(Kept)
+KEPT = TypeAdapter(TranscriptFile)
 TEXTS = TypeAdapter(TaskTexts)
 
 

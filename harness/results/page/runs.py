@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.results import courses
@@ -29,6 +30,7 @@ from harness.results.run_state import State, read, status_of
 from harness.results.tables import Row, rows_by
 
 INDEX, PAGE, TABLES = "index.html", "report.html", "tables.json"
+RANKING = TypeAdapter(Ranking)
 COMPARED = 8  # newest runs that are compared with each other
 COURSES_ALONE = "Courses alone: its page says what memory changes."
 ACROSS = 8  # newest runs of the table of pairs
@@ -106,11 +108,7 @@ def _summary(path: Path, load: Callable[[Path], Table]) -> tuple[list[Row], list
     try:
         if (tables := path.with_name(TABLES)).stat().st_mtime >= path.stat().st_mtime:
             kept = json.loads(tables.read_text(encoding="utf-8"))
-            ranking: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in kept["ranking"].items()
-            }
-            return kept["by"]["pair"], kept["courses"], Ranking(**ranking)
+            return kept["by"]["pair"], kept["courses"], RANKING.validate_python(kept["ranking"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     trials = load(path)
