@@ -19,7 +19,7 @@ from harness.agents import prompts
 from harness.errors import HarnessError, UsageError
 from harness.plugin.collect import TrialItem
 from harness.results import recovery, run_state
-from harness.results.columns import counted
+from harness.results.columns import counted, first_lines
 from harness.results.record import read_rows
 from harness.results.run_folder import TRIALS, RunFolder, run_folders
 from harness.results.run_state import STATE, Plan, State
@@ -166,10 +166,9 @@ def require_unchanged(resumed: Resumed, suite: Suite) -> None:
         elif names := run_state.changed(planned.fields, now[name]):
             problems.append(f"{planned.source}: the task {name} has changed: {', '.join(names)}")
     if problems:
-        name, shown = resumed.folder.path.name, problems[:10]
-        more = [f"and {len(problems) - 10} more"] if len(problems) > 10 else []
+        name = resumed.folder.path.name
         raise UsageError(
-            "\n".join([f"--resume: {name} was begun with something else:", *shown, *more]),
+            "\n".join([f"--resume: {name} was begun with something else:", *first_lines(problems)]),
             remedy="begin a new run, or take these changes back",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.agents.transcript import ROLES
 from harness.local.stack.catalogue import CATALOGUE
@@ -42,6 +42,12 @@ def mark_of(backends: Iterable[object]) -> str:
 def marked(name: object, mark: str | None) -> str:
     """Return a name for display, with what stands in for its models."""
     return f"{name} ({mark})" if mark else str(name)
+
+
+def first_lines(lines: Sequence[str], most: int = 10) -> list[str]:
+    """Return so many lines, and how many more there are."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 def counted(number: int, noun: str) -> str:

@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.results.columns import SETTINGS
+from harness.results.columns import SETTINGS, first_lines
 from harness.results.record import read_rows
 from harness.results.run_folder import TASKS, TRIALS
 from harness.results.run_state import Figures, Plan, State, read, write
 from harness.tasks.task import digest
-
-MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
@@ -144,10 +142,9 @@ def choose(runs: Sequence[Path]) -> dict[str, KeptRecord]:
             elif new.kind == "model" and new.digest != old.digest:
                 differ(f"{row['trial']}: another result", old.run, number)
     if problems:
-        shown = list(problems)[:MAX_PROBLEMS]
-        more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
         raise UsageError(
-            "\n".join(shown + more), remedy="merge runs of one state of the repository, each trial once"
+            "\n".join(first_lines(list(problems))),
+            remedy="merge runs of one state of the repository, each trial once",
         )
     return kept
 

@@ -23,7 +23,7 @@ from harness.cassette.encoding import explain
 from harness.cassette.file import MAX_COST_USD, MAX_WALL_S, Day
 from harness.errors import HarnessError, UsageError
 from harness.grading.verdict import Outcome, Verdict
-from harness.results.columns import GRADES, KINDS, MEMORY, SETTINGS, TOKENS
+from harness.results.columns import GRADES, KINDS, MEMORY, SETTINGS, TOKENS, first_lines
 from harness.tasks.task import Difficulty, digest
 from harness.tasks.trial import Trial
 from harness.text import shorten
@@ -34,7 +34,6 @@ REQUESTS = r"(?:(?:orchestrator|coder|tester):[1-9]\d{0,5}:\d{1,15}(?:,\d{1,15})
 ANSWER_CHARS = 200
 MAX_TOTAL = 1_000_000_000_000  # the largest count of a trial: sums of millions of trials stay exact
 MAX_LINE = 10_000_000  # bytes
-MAX_PROBLEMS = 10
 Count = Annotated[int | None, Field(ge=0, le=MAX_TOTAL)]
 
 
@@ -288,8 +287,7 @@ def read_rows(
 
 def not_records(problems: list[str]) -> UsageError:
     """Return the error for a file with lines that are no records."""
-    more = f"\nand {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
-    return UsageError("\n".join(problems[:MAX_PROBLEMS]) + more, remedy="replay its trials again")
+    return UsageError("\n".join(first_lines(problems)), remedy="replay its trials again")
 
 
 def _row(line: bytes, place: str, problems: list[str]) -> dict[str, Any] | None:

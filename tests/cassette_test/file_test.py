@@ -24,14 +24,6 @@ LONG = "a text that is long enough to be worth sharing between two requests, " *
 KEY = "hunter2-hunter2-hunter2"
 
 
-@pytest.fixture(autouse=True)
-def _no_secrets_of_this_machine(monkeypatch):
-    """What happens to be set here must not decide a test."""
-    for name in list(os.environ):
-        if file.redact.TELLING_NAME.search(name):
-            monkeypatch.delenv(name)
-
-
 def sent(value):
     """A JSON body as an SDK writes it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -19,14 +19,6 @@ from harness.tasks.trial import Trial
 SECRET = "sk-ant-" + "k7qp2mzx9lw4rt8v"
 
 
-@pytest.fixture(autouse=True)
-def _no_secrets_of_this_machine(monkeypatch):
-    """What happens to be set here must not decide a test."""
-    for name in list(os.environ):
-        if file.redact.TELLING_NAME.search(name):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A repository with nothing wrong; the current folder."""
