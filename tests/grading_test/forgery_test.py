@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from grading_test.forgers import FORGERS
-from grading_test.honest import HONEST
+from grading_test.honest import ADD, HONEST
+from grading_test.mistaken import MISTAKEN
 
 from harness.grading.verdict import Attempt, Grader
 from harness.tasks.loader import load_task
@@ -49,3 +50,9 @@ def test_a_forger_leaves_nothing_behind(outcome):
 def test_unusual_code_that_is_right_is_solved(name, outcome):
     """No means of the language makes a forger."""
     assert outcome(*HONEST[name]) == ("solved", "")
+
+
+@pytest.mark.parametrize("name", MISTAKEN)
+def test_an_honest_mistake_is_no_forgery(name, outcome):
+    """Neither a skip nor a fork that goes on with its parent's tests changes how the code is judged."""
+    assert outcome(ADD, MISTAKEN[name])[0] in ("wrong", "crashed")

@@ -89,6 +89,20 @@ def add(a, b):
 """,
 )
 honest(
+    "fork-that-exits",
+    ADD,
+    """
+import os, sys
+def add(a, b):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, str(a + b).encode())
+        sys.exit()
+    os.wait()
+    return int(os.read(reader, 99))
+""",
+)
+honest(
     "own-traceback",
     ADD,
     """

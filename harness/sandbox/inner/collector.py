@@ -82,8 +82,11 @@ class Collector:
             self.finish(item.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Report a file that cannot be imported as an error with a reason."""
-        if report.failed:
+        """Report a file that cannot be imported as an error with a reason.
+
+        Hidden tests that skip themselves are one, too: it was the code that said so, while it was imported.
+        """
+        if report.failed or (report.skipped and self.order.get("hidden")):
             name = report.nodeid or "collection"
             self.note(name, "error", reason(report))
             self.finish(name)
@@ -139,6 +142,8 @@ def reason(report: Any) -> str:
     if isinstance(longrepr, str) and getattr(report, "when", "collect") != "collect":
         return longrepr[: MAX_TEXT - 100]
     crash = getattr(longrepr, "reprcrash", None)
+    if isinstance(longrepr, tuple):
+        return str(longrepr[2])[: MAX_TEXT - 100]  # what skipped the file
     if crash is None:
         lines = [line for line in str(longrepr).splitlines() if line.startswith("E ")] or [
             str(longrepr)[-300:]
