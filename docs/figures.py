@@ -16,9 +16,10 @@ PLACE = re.compile(r"(?<=^<!-- table -->\n).*?(?=^<!-- /table -->$)", re.DOTALL 
 
 
 def short(tables: str) -> str:
-    """Return the first table, and the line that says which pair is best."""
+    """Return the first table, and the verdict: which pair is best, or has the highest rate, or is tied."""
     first, *others = tables.rstrip().split("\n\n")
-    return "\n\n".join([first, *(block for block in others if block.startswith("best: "))]) + "\n"
+    verdict = [block for block in others if block.startswith(("best: ", "highest: ", "tied at "))]
+    return "\n\n".join([first, *verdict]) + "\n"
 
 
 PAGES = {"README.md": short, "docs/explanation/shipped-figures.md": str}

@@ -256,7 +256,7 @@ def headline(ranking: Ranking) -> list[str]:
     """Tell which is best or which are tied, and what is shown of the others; nothing of a single one."""
     if len((*ranking.best, *ranking.close, *ranking.worse, *ranking.mocks)) < 2:
         return []
-    best = f"best: {ranking.best[0]}"
+    best = f"{'highest' if ranking.close or ranking.better else 'best'}: {ranking.best[0]}"
     if len(ranking.best) > 1:
         best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
     parts = [best]

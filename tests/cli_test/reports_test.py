@@ -82,7 +82,7 @@ def test_comparing_all_of_a_run(runs):
     """The best, and what is not shown to be worse."""
     for words, lines in (
         (["old"], ["best: a", "shown to be worse: b"]),
-        (["--run", "new"], ["best: b", "not shown to be worse: a"]),
+        (["--run", "new"], ["highest: b", "not shown to be worse: a"]),
     ):
         said = harness("compare", *words).output.splitlines()[-len(lines) - 1 :]
         assert [line for line in lines if any(each.startswith(line) for each in said)] == lines

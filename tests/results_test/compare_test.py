@@ -120,7 +120,7 @@ def test_what_beats_the_highest_rate_where_both_were_measured_is_named():
     ranking = rank(within_run(table, "pair"), rows_by(table, "pair"), "pair")
     assert (ranking.best, ranking.better, ranking.worse) == (("a",), ("b",), ())
     best, better = headline(ranking)
-    assert best == "best: a"
+    assert best == "highest: a"
     assert better.startswith("but shown to be better where compared: b (paired by task")
 
 

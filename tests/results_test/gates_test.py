@@ -61,7 +61,9 @@ def test_gates_are_checked_before_the_first_trial(tmp_path):
 
 
 def test_the_best_pair_is_named():
-    """With those that are not shown to be worse; a run of one pair names none."""
+    """As the best if it is shown to be that, else with those that are not shown to be worse; not of one."""
     tables = tables_of(trials(*many("a", 20), *many("b", 19), *many("c", 2)))
-    assert "; ".join(headline(tables.ranking)).startswith("best: a; not shown to be worse: b (")
+    assert "; ".join(headline(tables.ranking)).startswith("highest: a; not shown to be worse: b (")
+    tables = tables_of(trials(*many("a", 20), *many("c", 2)))
+    assert "; ".join(headline(tables.ranking)).startswith("best: a; shown to be worse: c (")
     assert headline(tables_of(trials(*many("a", 20))).ranking) == []
