@@ -189,10 +189,10 @@ class Ranking:
     """Who is best, and how sure that is.
 
     Attributes:
-        best: Those with the highest rate: several if they are tied, the cheaper first, then the faster. Of
-            orchestrators and coders, whose partners may differ: the one that is behind no other where both
-            have the same, if there is one.
-        rate_pct: That rate.
+        best: Those with the highest rate: several if they are tied, the cheaper first, then the faster.
+        rate_pct: The rate of the first of them.
+        paired: True if they are, in place of that, those that are behind no other where both have the same
+            partners: the rates of orchestrators and of coders are with all partners that each had.
         close: Those that are not shown to be worse, than each of the best if several are tied.
         worse: Those that are.
         mocks: Those in which no model wrote anything; never the best, unless there is nothing else.
@@ -201,6 +201,7 @@ class Ranking:
 
     best: tuple[str, ...] = ()
     rate_pct: float = 0.0
+    paired: bool = False
     close: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
     mocks: tuple[str, ...] = ()
@@ -216,10 +217,11 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
     names = {marked(row[by], row["mark"]): row for row in models}
     best = [name for name, row in names.items() if _place(row)[0] == _place(models[0])[0]]
     compared = {name for each in comparisons for name in each.names}
-    if by != "pair":
-        behind = {each.names[each.difference_pct < 0] for each in comparisons if each.difference_pct}
-        unbeaten = [name for name in names if name in compared - behind]
-        best = unbeaten if len(unbeaten) == 1 else best
+    behind = {each.names[each.difference_pct < 0] for each in comparisons if each.difference_pct}
+    unbeaten = [name for name in names if name in compared - behind]
+    met = {frozenset(each.names) for each in comparisons if each.difference_pct is not None}
+    paired = by != "pair" and bool(unbeaten) and met.issuperset(map(frozenset, combinations(unbeaten, 2)))
+    best = unbeaten if paired else best
     shown = [each for each in comparisons if each.verdict != "not shown"]
     beaten = {each.names if each.verdict == "better" else each.names[::-1] for each in shown}
     worse = {name for name in names if all((name, winner) in beaten for winner in best)}
@@ -227,6 +229,7 @@ def rank(comparisons: list[Comparison], rows: list[dict[str, Any]], by: str) -> 
     return Ranking(
         best=tuple(best),
         rate_pct=names[best[0]]["solved_pct"],
+        paired=paired,
         close=tuple(name for name in names if name in compared - worse and name not in best),
         worse=tuple(name for name in names if name in worse),
         mocks=tuple(marked(row[by], row["mark"]) for row in measured if row not in models),

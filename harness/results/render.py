@@ -256,9 +256,14 @@ def headline(ranking: Ranking) -> list[str]:
     """Tell which is best or which are tied, and what is shown of the others; nothing of a single one."""
     if len((*ranking.best, *ranking.close, *ranking.worse, *ranking.mocks)) < 2:
         return []
-    best = f"{'highest' if ranking.close or ranking.better else 'best'}: {ranking.best[0]}"
+    partners = " with the same partners" if ranking.paired else ""
+    best = f"best: {ranking.best[0]}"
     if len(ranking.best) > 1:
-        best = f"tied at {ranking.rate_pct:.1f} %: {', '.join(ranking.best)} (cheaper first, then faster)"
+        where = partners or f" at {ranking.rate_pct:.1f} %"
+        order = "" if ranking.paired else " (cheaper first, then faster)"
+        best = f"tied{where}: {', '.join(ranking.best)}{order}"
+    elif ranking.close or ranking.better:
+        best = f"{'ahead' if ranking.paired else 'highest'}{partners}: {ranking.best[0]}"
     parts = [best]
     than = " than each of these" if len(ranking.best) > 1 else ""
     method = " (paired by task, exact McNemar or sign-flip test, Holm, 5 %)"

@@ -109,6 +109,22 @@ def test_who_had_the_better_partner_is_not_the_best_for_that():
     table = trials(*rows)
     ranking = rank(within_run(table, "orchestrator"), rows_by(table, "orchestrator"), "orchestrator")
     assert (ranking.best, ranking.rate_pct, ranking.close) == (("x",), 35.0, ("y",))
+    assert headline(ranking)[0] == "ahead with the same partners: x"
+
+
+def test_orchestrators_that_are_alike_with_each_coder_are_tied():
+    """Whatever the rates of all their trials are: one of them had a weak coder more."""
+    rows = [*many("a", 12, orchestrator="x", coder="strong"), *many("b", 2, orchestrator="x", coder="weak")]
+    rows += [
+        *many("c", 12, orchestrator="y", coder="strong"),
+        *many("d", 2, orchestrator="z", coder="strong"),
+    ]
+    table = trials(*rows)
+    ranking = rank(within_run(table, "orchestrator"), rows_by(table, "orchestrator"), "orchestrator")
+    assert (set(ranking.best), ranking.worse) == ({"x", "y"}, ("z",))
+    tied, worse = headline(ranking)
+    assert tied == "tied with the same partners: y, x"
+    assert worse.startswith("shown to be worse than each of these: z (")
 
 
 def test_what_beats_the_highest_rate_where_both_were_measured_is_named():
