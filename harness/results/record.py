@@ -86,7 +86,7 @@ class Record:
     ] = None
     mutants_total: Annotated[Count, Field(description="How many of those there were.")] = None
     acceptance_passed: Annotated[Count, Field(description="Hidden tests that passed.")] = None
-    acceptance_tests: Annotated[Count, Field(description="Hidden tests.")] = None
+    acceptance_tests: Annotated[Count, Field(description="Hidden tests that were collected.")] = None
     acceptance_fraction: Annotated[
         float | None, Field(ge=0, le=1, description="Partial credit; it never counts as solved.")
     ] = None
@@ -152,7 +152,7 @@ def measured(
     accepted, generated, tester = verdict.acceptance, verdict.generated, verdict.tester
     grades: dict[str, Any] = {name: getattr(tester, name, None) for name in GRADES}
     used = {role: transcript.usage(role) for role in ROLES}
-    tests = max(accepted.collected, len(accepted.tests)) if accepted else 0
+    tests = accepted.collected if accepted else 0
     return Record(
         **_head(trial, mode),
         kind="model",

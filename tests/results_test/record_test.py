@@ -53,7 +53,7 @@ VERDICT = Verdict(
     "wrong",
     "why",
     None,
-    TestRun("failed", (Test("a", "passed"), Test("b", "failed"))),
+    TestRun("failed", (Test("a", "passed"), Test("b", "failed")), collected=2),
     TestRun("passed", (Test("c", "passed"),)),
     Grade(True, bugs_caught=2, bugs_accepted=1, bugs_total=3, mutants_caught=4, mutants_total=5),
 )
@@ -165,7 +165,8 @@ def test_a_long_error_becomes_one_short_line():
         (TestRun("passed", (Test("a", "passed"),) * 3, collected=3), 3, 3, 1.0),
         (TestRun("timeout", (Test("a", "passed"),), "late", collected=4), 1, 4, 0.25),
         (TestRun("crashed", (), "signal 9", collected=4), 0, 4, 0.0),
-        (TestRun("failed", (Test("a", "passed"), Test("b", "skipped"), Test("c", "failed"))), 1, 3, 0.3333),
+        (TestRun("failed", (Test("a", "passed"), Test("b", "skipped")), collected=3), 1, 3, 0.3333),
+        (TestRun("failed", (Test("acceptance", "error", "ImportError"),)), 0, 0, 0.0),
         (TestRun("crashed"), 0, 0, 0.0),
     ],
 )

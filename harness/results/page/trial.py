@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.agents.memory import OUTSIDE
 from harness.agents.transcript import Event, Remembered, Said, Spent, Tested, Wrote
 from harness.results.conversation import Part, attempt_title, event_parts, folded, tokens
-from harness.results.evidence import CaseResult, TaskTexts
+from harness.results.evidence import CaseResult, Grades, TaskTexts
 from harness.results.run_folder import Conversation
 
 LONG_LINES, LONG_CHARS = 14, 1_200  # a longer part is folded
@@ -137,15 +137,14 @@ def side_by_side(left: str, right: str) -> list[Line]:
 
 def why(row: Mapping[str, Any], acceptance: Sequence[CaseResult] = ()) -> str:
     """Return how the trial ended: first an acceptance test that failed, if the record has the results."""
-    failed = next((each for each in acceptance if each["outcome"] != "passed"), None)
-    if row["kind"] == "model" and row["outcome"] == "wrong" and failed:
-        reason = failed["text"].strip().splitlines()[:1]
+    tests = Tests.of(acceptance)
+    if row["kind"] == "model" and row["outcome"] == "wrong" and tests.failed:
+        reason = tests.failed[0]["text"].strip().splitlines()[:1]
         said = f": {reason[0]}" if reason else ""
-        passed = sum(each["outcome"] == "passed" for each in acceptance)
-        return (
-            f"Acceptance test {failed['name']} fails{said}. "
-            f"{passed} of {len(acceptance)} acceptance tests pass."
-        )
+        if tests.not_collected:
+            return f"No acceptance test could be collected{said}."
+        name, passed = tests.failed[0]["name"], len(tests.passed)
+        return f"Acceptance test {name} fails{said}. {passed} of {tests.count} acceptance tests pass."
     if row["kind"] != "model":
         return row["detail"] or "The trial could not be measured."
     if row["outcome"] != "solved":  # may begin with the name of a file: not a letter of it is changed
@@ -163,20 +162,33 @@ class Tests:
     failed: Sequence[CaseResult]
     passed: Sequence[CaseResult]
 
+    @classmethod
+    def of(cls, results: Sequence[CaseResult]) -> Tests:
+        """Return results, sorted so."""
+        failed = [each for each in results if each["outcome"] != "passed"]
+        return cls(failed, [each for each in results if each["outcome"] == "passed"])
+
     @property
     def count(self) -> int:
         """Return how many there are."""
         return len(self.failed) + len(self.passed)
 
+    @property
+    def not_collected(self) -> bool:
+        """True if the file broke off when it was imported: what failed is the file, and no test."""
+        names = [each["name"] for each in self.failed if each["outcome"] == "error"]
+        return len(names) == self.count == 1 and (names[0] == "acceptance" or names[0].endswith(".py"))
 
-def tests_of(results: Sequence[CaseResult] | None) -> Tests | None:
-    """Return results, or None where the file was not run."""
-    if results is None:
-        return None
-    return Tests(
-        failed=[each for each in results if each["outcome"] != "passed"],
-        passed=[each for each in results if each["outcome"] == "passed"],
-    )
+    @property
+    def score(self) -> str:
+        """How many pass, in words."""
+        return "not collected" if self.not_collected else f"{len(self.passed)} of {self.count} pass"
+
+
+def _tests(found: Grades | None, name: Literal["acceptance", "generated", "on_reference"]) -> Tests | None:
+    """Return the results of a test file, or None where it was not run."""
+    results = found[name] if found else None
+    return None if results is None else Tests.of(results)
 
 
 def tester_says(conversation: Conversation) -> Iterator[str]:
@@ -237,10 +249,10 @@ def view_values(conversation: Conversation, texts: TaskTexts | None, cost_of: Co
         "is_reference": bool(
             texts and delivered is not None and delivered.strip() == texts["reference"].strip()
         ),
-        "acceptance": tests_of(found["acceptance"]) if found else None,
+        "acceptance": _tests(found, "acceptance"),
         "not_run": not_run(conversation.row, delivered),
-        "generated": tests_of(found["generated"]) if found else None,
-        "on_reference": tests_of(found["on_reference"]) if found else None,
+        "generated": _tests(found, "generated"),
+        "on_reference": _tests(found, "on_reference"),
         "on_bugs": found["on_bugs"] if found else [],
         "bug_code": {bug["name"]: bug["code"] for bug in texts["bugs"]} if texts else {},
         "tester_says": list(tester_says(conversation)),

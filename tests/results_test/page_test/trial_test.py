@@ -50,6 +50,20 @@ def test_a_trial_says_why_shows_tests_bugs_and_the_reference(run):
     assert '<tr class="changed"><td> return a + b</td><td> return b + a</td></tr>' in view
 
 
+def test_a_file_that_breaks_off_is_not_counted_as_a_test(run):
+    """Nobody knows how many tests it has."""
+    broken = {"outcome": "error", "text": "ImportError: no add"}
+    grades = GRADES | {"acceptance": [{"name": "acceptance", **broken}]}
+    grades |= {"generated": [{"name": "test_add.py", **broken}]}
+    path = run / "transcripts/a/t03/1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "grades": grades}))
+    view = " ".join(views_of(report_of(run))["a/t03/1"].split())
+    assert "No acceptance test could be collected: ImportError: no add." in view
+    assert "Acceptance tests: not collected" in view
+    assert "On the delivered code, its tests: not collected" in view
+    assert "0 of 1" not in view
+
+
 def test_bugs_that_were_not_tried_are_not_missed(run):
     """A file that rejects the reference is not asked about bugs: it does not catch none of four."""
     rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
