@@ -470,13 +470,13 @@ def test_code_that_does_not_compile_is_not_run(sandbox):
         ("import sys\n\nsys.exit(0)\n", "crashed"),
         (
             GOOD + "\n\nimport pytest\n\npytest.skip('x', allow_module_level=True)\n",
-            "forged",
+            "wrong",
         ),
     ],
     ids=["good", "bad", "os-exit", "sys-exit", "skips-the-tests"],
 )
 def test_real_code_in_the_real_sandbox(code, outcome, sandbox):
-    """Code cannot leave early into being solved; if it skips the tests, their number gives it away."""
+    """Code cannot leave early into being solved, nor by a skip of the file that tests it."""
     verdict = Grader(a_task(), sandbox).verdict([attempt({"add.py": code})], "done", coder_called=True)
     assert verdict.outcome == outcome
     assert (verdict.detail == "") == (outcome == "solved")
