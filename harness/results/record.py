@@ -71,7 +71,9 @@ class Record:
     generated_passed: Annotated[
         bool | None, Field(description="The generated tests pass on the generated code.")
     ] = None
-    generated_tests: Annotated[Count, Field(description="Tests that the tester's file holds.")] = None
+    generated_tests: Annotated[
+        Count, Field(description="Tests of the tester's file that were collected.")
+    ] = None
     tests_valid: Annotated[
         bool | None,
         Field(description="The generated tests pass on the reference; null where there are none."),
@@ -160,7 +162,7 @@ def measured(
         detail=verdict.detail,
         solved_at=verdict.solved_at,
         generated_passed=bool(generated and generated.passed),
-        generated_tests=len(generated.tests) if generated else 0,
+        generated_tests=generated.collected if generated else 0,
         tests_valid=tester.valid if tester else None,
         **grades,
         acceptance_passed=accepted.passes if accepted else 0,

@@ -54,7 +54,7 @@ VERDICT = Verdict(
     "why",
     None,
     TestRun("failed", (Test("a", "passed"), Test("b", "failed")), collected=2),
-    TestRun("passed", (Test("c", "passed"),)),
+    TestRun("passed", (Test("c", "passed"),), collected=1),
     Grade(True, bugs_caught=2, bugs_accepted=1, bugs_total=3, mutants_caught=4, mutants_total=5),
 )
 
